@@ -1,0 +1,3 @@
+"""regcred keeps the logins with which deployments pull private container images."""
+
+__version__ = "0.1.0"

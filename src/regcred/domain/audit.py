@@ -1,0 +1,102 @@
+"""What happened, to what, by whom. Ids, counts and words alone: never a secret or a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from regcred.domain.access import Caller
+
+
+class Action(StrEnum):
+    """Every kind of audit row."""
+
+    PROJECT_CREATED = "project.created"
+    PROJECT_UPDATED = "project.updated"
+    PROJECT_DELETED = "project.deleted"
+    KEY_CREATED = "key.created"
+    KEY_UPDATED = "key.updated"
+    KEY_DELETED = "key.deleted"
+    CREDENTIAL_CREATED = "credential.created"
+    CREDENTIAL_REPLACED = "credential.replaced"
+    CREDENTIAL_UPDATED = "credential.updated"
+    CREDENTIAL_DELETED = "credential.deleted"
+    CREDENTIAL_VERIFIED = "credential.verified"
+    CREDENTIAL_REVEALED = "credential.revealed"
+    LOGIN_VERIFIED = "login.verified"
+    USE_PUT = "use.put"
+    USE_DELETED = "use.deleted"
+    ROLLBACK_ACCEPTED = "store.rollback_accepted"
+
+
+AuditValue = str | int | bool | None | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One fact, before it is stored. `target` is the id of what it happened to."""
+
+    action: Action
+    project_id: UUID
+    principal: str
+    at: datetime
+    target: str = ""
+    secret_version: int | None = None
+    """The secret's version after the event: how a rolled-back row is noticed."""
+
+    request_id: str = ""
+    peer: str = ""
+    details: Mapping[str, AuditValue] = field(default_factory=dict)
+
+    @classmethod
+    def by(
+        cls,
+        caller: Caller,
+        action: Action,
+        project_id: UUID,
+        at: datetime,
+        target: str = "",
+        *,
+        secret_version: int | None = None,
+        **details: AuditValue,
+    ) -> AuditEvent:
+        """Say what `caller` did."""
+        return cls(
+            action,
+            project_id,
+            str(caller.principal),
+            at,
+            target,
+            secret_version,
+            caller.request_id,
+            caller.peer,
+            details,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """One answer that hands out logins; reveals of one commit that are alike become one row."""
+
+    project_id: UUID
+    principal: str
+    at: datetime
+    image: str
+    client: str
+    request_id: str
+    peer: str
+    logins: tuple[tuple[str, int], ...]
+    """(credential id, secret version) of every login handed out, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A stored event: `number` grows in commit order; a coalesced row counts its requests."""
+
+    number: int
+    event: AuditEvent
+    count: int = 1
+    last_request_id: str = ""

@@ -1,0 +1,62 @@
+"""The form of an API key: `rgc_<id>_<secret><checksum>`.
+
+Public id (12 base62) to find the row by, secret (43 base62, 256 bits) of which only a digest is
+stored, checksum (6 base62 of a CRC-32) so that typos and scanners' false finds are told apart
+from real keys without a look-up.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from regcred.domain.errors import NotAuthenticated
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID, _SECRET, _CHECKSUM = 12, 43, 6
+_FORM = re.compile(r"rgc_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})\Z")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ApiToken:
+    """A well-formed key as it was presented. Its text never shows in a repr."""
+
+    id: str
+    secret: str
+
+    @classmethod
+    def parse(cls, text: str) -> ApiToken:
+        """Read a presented key. Raise NotAuthenticated(malformed), which echoes nothing."""
+        found = _FORM.match(text)
+        if found is None or _checksum(text[:-_CHECKSUM]) != found[3]:
+            raise NotAuthenticated("malformed")
+        return cls(found[1], found[2])
+
+    @classmethod
+    def mint(cls, random: bytes) -> ApiToken:
+        """Make a key from 48 random bytes: 16 for the public id, 32 for the secret."""
+        if len(random) != 48:
+            raise ValueError("48 random bytes are needed")
+        return cls(_base62(random[:16], _ID), _base62(random[16:], _SECRET))
+
+    def reveal(self) -> str:
+        """Return the whole key, shown once."""
+        text = f"rgc_{self.id}_{self.secret}"
+        return text + _checksum(text)
+
+    def __repr__(self) -> str:
+        return f"ApiToken(id={self.id!r})"
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()).to_bytes(4), _CHECKSUM)
+
+
+def _base62(data: bytes, length: int) -> str:
+    number = int.from_bytes(data)
+    digits = ""
+    for _ in range(length):
+        number, rest = divmod(number, 62)
+        digits = _ALPHABET[rest] + digits
+    return digits

@@ -1,0 +1,1 @@
+"""What a caller can do. One verb phrase a file; imports the domain alone."""
