@@ -82,6 +82,7 @@ class Caller:
     role: Role
     operator: bool = False
     image_patterns: tuple[ImagePattern, ...] = ()
+    expires_at: datetime | None = None
     request_id: str = ""
     peer: str = ""
 

@@ -81,7 +81,9 @@ class AuditEvent:
 class Reveal:
     """One answer that hands out logins; reveals of one commit that are alike become one row."""
 
-    project_id: UUID
+    project_id: str
+    """As text, as the read that found the logins gave it."""
+
     principal: str
     at: datetime
     image: str

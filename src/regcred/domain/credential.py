@@ -21,6 +21,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import Standing
 
 MAX_LABELS = 64
+MAX_DESCRIPTION = 1024
 MAX_SETTING = 16 * 1024
 
 # Kubernetes' label grammar, without the optional DNS prefix's length rules.
@@ -67,20 +68,14 @@ class RegistryCredential:
     """Moved by people's writes, never by verdicts or use: the ETag."""
 
     secret_version: int = 1
-    standing: Standing = Standing()
+    standing: Standing = field(default_factory=Standing)
     last_used_at: datetime | None = None
     last_used_by: str | None = None
 
     @property
     def delivery(self) -> Delivery:
         """Return the part of the credential that its sealed secret is bound to."""
-        return Delivery(
-            self.provider,
-            self.registry_url,
-            tuple(str(scope) for scope in self.scopes),
-            self.username,
-            self.settings,
-        )
+        return _delivery(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +106,11 @@ class Draft:
     def scopes(self) -> tuple[Scope, ...]:
         """Return the images this login is for, derived from where its registry is."""
         return derive_scopes(self.registry_url)
+
+    @property
+    def delivery(self) -> Delivery:
+        """Return the part of the draft that its secret will be bound to."""
+        return _delivery(self)
 
 
 def derive_scopes(url: str | None) -> tuple[Scope, ...]:
@@ -147,10 +147,11 @@ def description(value: str) -> str:
     """Return a description: up to 1024 characters; line feeds are allowed."""
     lines = value.split("\n")
     joined = "\n".join(
-        text.printable(line, field="description", maximum=1024, minimum=0) for line in lines
+        text.printable(line, field="description", maximum=MAX_DESCRIPTION, minimum=0)
+        for line in lines
     )
-    if len(joined) > 1024:
-        raise InvalidInput("description", "must be at most 1024 characters")
+    if len(joined) > MAX_DESCRIPTION:
+        raise InvalidInput("description", f"must be at most {MAX_DESCRIPTION} characters")
     return joined
 
 
@@ -183,6 +184,11 @@ def settings(value: Mapping[str, str]) -> Mapping[str, str]:
                 f"settings.{key}", "must be Unicode text without lone surrogates"
             ) from None
     return dict(value)
+
+
+def _delivery(of: RegistryCredential | Draft) -> Delivery:
+    scopes = tuple(str(scope) for scope in of.scopes)
+    return Delivery(of.provider, of.registry_url, scopes, of.username, of.settings)
 
 
 def _set(draft: Draft, name: str, value: object) -> None:

@@ -137,7 +137,7 @@ class VersionMismatch(RegcredError):
 
 
 class VersionRequired(RegcredError):
-    """This project demands If-Match on changes, and none came."""
+    """The project demands If-Match on changes, and none came."""
 
     def __init__(self) -> None:
         super().__init__("this project demands If-Match: send the ETag that you read")

@@ -79,7 +79,7 @@ def _valid_port(host: str) -> bool:
     if host.startswith("["):
         literal, bracket, tail = host.rpartition("]")
         return bool(bracket) and "[" not in literal[1:] and bool(re.match(r"(:[0-9]*)?\Z", tail))
-    head, colon, tail = host.rpartition(":")
+    _, colon, tail = host.rpartition(":")
     return not colon or bool(re.match(r"[0-9]*\Z", tail))
 
 

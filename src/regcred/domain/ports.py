@@ -189,6 +189,9 @@ class Candidate(NamedTuple):
     delivery: Delivery
     standing: Standing
     secret_version: int
+    seed: WrappedSeed
+    """The seed that `sealed` opens under."""
+
     sealed: bytes
 
 
@@ -197,7 +200,6 @@ class ResolveRead(NamedTuple):
 
     key: StoredKey | None
     project_id: str | None
-    seed: WrappedSeed | None
     candidates: Sequence[Candidate]
 
 
@@ -307,9 +309,7 @@ class Store(Protocol):
         """
         ...
 
-    async def find_credential(
-        self, project_id: UUID, ref: CredentialRef
-    ) -> RegistryCredential:
+    async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
         ...
 

@@ -28,6 +28,10 @@ _MAX_REFERENCE = 4096
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _MAX_PATH = 255
+_MAX_HOST = 253
+_HTTPS = 443
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class RegistryAddress:
         """Read `host[:port]`. Raise InvalidInput naming `field` and the rule."""
         host, port = _split_port(text, field)
         host = _canonical_host(host, field)
-        if port == 443:
+        if port == _HTTPS:
             port = None
         if port is None and host in HUB_ALIASES:
             host = HUB
@@ -137,7 +141,7 @@ class Scope:
             host, port = _split_port(authority, field)
             if not all(label == "*" or _LABEL.match(label) for label in host.lower().split(".")):
                 raise InvalidInput(field, "a * in the host must stand for one whole label")
-            host, port = host.lower(), None if port == 443 else port
+            host, port = host.lower(), None if port == _HTTPS else port
         else:
             address = RegistryAddress.parse(authority, field=field)
             host, port = address.host, address.port
@@ -238,9 +242,8 @@ def _split_port(authority: str, field: str) -> tuple[str, int | None]:
     head, colon, tail = authority.rpartition(":")
     if not colon or tail.endswith("]"):
         return authority, None
-    # isdecimal alone takes other scripts' digits; the text is ASCII by then only for URLs.
-    if not (tail.isascii() and tail.isdecimal() and len(tail) <= 5 and 1 <= int(tail) <= 65535):
-        raise InvalidInput(field, "its port must be 1 to 65535")
+    if not (_PORT.match(tail) and 1 <= int(tail) <= _MAX_PORT):
+        raise InvalidInput(field, f"its port must be 1 to {_MAX_PORT}")
     return head, int(tail)
 
 
@@ -261,7 +264,7 @@ def _canonical_host(host: str, field: str) -> str:
             raise InvalidInput(field, "an IPv6 address must be in its canonical form, in brackets")
         return host
     labels = host.split(".")
-    if len(host) > 253 or not all(_LABEL.match(label) for label in labels):
+    if len(host) > _MAX_HOST or not all(_LABEL.match(label) for label in labels):
         raise InvalidInput(field, "its host must be a DNS name (letters, digits, hyphens, dots)")
     # A name whose last label has no letter at its start is what resolvers take for a number.
     if labels[-1][0].isdigit():

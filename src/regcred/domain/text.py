@@ -39,7 +39,7 @@ def name(text: str, *, field: str = "name") -> str:
         raise InvalidInput(field, "must not contain a slash or backslash")
     if text != text.strip() or text in {".", ".."}:
         raise InvalidInput(field, "must not begin or end with a space, nor be . or ..")
-    head, colon, verb = text.rpartition(":")
+    _, colon, verb = text.rpartition(":")
     if colon and verb.isascii() and verb.isalpha():
         raise InvalidInput(field, "must not end in a colon and a word")
     return text

@@ -15,6 +15,8 @@ from regcred.domain.errors import NotAuthenticated
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID, _SECRET, _CHECKSUM = 12, 43, 6
+RANDOM_BYTES = 48
+"""What `ApiToken.mint` takes: 16 for the public id, 32 for the secret."""
 _FORM = re.compile(r"rgc_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})\Z")
 
 
@@ -35,9 +37,9 @@ class ApiToken:
 
     @classmethod
     def mint(cls, random: bytes) -> ApiToken:
-        """Make a key from 48 random bytes: 16 for the public id, 32 for the secret."""
-        if len(random) != 48:
-            raise ValueError("48 random bytes are needed")
+        """Make a key from RANDOM_BYTES random bytes."""
+        if len(random) != RANDOM_BYTES:
+            raise ValueError(f"{RANDOM_BYTES} random bytes are needed")
         return cls(_base62(random[:16], _ID), _base62(random[16:], _SECRET))
 
     def reveal(self) -> str:

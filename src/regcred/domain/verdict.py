@@ -30,10 +30,11 @@ DEAD = frozenset({VerdictKind.REJECTED, VerdictKind.EXPIRED})
 ACCEPTED = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.PUBLIC, VerdictKind.DENIED})
 """The registry looked at the login and did not turn it away."""
 
-GOOD = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.PUBLIC})
+PROVEN = frozenset({VerdictKind.OK, VerdictKind.MISSING})
 """What `verify=require` takes for a login that works.
 
-`denied` is not among them: the login is real and cannot pull what it was checked against.
+`denied` is not among them (the login cannot pull what it was checked against), nor is `public`
+(nothing was proven).
 """
 
 WITHHOLD_AFTER = timedelta(minutes=1)

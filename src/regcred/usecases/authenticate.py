@@ -1,0 +1,63 @@
+"""Turn a presented API key into a Caller, or refuse it.
+
+The one thing you would get wrong: telling an unknown key from a wrong one. Both do the same work
+and get the same answer; only who holds the right secret hears that a key is expired or disabled.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from regcred.domain.access import Caller, Principal
+from regcred.domain.errors import NotAuthenticated
+from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
+from regcred.domain.token import ApiToken
+
+
+class Authenticate:
+    """Who sent this request."""
+
+    def __init__(self, store: Store, digests: KeyDigests, clock: Clock) -> None:
+        self._store = store
+        self._digests = digests
+        self._clock = clock
+
+    async def __call__(self, presented: str | None, *, request_id: str, peer: str) -> Caller:
+        """Return the caller behind a key as it was presented. Raise NotAuthenticated."""
+        if not presented:
+            raise NotAuthenticated("missing")
+        token = ApiToken.parse(presented)
+        stored = await self._store.key_for_authentication(token.id)
+        return caller_behind(
+            token, stored, self._digests, self._clock(), request_id=request_id, peer=peer
+        )
+
+
+def caller_behind(
+    token: ApiToken,
+    stored: StoredKey | None,
+    digests: KeyDigests,
+    now: datetime,
+    *,
+    request_id: str,
+    peer: str,
+) -> Caller:
+    """Return the caller if `token` opens the stored key now. Raise NotAuthenticated."""
+    matched = digests.matches(token.secret, stored.digest if stored else None)
+    if stored is None or not matched:
+        raise NotAuthenticated("unknown")
+    key = stored.key
+    if key.disabled:
+        raise NotAuthenticated("disabled")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise NotAuthenticated("expired")
+    return Caller(
+        Principal("key", key.id),
+        key.project_id,
+        key.role,
+        operator=key.operator,
+        image_patterns=key.image_patterns,
+        expires_at=key.expires_at,
+        request_id=request_id,
+        peer=peer,
+    )

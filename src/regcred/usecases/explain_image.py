@@ -1,0 +1,93 @@
+"""Say which login an image would get, by which rule, and what each client would do. No secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regcred.domain.access import Caller, Permission
+from regcred.domain.ports import Candidate, ProjectRef, Store
+from regcred.domain.pullers import Behaviour, behaviours
+from regcred.domain.registry import ImageReference
+from regcred.domain.selection import matched_scope, rank
+from regcred.usecases.manage_projects import reach_project
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A login at the image's registry: its place (None: out of the race) and the rule for it."""
+
+    candidate: Candidate
+    rank: int | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that decides an image's login."""
+
+    reference: ImageReference
+    candidates: tuple[Ranked, ...]
+    clients: dict[str, Behaviour]
+
+
+class ExplainImage:
+    """Why an image gets the login it gets."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self, caller: Caller, ref: ProjectRef | None, image: str) -> Explanation:
+        """Rank every login at the image's registry.
+
+        A narrowed puller sees its own matches alone. Raise InvalidReference, ProjectNotFound,
+        AccessDenied.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.READ)
+        reference = ImageReference.parse(image)
+        read = await self._store.read_for_resolve(
+            caller.principal.id, project.id, reference.address(), None
+        )
+        visible = [
+            c
+            for c in read.candidates
+            if not caller.image_patterns or caller.may_receive(matched_scope(c))
+        ]
+        return Explanation(
+            reference, _ranked(reference, visible), behaviours(caller, reference, visible)
+        )
+
+
+def _ranked(reference: ImageReference, visible: list[Candidate]) -> tuple[Ranked, ...]:
+    address = reference.address()
+    inside = [c for c in visible if matched_scope(c).covers(address, reference.repository)]
+    winners = rank(inside)
+    ranked = [
+        Ranked(candidate, place, _why(candidate, winners[place - 2] if place > 1 else None))
+        for place, candidate in enumerate(winners, start=1)
+    ]
+    taken = {candidate.id for candidate in winners}
+    outside = [
+        Ranked(
+            candidate,
+            None,
+            f"its scope {candidate.matched} does not cover {reference.repository} "
+            "by whole path components",
+        )
+        for candidate in rank(c for c in visible if c.id not in taken)
+    ]
+    return (*ranked, *outside)
+
+
+def _why(candidate: Candidate, better: Candidate | None) -> str:
+    scope = matched_scope(candidate)
+    kind = "host pattern" if scope.pattern else "exact host"
+    path = f"path {scope.path}" if scope.path else "the whole registry"
+    covers = f"{kind}, covers {path}"
+    if better is None:
+        return covers
+    above = matched_scope(better)
+    if above.pattern != scope.pattern:
+        return f"{covers}; after an exact host"
+    if above.specificity != scope.specificity:
+        return f"{covers}; after a longer path"
+    return f"{covers}; after a newer login of the same scope"

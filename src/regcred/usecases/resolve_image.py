@@ -1,0 +1,184 @@
+"""Hand out the logins for an image: the hot path.
+
+One fresh read finds the key, the project and every matching login, so a revoked key or a
+replaced secret counts from the very next request; then the audit row commits; then, and only
+then, the logins leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+
+from regcred.domain.access import Caller, Permission
+from regcred.domain.audit import Reveal
+from regcred.domain.errors import NotAuthenticated, ProjectNotFound
+from regcred.domain.ports import (
+    Candidate,
+    Clock,
+    KeyDigests,
+    ProjectRef,
+    ResolveRead,
+    SealContext,
+    Sealer,
+    Store,
+)
+from regcred.domain.registry import ImageReference, RegistryAddress
+from regcred.domain.secret import Secret
+from regcred.domain.selection import choose_for_host, rank
+from regcred.domain.token import ApiToken
+from regcred.usecases.authenticate import caller_behind
+from regcred.usecases.manage_credentials import PASSWORD_FIELD
+
+# All are pure functions of text that many nodes ask about again and again.
+_parse = lru_cache(maxsize=16384)(ImageReference.parse)
+_address = lru_cache(maxsize=16384)(RegistryAddress.parse)
+_uuid = lru_cache(maxsize=16384)(UUID)
+
+
+class Question(NamedTuple):
+    """What is asked for: an image, or (repository None) a registry by host alone."""
+
+    address: RegistryAddress
+    repository: str | None
+    text: str
+    """For the audit row: the image without tag and digest, or the host."""
+
+
+class Presented(NamedTuple):
+    """The request around a question, as it came in."""
+
+    key: str | None
+    project: ProjectRef | None
+    client: str
+    request_id: str
+    peer: str
+
+
+class Login(NamedTuple):
+    """What a puller receives."""
+
+    credential_id: str
+    credential_name: str
+    registry: str
+    username: str
+    password: Secret
+    expires_at: datetime | None
+
+
+class Withheld(NamedTuple):
+    """A login kept back because the registry turned it away."""
+
+    credential_id: str
+    credential_name: str
+    verdict: str
+
+
+class Resolution(NamedTuple):
+    """The logins to try, in order, and those kept back."""
+
+    logins: Sequence[Login]
+    withheld: Sequence[Withheld]
+
+
+def question_for_image(text: str) -> tuple[ImageReference, Question]:
+    """Return the reference and the question it asks. Raise InvalidReference, InvalidInput."""
+    reference = _parse(text)
+    address = _address(reference.registry)
+    asked = f"{reference.registry}/{reference.repository}"
+    return reference, Question(address, reference.repository, asked)
+
+
+class ResolveImage:
+    """Which logins an image gets, opened."""
+
+    def __init__(self, store: Store, sealer: Sealer, digests: KeyDigests, clock: Clock) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._digests = digests
+        self._clock = clock
+
+    async def __call__(
+        self, presented: Presented, question: Question, *, force: bool = False
+    ) -> Resolution:
+        """Return the logins for the question, once their audit row is durable.
+
+        `force` hands out withheld logins too. Raise NotAuthenticated, ProjectNotFound,
+        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        """
+        if not presented.key:
+            raise NotAuthenticated("missing")
+        token = ApiToken.parse(presented.key)
+        read = await self._store.read_for_resolve(
+            token.id, presented.project, question.address, question.repository
+        )
+        now = self._clock()
+        caller = caller_behind(
+            token,
+            read.key,
+            self._digests,
+            now,
+            request_id=presented.request_id,
+            peer=presented.peer,
+        )
+        project_id = _permit(caller, read)
+        chosen = _choose(caller, question, read.candidates)
+        handed = [c for c in chosen if force or not c.standing.withheld]
+        logins = [await self._open(project_id, candidate, question) for candidate in handed]
+        if handed:
+            await self._store.record_reveal(
+                Reveal(
+                    project_id,
+                    str(caller.principal),
+                    now,
+                    question.text,
+                    presented.client,
+                    presented.request_id,
+                    presented.peer,
+                    tuple((c.id, c.secret_version) for c in handed),
+                )
+            )
+        withheld = [
+            Withheld(c.id, c.name, str(c.standing.last))
+            for c in chosen
+            if not force and c.standing.withheld
+        ]
+        return Resolution(logins, withheld)
+
+    async def _open(self, project_id: str, candidate: Candidate, question: Question) -> Login:
+        context = SealContext(
+            project_id,
+            candidate.id,
+            PASSWORD_FIELD,
+            candidate.secret_version,
+            candidate.delivery,
+        )
+        return Login(
+            candidate.id,
+            candidate.name,
+            str(question.address),
+            candidate.delivery.username,
+            await self._sealer.open(candidate.seed, context, candidate.sealed),
+            candidate.expires_at,
+        )
+
+
+def _permit(caller: Caller, read: ResolveRead) -> str:
+    """Return the project's id if the caller may take logins from it."""
+    if read.project_id is None:
+        raise ProjectNotFound
+    caller.require(Permission.REVEAL, _uuid(read.project_id))
+    return read.project_id
+
+
+def _choose(
+    caller: Caller, question: Question, candidates: Sequence[Candidate]
+) -> Sequence[Candidate]:
+    if question.repository is None:
+        return choose_for_host(caller, candidates).logins
+    if not caller.may_pull(question.address, question.repository):
+        return ()
+    return rank(candidates)

@@ -1,0 +1,91 @@
+"""Ask the registry whether a login works, and remember what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regcred.domain.access import Caller, Permission
+from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.credential import Draft
+from regcred.domain.errors import CredentialNotFound
+from regcred.domain.ports import Clock, CredentialRef, ProjectRef, Registries, Sealer, Store
+from regcred.domain.registry import ImageReference
+from regcred.domain.verdict import Verdict
+from regcred.usecases.manage_credentials import open_secret
+from regcred.usecases.manage_projects import reach_project
+
+
+class VerifyCredential:
+    """Checks of stored logins and of logins not stored yet."""
+
+    def __init__(self, store: Store, sealer: Sealer, registries: Registries, clock: Clock) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._registries = registries
+        self._clock = clock
+
+    async def stored(
+        self,
+        caller: Caller,
+        ref: ProjectRef | None,
+        credential: CredentialRef,
+        image: ImageReference | None,
+    ) -> Verdict:
+        """Check a stored login and add the verdict to its history.
+
+        With an image the verdict speaks of a pull; without one, of acceptance alone. Raise
+        ProjectNotFound, CredentialNotFound, AccessDenied, InvalidInput (an image outside the
+        login's scope), QuotaExceeded, SealBroken.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.VERIFY)
+        found = await self._store.find_credential(project.id, credential)
+        secret = await open_secret(self._store, self._sealer, found)
+        verdict = await self._registries.verify(found.delivery, secret, image)
+        event = AuditEvent.by(
+            caller,
+            Action.CREDENTIAL_VERIFIED,
+            project.id,
+            verdict.checked_at,
+            str(found.id),
+            name=found.name,
+            verdict=str(verdict.kind),
+            image=verdict.image,
+        )
+        await self._store.record_verdict(project.id, found.id, found.secret_version, verdict, event)
+        return verdict
+
+    async def typed_in(
+        self, caller: Caller, ref: ProjectRef | None, draft: Draft, image: ImageReference | None
+    ) -> Verdict:
+        """Check a login that is not stored; only the audit remembers that it was asked.
+
+        Raise ProjectNotFound, AccessDenied, InvalidInput, QuotaExceeded.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.VERIFY)
+        self._registries.check(draft)
+        verdict = await self._registries.verify(draft.delivery, draft.password, image)
+        event = AuditEvent.by(
+            caller,
+            Action.LOGIN_VERIFIED,
+            project.id,
+            verdict.checked_at,
+            verdict=str(verdict.kind),
+            image=verdict.image,
+        )
+        await self._store.record(event)
+        return verdict
+
+    async def history(
+        self,
+        caller: Caller,
+        ref: ProjectRef | None,
+        credential: CredentialRef,
+        before: int,
+        limit: int,
+    ) -> Sequence[tuple[int, Verdict]]:
+        """Return (number, verdict), newest first. Raise ProjectNotFound, CredentialNotFound."""
+        project = await reach_project(self._store, caller, ref, Permission.READ)
+        found = await self._store.find_credential(project.id, credential)
+        if not caller.may_see(found):
+            raise CredentialNotFound
+        return await self._store.list_verdicts(project.id, found.id, before, limit)
