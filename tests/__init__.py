@@ -1,0 +1,1 @@
+"""Tests; the tools in `tests.tools` are shared with the demo and the benchmarks."""
