@@ -1,0 +1,100 @@
+# `make` alone lists the targets. Everything runs in .venv, which `make setup` makes and keeps.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATA ?= ./data
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+RUN := .venv/.runtime
+DEV := .venv/.development
+HELPER := $(BIN)/docker-credential-regcred
+# The wheels are named by hash; what comes as source is built with tools that were locked too.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+LOCKED := $(INSTALL) --require-hashes --no-build-isolation
+LOCK := uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(DEV) $(HELPER) ## Make .venv with everything in it: the service, the helper, tests, checks
+
+$(RUN): requirements/build.txt requirements/server.txt pyproject.toml tools/find-python
+	@echo "setting up .venv (about half a minute the first time)"
+	@python="$$(tools/find-python)"; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear .venv
+	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@$(LOCKED) -r requirements/server.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	@$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+$(HELPER): src/regcred/clients/docker_helper.py $(RUN)
+	@install -m 0755 $< $@
+
+.PHONY: serve
+serve: $(RUN) $(HELPER) ## Set up and serve on 127.0.0.1:8080 with ./data (HOST=, PORT=, DATA=)
+	@exec $(BIN)/regcred serve --data $(DATA) --host $(HOST) --port $(PORT)
+
+.PHONY: demo
+demo: setup test-programs ## Watch the proof: real registries, wrong and right logins, real pulls
+	@$(BIN)/python tools/demo.py
+
+.PHONY: test
+test: setup test-programs ## Run the tests, system tests and coverage gate included
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+.PHONY: test-programs
+test-programs: ## Get the programs that system tests run (Debian packages, as root)
+	@tools/test-programs
+
+.PHONY: lint
+lint: setup ## Run every check but the tests: style, types, walls, honest dependencies
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry src
+
+.PHONY: check
+check: lint test ## Run everything that a change must pass
+
+.PHONY: format
+format: setup ## Format the code and apply the linter's safe fixes
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+.PHONY: bench
+bench: setup test-programs ## Measure speed as ratios in one run: a table and JSON
+	@$(BIN)/python tools/bench.py
+
+.PHONY: campaign
+campaign: setup ## Search longer: the property tests with 1,000 examples each
+	@REGCRED_HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n $(JOBS) -m "not system" $(PYTEST_ARGS)
+
+.PHONY: lock
+lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pipx install uv" >&2; exit 1; }
+	@$(LOCK) --group build -o requirements/build.txt
+	@$(LOCK) pyproject.toml -o requirements/client.txt
+	@$(LOCK) pyproject.toml --extra server -c requirements/client.txt -o requirements/server.txt
+	@$(LOCK) pyproject.toml --extra server --group dev -c requirements/server.txt \
+		-o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove .venv and what tools leave behind (never ./data)
+	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
