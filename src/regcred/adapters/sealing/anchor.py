@@ -1,0 +1,96 @@
+"""The head of the audit chain, kept where a restored store cannot take it along.
+
+On one machine that is a file beside the key ring. It makes a rolled-back store noticeable, not
+impossible; who can write both the store and this file can roll both back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from hmac import compare_digest
+from pathlib import Path
+from typing import NamedTuple
+
+from regcred.adapters.sealing.private_file import read_private, replace_private
+from regcred.domain.errors import StartRefused
+
+WHAT = "audit anchor"
+VERSION = 1
+_FIELDS = {"version", "upto", "head", "at"}
+_MAX_FILE = 1024
+_HEAD = re.compile(r"[0-9a-f]{64}\Z")
+_MAX_NUMBER = 2**63 - 1
+
+
+class Anchor(NamedTuple):
+    """`head` is the chain's head after row number `upto`, written at `at`."""
+
+    upto: int
+    head: bytes
+    at: datetime
+
+
+class Comparison(StrEnum):
+    """What the anchor says about the store."""
+
+    OK = "ok"
+    ROLLED_BACK = "rolled back"
+
+
+def compare(anchor: Anchor, head_there: bytes | None, last_number: int) -> Comparison:
+    """Compare with the store's own head at row `anchor.upto` and its last row's number.
+
+    `head_there` is None when the store has no head for that row; for row 0 it is GENESIS. A
+    store that has gone on since the anchor was written is as it should be.
+    """
+    if last_number < anchor.upto or head_there is None:
+        return Comparison.ROLLED_BACK
+    if not compare_digest(head_there, anchor.head):
+        return Comparison.ROLLED_BACK
+    return Comparison.OK
+
+
+class FileAnchor:
+    """The anchor in a private file. Both methods block on the disk: call them off the loop."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> Anchor | None:
+        """Return the anchor, or None if none was ever written. Raise StartRefused."""
+        try:
+            data = read_private(self._path, what=WHAT, limit=_MAX_FILE)
+        except FileNotFoundError:
+            return None
+        anchor = _decode(data)
+        if anchor is None:
+            raise StartRefused(
+                f"the audit anchor {self._path} is damaged, so a rolled-back store would not be"
+                " noticed: restore it; or move it away, and a new one is made from the store as"
+                " it is"
+            )
+        return anchor
+
+    def save(self, anchor: Anchor) -> None:
+        """Replace the anchor, durably and whole. Raise OSError when the disk refuses."""
+        at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        written = {"version": VERSION, "upto": anchor.upto, "head": anchor.head.hex(), "at": at}
+        replace_private(self._path, json.dumps(written).encode() + b"\n")
+
+
+def _decode(data: bytes) -> Anchor | None:
+    try:
+        read = json.loads(data)
+        if read.keys() != _FIELDS or read["version"] != VERSION:
+            return None
+        upto, head, at = read["upto"], read["head"], read["at"]
+        if type(upto) is not int or not 0 <= upto <= _MAX_NUMBER or not _HEAD.match(head):
+            return None
+        return Anchor(upto, bytes.fromhex(head), datetime.fromisoformat(at).astimezone(UTC))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None

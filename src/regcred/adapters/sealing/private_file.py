@@ -1,0 +1,136 @@
+"""Small files that belong to this service's user alone: read strictly, written whole or not.
+
+The one thing you would get wrong: checking a path and then opening it. Modes and owner are
+checked on what was opened, and a symbolic link is never followed to the file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regcred.domain.errors import StartRefused
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+_OTHERS = 0o077
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read_private(path: Path, *, what: str, limit: int) -> bytes:
+    """Return the whole file of at most `limit` bytes.
+
+    Raise FileNotFoundError when it (or its directory) is not there, and StartRefused when it is
+    a symbolic link or no plain file, is too big, belongs to someone else, or when others may
+    read it or its directory.
+    """
+    with _directory(path.parent) as directory:
+        try:
+            # O_NONBLOCK keeps a named pipe from holding the start for ever.
+            descriptor = os.open(path.name, _READ, dir_fd=directory)
+        except FileNotFoundError:
+            raise
+        except OSError as failure:
+            raise StartRefused(
+                f"the {what} {path} cannot be opened ({failure.strerror}): it must be a plain file"
+                " (no symbolic link) that belongs to the user who runs the service"
+            ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise StartRefused(f"the {what} {path} is not a plain file: put the file itself there")
+        _check_private(found, path, what, "600")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise StartRefused(
+            f"the {what} {path} is larger than {limit} bytes, so it is not one that regcred wrote:"
+            " restore it from your backup"
+        )
+    return data
+
+
+def create_private(path: Path, data: bytes, *, what: str, suffix: str) -> None:
+    """Write a new file, whole and durable, making its directory if needed.
+
+    `suffix` makes the temporary name unique. Raise StartRefused when the path is taken, whatever
+    stands there.
+    """
+    _make_directory(path.parent)
+    with _directory(path.parent) as directory:
+        temporary = f".{path.name}.{suffix}"
+        _write(temporary, data, os.O_EXCL, directory)
+        try:
+            # A link, unlike a rename, never replaces what is there.
+            os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileExistsError:
+            raise StartRefused(
+                f"there is a {what} at {path} already: it is never overwritten"
+            ) from None
+        finally:
+            os.unlink(temporary, dir_fd=directory)
+            os.fsync(directory)
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Put `data` in the file's place, durably: a crash leaves the old or the new, never half.
+
+    One writer at a time is the caller's promise.
+    """
+    with _directory(path.parent) as directory:
+        temporary = f".{path.name}.new"
+        _write(temporary, data, os.O_TRUNC, directory)
+        os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+
+
+def _write(name: str, data: bytes, flag: int, directory: int) -> None:
+    descriptor = os.open(name, _WRITE | flag, FILE_MODE, dir_fd=directory)
+    with os.fdopen(descriptor, "wb") as file:
+        # The umask may have taken bits away, and a left-over file may have had others.
+        os.fchmod(descriptor, FILE_MODE)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=DIRECTORY_MODE, parents=True)
+    except FileExistsError:
+        return
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise StartRefused(f"{path} is not a directory: move what is there away") from None
+    except PermissionError:
+        raise StartRefused(f"the directory {path} may not be read: give it to this user") from None
+    try:
+        _check_private(os.fstat(descriptor), path, "directory", "700")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(found: os.stat_result, path: Path, what: str, mode: str) -> None:
+    if found.st_uid != os.geteuid():
+        raise StartRefused(
+            f"the {what} {path} belongs to another user: run 'chown {os.geteuid()} {path}'"
+        )
+    if found.st_mode & _OTHERS:
+        raise StartRefused(
+            f"others may read or write the {what} {path}: run 'chmod {mode} {path}', and think of"
+            " who may have read the keys"
+        )
