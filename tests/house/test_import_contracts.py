@@ -1,0 +1,130 @@
+"""Every wall of pyproject.toml stands, and each falls over when something is built through it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.house.source import ROOT, SRC
+
+INWARDS = "Dependencies point inwards"
+NO_IO = "Domain and use cases do no I/O"
+PORTS = "Adapters implement ports and never call use cases"
+DIALECTS = "A dialect knows no other dialect"
+PROVIDERS = "A registry provider knows no other provider"
+CLIENTS = "Client programs import nothing of the server"
+HELPER = "The helper is the standard library alone"
+SQL = "Only storage speaks SQL"
+CRYPTOGRAPHY = "Only sealing touches cryptography"
+CALLS_OUT = "Only the guarded transport and the clients call out"
+CYCLES = "No cycles between siblings"
+
+Plants = Mapping[str, str]
+
+# What breaks: the lines to add, by file under src/regcred.
+VIOLATIONS: list[tuple[str, Plants]] = [
+    (INWARDS, {"domain/planted.py": "import regcred.usecases"}),
+    (INWARDS, {"usecases/planted.py": "import regcred.web"}),
+    (INWARDS, {"web/planted.py": "import regcred.adapters.storage"}),
+    (INWARDS, {"adapters/planted.py": "import regcred.web"}),
+    (INWARDS, {"adapters/planted.py": "import regcred.settings"}),
+    (INWARDS, {"settings.py": "import regcred.bootstrap"}),
+    (INWARDS, {"utils.py": ""}),
+    (NO_IO, {"domain/planted.py": "import pathlib"}),
+    (NO_IO, {"usecases/planted.py": "from asyncio import sleep"}),
+    (NO_IO, {"usecases/planted.py": "def late():\n    import os"}),
+    (PORTS, {"adapters/planted.py": "import regcred.usecases.resolve_image"}),
+    (
+        DIALECTS,
+        {
+            "web/dialects/planted/__init__.py": "",
+            "web/dialects/planted/wire.py": "import regcred.web.dialects.native",
+        },
+    ),
+    (
+        PROVIDERS,
+        {
+            "adapters/registries/providers/planted.py": "",
+            "adapters/registries/providers/planted_too.py": (
+                "import regcred.adapters.registries.providers.planted"
+            ),
+        },
+    ),
+    (CLIENTS, {"clients/planted.py": "import regcred.domain.errors"}),
+    (CLIENTS, {"clients/cli/planted.py": "from regcred.usecases import resolve_image"}),
+    (CLIENTS, {"clients/planted.py": "import pydantic"}),
+    (HELPER, {"clients/docker_helper.py": "import httpx2"}),
+    (SQL, {"web/planted.py": "import sqlite3"}),
+    (SQL, {"adapters/sealing/planted.py": "from sqlalchemy import select"}),
+    (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
+    (CALLS_OUT, {"web/planted.py": "import httpx2"}),
+    (CALLS_OUT, {"adapters/sealing/planted.py": "import httpcore2"}),
+    (
+        CYCLES,
+        {
+            "domain/planted.py": "import regcred.domain.planted_too",
+            "domain/planted_too.py": "import regcred.domain.planted",
+        },
+    ),
+]
+
+
+def broken_contracts(root: Path) -> set[str]:
+    """Return the names of the contracts that the tree at `root` breaks."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    verdicts = dict(re.findall(r"^(.+?) (KEPT|BROKEN)\b", done.stdout, re.MULTILINE))
+    assert set(verdicts) == set(contracts()), done.stdout + done.stderr
+    broken = {name for name, verdict in verdicts.items() if verdict == "BROKEN"}
+    assert (done.returncode != 0) == bool(broken)
+    return broken
+
+
+def contracts() -> list[str]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [contract["name"] for contract in settings["tool"]["importlinter"]["contracts"]]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The source tree and its contracts, where a test may spoil them."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(SRC, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_every_wall_stands(copy: Path) -> None:
+    assert broken_contracts(copy) == set()
+
+
+@pytest.mark.parametrize(("contract", "plants"), VIOLATIONS)
+def test_a_violation_is_found_and_named(copy: Path, contract: str, plants: Plants) -> None:
+    for file, text in plants.items():
+        path = copy / "src" / "regcred" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as source:
+            source.write(f"\n{text}\n")
+
+    broken = broken_contracts(copy)
+
+    assert contract in broken
+    # An import that points outwards often closes a circle as well.
+    assert broken <= {contract, CYCLES}
+
+
+def test_every_wall_was_tried() -> None:
+    assert {contract for contract, _ in VIOLATIONS} == set(contracts())
