@@ -16,6 +16,8 @@ from typing import NamedTuple, Self
 
 LOOPBACK = "127.0.0.1"
 _BIN = Path(sys.executable).parent
+# How Python's modules are found, and how coverage follows the programs that are started here.
+_KEPT = ("PYTHONPATH", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 _POLL_SECONDS = 0.02
 
 
@@ -60,11 +62,11 @@ def regcred() -> list[str]:
 def environment(home: Path, *, path: Sequence[Path] = (), **more: str) -> dict[str, str]:
     """Return a small environment whose home, temporary and configuration folders are in `home`.
 
-    Nothing of the tester's own session gets in, but the way to find Python's modules.
+    Nothing of the tester's own session gets in but what `_KEPT` names.
     """
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    kept = {name: os.environ[name] for name in ("PYTHONPATH", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {
         **kept,
         "PATH": os.pathsep.join([*map(str, path), str(_BIN), "/usr/local/bin:/usr/bin:/bin:/sbin"]),
@@ -85,7 +87,7 @@ def run(
     cwd: Path | None = None,
 ) -> Finished:
     """Run a program to its end. Raise subprocess.TimeoutExpired."""
-    done = subprocess.run(  # noqa: S603 - the tests choose every argument
+    done = subprocess.run(
         argv,
         env=dict(env),
         input=stdin.encode(),
@@ -114,7 +116,7 @@ def run_watched(
 
     It gets its input only after the first look, so that even the shortest run is seen.
     """
-    process = subprocess.Popen(  # noqa: S603 - the tests choose every argument
+    process = subprocess.Popen(
         argv,
         env=dict(env),
         stdin=subprocess.PIPE,
@@ -135,6 +137,7 @@ def run_watched(
     time.sleep(_POLL_SECONDS)
     look()
     text: bytes | None = stdin.encode()
+    out = err = b""
     while True:
         try:
             out, err = process.communicate(text, timeout=_POLL_SECONDS)
@@ -192,7 +195,7 @@ class Daemon:
         self.out = logs / f"{name}.out"
         self.err = logs / f"{name}.err"
         with self.out.open("ab") as out, self.err.open("ab") as err:
-            self._process = subprocess.Popen(  # noqa: S603 - the tests choose every argument
+            self._process = subprocess.Popen(
                 argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=err
             )
         if chosen := set(cores):

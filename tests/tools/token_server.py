@@ -11,6 +11,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import json
 import secrets
 import threading
 import time
@@ -21,11 +22,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-import jwt
 import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -199,7 +199,10 @@ class TokenServer:
             "jti": uuid.uuid4().hex,
             "access": access,
         }
-        return jwt.encode(claims, self._key, "RS256", {"kid": self._libtrust_id()})
+        header = {"typ": "JWT", "alg": "RS256", "kid": self._libtrust_id()}
+        signed = b".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
+        signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        return (signed + b"." + _base64url(signature)).decode()
 
     def _libtrust_id(self) -> str:
         """Name the key as Distribution 2.x looks it up (libtrust's fingerprint)."""
@@ -212,6 +215,10 @@ class TokenServer:
 
 class _WrongLogin(Exception):
     """Nobody has this login."""
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def _basic(header: str) -> tuple[str, str]:

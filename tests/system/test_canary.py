@@ -1,0 +1,475 @@
+"""Secrets made for each test, searched for in everything the programs say and leave behind.
+
+The service runs at its most talkative log level against a real registry. What may show a secret
+(resolve, the helper's `get`, a key on its creation) is let through by name, one secret at a time;
+every other answer, log, file, argument list and environment is a sink that must stay clean.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.system.conftest import RequireTool
+from tests.tools.api import Api
+from tests.tools.canary import Canary, Hit, Scanner
+from tests.tools.programs import Daemon, environment, regcred, run_watched
+from tests.tools.pullers import Machine
+from tests.tools.world import World, running
+
+pytestmark = pytest.mark.system
+
+PATH = "projects/-/credentials"
+
+
+@dataclass
+class Watch:
+    """A world whose every word is scanned as it is spoken."""
+
+    world: World
+    server: Daemon
+    scanner: Scanner
+    api: Api
+    machine: Machine
+    kept_keys: set[str] = field(default_factory=set)
+    """Labels of keys that this machine's own client.conf exists to keep."""
+
+    def canary(self, label: str, username: str = "puller") -> str:
+        """Make a secret that is looked for from now on, and return it."""
+        made = Canary.fresh(f"{label}-{secrets.token_hex(3)}", username)
+        self.scanner.add(made)
+        return made.secret
+
+    def watch_key(self, label: str, key: str) -> str:
+        """Look for an API key's secret part from now on; its public id may be shown."""
+        self.scanner.add(Canary(label, key.split("_")[2]))
+        return key
+
+    def login(self, key: str) -> None:
+        """Give the machine a key, which its own file may keep and nothing else may show."""
+        self.watch_key("machine key", key)
+        self.kept_keys.add("machine key")
+        self.cli("login", self.world.service.url, "--key-stdin", stdin=key)
+
+    @property
+    def hits(self) -> list[Hit]:
+        """Return what was found where it must not be."""
+        return [
+            hit
+            for hit in self.scanner.hits
+            if not (hit.canary in self.kept_keys and hit.sink.endswith("/client.conf"))
+        ]
+
+    def heard(self, answer: httpx2.Response) -> None:
+        request = answer.request
+        head = "\n".join(f"{name}: {value}" for name, value in answer.headers.multi_items())
+        self.scanner.scan(
+            f"answer: {request.method} {request.url.path} {answer.status_code}",
+            head.encode(),
+            answer.content,
+        )
+
+    def program(self, name: str, argv: list[str], stdin: str = "") -> str:
+        """Run a client program; scan all but its stdout, which is returned."""
+        watched = run_watched(argv, env=self.machine.env, stdin=stdin)
+        self.scanner.scan(f"{name}: stderr", watched.finished.err.encode())
+        self.scanner.scan(f"{name}: cmdline", *watched.command_lines)
+        self.scanner.scan(f"{name}: environ", *watched.environments)
+        return watched.finished.out
+
+    def helper(self, verb: str, stdin: str, *, reveals: bool = False) -> str:
+        said = self.program(f"helper {verb}", [str(self.machine.helper_path), verb], stdin)
+        if not reveals:
+            self.scanner.scan(f"helper {verb}: stdout", said.encode())
+        return said
+
+    def cli(self, *arguments: str, stdin: str = "", reveals: bool = False) -> str:
+        said = self.program(f"regcred {arguments[0]}", [*regcred(), *arguments], stdin)
+        if not reveals:
+            self.scanner.scan(f"regcred {' '.join(arguments[:2])}: stdout", said.encode())
+        return said
+
+    def settle(self) -> None:
+        """Scan what lies about: files, logs, and the server's own process."""
+        self.scanner.scan_process("server", self.server.pid)
+        self.scanner.scan_tree("files", self.world.folder)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, require_tool: RequireTool) -> Iterator[World]:
+    for name in ("docker-registry", "htpasswd", "skopeo"):
+        require_tool(name)
+    with running(tmp_path_factory.mktemp("canary"), "token", log_level="debug") as made:
+        yield made
+
+
+@pytest.fixture
+def watch(world: World, request: pytest.FixtureRequest) -> Iterator[Watch]:
+    scanner = Scanner()
+    machine, _ = world.machine(f"{request.node.originalname}-{secrets.token_hex(3)}", role="admin")
+    made = Watch(world, world.server, scanner, world.api, machine)
+    made.watch_key("operator key", world.service.key)
+    key = world.api.make_key("canary", "admin")["key"]
+    made.watch_key("admin key", key)
+    with world.service.api(key, heard=made.heard) as api:
+        made.api = api
+        yield made
+    made.settle()
+    assert made.hits == []
+    assert scanner.read
+
+
+def stored(watch: Watch, name: str, password: str, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = watch.api.add(
+        name,
+        watch.world.registry.address,
+        "puller",
+        password,
+        settings=watch.world.settings,
+        **more,
+    )
+    return made
+
+
+def test_the_life_of_a_login(watch: Watch) -> None:
+    world, api = watch.world, watch.api
+    right = watch.canary("right")
+    world.set_password("puller", right)
+    bad = watch.canary("bad")
+
+    made = stored(watch, "life", bad, labels={"team": "a"}, description="one")
+    api.send("GET", f"{PATH}/life")
+    api.send("GET", f"{PATH}/{made['id']}")
+    api.send("GET", f"{PATH}?limit=1&label=team&username=puller")
+    assert api.verify("life", world.image())["verdict"] == "rejected"
+    body = {
+        "name": "life",
+        "registry_url": world.registry.address,
+        "username": "puller",
+        "password": right,
+        "settings": world.settings,
+    }
+    assert api.send("PUT", f"{PATH}/life", body).status_code == 200
+    assert api.verify("life", world.image())["verdict"] == "ok"
+    assert api.verify("life", world.image("other/app"))["verdict"] == "denied"
+    assert api.set_password("life", right)["version"] > 1
+    api.send("POST", f"{PATH}?verify=require", {**body, "name": "not", "password": bad})
+    api.send("POST", f"{PATH}:verify", {**body, "image": world.image()})
+    api.send("PUT", f"{PATH}/life/uses/deployment/web", {"lease_seconds": 60})
+    api.explain(world.image())
+    for listing in (f"{PATH}/life/verdicts", "projects/-/audit", "projects/-/keys", "projects"):
+        api.send("GET", listing)
+    with world.service.api(api.key) as unscanned:
+        logins = unscanned.resolve(world.image())["logins"]
+    assert [login["password"] for login in logins] == [right]
+    watch.settle()
+    api.send("DELETE", f"{PATH}/life")
+    api.send("DELETE", f"{PATH}/life?force=true")
+
+
+def test_a_password_that_was_replaced_or_deleted_is_gone(watch: Watch) -> None:
+    old, new = watch.canary("old"), watch.canary("new")
+    stored(watch, "gone", old)
+    watch.api.set_password("gone", new)
+    watch.settle()
+    watch.api.remove("gone")
+
+
+def test_keys_show_once(watch: Watch) -> None:
+    with watch.world.service.api(watch.api.key) as unscanned:
+        made = unscanned.make_key("shown", "puller", image_patterns=["registry.example.com/*"])
+    key = watch.watch_key("made", made["key"])
+    with watch.world.service.api(key, heard=watch.heard) as api:
+        api.send("GET", "whoami")
+        api.send("GET", PATH)
+        api.send("POST", "projects/-/resolve", {"image": "registry.example.com/a"})
+        watch.api.send("GET", f"projects/-/keys/{made['id']}")
+        watch.api.send("PATCH", f"projects/-/keys/{made['id']}", {"disabled": True})
+        api.send("GET", "whoami")
+        watch.api.revoke(made["id"])
+        api.send("GET", "whoami")
+        watch.api.send("GET", "projects/-/audit")
+
+
+CLEAN: dict[str, Any] = {
+    "name": "broken",
+    "registry_url": "registry.example.com",
+    "username": "u",
+}
+"""A credential's fields but the password, all right."""
+
+
+def broken_bodies(c: str) -> dict[str, bytes]:
+    """Return bodies that are wrong in one way each, with a canary inside."""
+    text = json.dumps(c)
+    whole = {**CLEAN, "password": c}
+
+    def body(**more: Any) -> bytes:
+        return json.dumps({**whole, **more}).encode()
+
+    return {
+        "missing field": json.dumps({"password": c}).encode(),
+        "null field": body(username=None),
+        "wrong type, list": body(password=[c]),
+        "wrong type, object": body(password={"value": c}),
+        "wrong type beside it": body(username=7),
+        "wrong type of labels": body(labels=[c]),
+        "wrong type of settings": body(settings=c),
+        "settings nobody knows": body(settings={"nonsense": c}),
+        "setting's name": body(settings={c: "x"}),
+        "label's name": body(labels={c: "x"}),
+        "too long": body(password=c * 1000),
+        "body too large": body(password=c * 5000),
+        "NUL": body(password=c + "\0"),
+        "lone surrogate": json.dumps({**whole}).encode().replace(b'"name"', b'"\\ud800"'),
+        "secret as name": body(name=c),
+        "secret as provider": body(provider=c),
+        "secret as time": body(expires_at=c),
+        "secret in user info": body(registry_url=f"https://user:{c}@registry.example.com"),
+        "unknown field": body(passwrd=c),
+        "unknown field named so": body(**{c: 1}),
+        "list body": json.dumps([c]).encode(),
+        "text body": text.encode(),
+        "cut short": body()[:-2],
+        "trailing words": body() + b" " + text.encode(),
+        "duplicate keys": f'{{"password": {text}, "password": {text}, "name": "d"}}'.encode(),
+        "not UTF-8": body() + b"\xff\xfe",
+        "NaN": body()[:-1] + b', "labels": NaN}',
+        "huge number": body()[:-1] + b', "labels": 9223372036854775808}',
+        "deep": body()[:-1] + b', "labels": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        "no JSON at all": c.encode(),
+    }
+
+
+@pytest.mark.parametrize("what", sorted(broken_bodies("")))
+def test_a_broken_body_is_not_echoed(watch: Watch, what: str) -> None:
+    content = broken_bodies(watch.canary(what))[what]
+    as_json = {"Content-Type": "application/json"}
+    targets = [
+        ("POST", PATH),
+        ("POST", f"{PATH}:verify"),
+        ("PUT", f"{PATH}/none"),
+        ("PATCH", f"{PATH}/none"),
+        ("POST", "projects/-/keys"),
+        ("POST", "projects"),
+        ("POST", "projects/-/resolve"),
+        ("POST", "projects/-/explain"),
+        ("POST", "projects/-/docker-credential/store"),
+    ]
+    answers = [
+        watch.api.send(method, path, content=content, headers=as_json) for method, path in targets
+    ]
+
+    # The other operations may find other faults first; none may fail inside.
+    assert [one.status_code for one in answers if one.status_code >= 500] == []
+    assert 400 <= answers[0].status_code < 500, answers[0].text
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""]
+)
+def test_a_body_of_another_type_is_not_echoed(watch: Watch, content_type: str) -> None:
+    content = json.dumps({**CLEAN, "password": watch.canary("typed")}).encode()
+
+    answer = watch.api.send("POST", PATH, content=content, headers={"Content-Type": content_type})
+
+    assert answer.status_code == 415
+
+
+def test_a_secret_in_the_wrong_place_is_not_echoed(watch: Watch) -> None:
+    """People paste secrets into names, images and addresses; the answer must not repeat them."""
+    api = watch.api
+    misplaced = httpx2.URL("/", params={"q": watch.canary("misplaced")}).query[2:].decode()
+    raw = watch.canary("misplaced raw")
+    answers = [
+        api.send("GET", f"{PATH}/{misplaced}"),
+        api.send("GET", f"{PATH}/{misplaced}/verdicts"),
+        api.send("DELETE", f"{PATH}/{misplaced}"),
+        api.send("GET", f"projects/{misplaced}"),
+        api.send("GET", f"projects/-/keys/{misplaced}"),
+        api.send("GET", f"//{misplaced}"),
+        api.send("GET", f"//v1/{misplaced}"),
+        *(
+            api.send("GET", f"{PATH}?{name}={misplaced}")
+            for name in ("limit", "cursor", "verdict", "expiring_before", "label", "x", "registry")
+        ),
+        api.send("POST", f"{PATH}?verify={misplaced}", {**CLEAN, "password": "p"}),
+        api.send("POST", "projects/-/resolve", {"image": raw}),
+        api.send("POST", "projects/-/explain", {"image": raw}),
+        api.send("POST", f"{PATH}:verify", {**CLEAN, "password": "p", "image": raw}),
+        api.send("POST", "projects/-/keys", {"name": "k", "role": raw}),
+        api.send("POST", "projects/-/keys", {"name": "k", "role": "puller", "expires_at": raw}),
+        api.send(
+            "POST", "projects/-/keys", {"name": "k", "role": "puller", "image_patterns": [raw]}
+        ),
+        api.send("PATCH", f"{PATH}/none", {}, headers={"If-Match": misplaced}),
+        api.send("GET", "whoami", headers={"Authorization": f"Basic {misplaced}"}),
+        api.send("GET", "whoami", headers={"Authorization": f"Bearer {misplaced}"}),
+        api.send("GET", "whoami", headers={"Authorization": f"Bearer rgc_{misplaced}"}),
+        api.send("GET", "whoami", headers={"Cookie": f"session={misplaced}"}),
+    ]
+
+    assert [one.status_code for one in answers if one.status_code >= 500] == []
+
+
+def test_the_helper_shows_a_login_and_nothing_else(watch: Watch) -> None:
+    world = watch.world
+    right = watch.canary("right")
+    key = world.api.make_key("helper", "admin")["key"]
+    watch.login(key)
+    address = world.registry.address
+    login = {"ServerURL": address, "Username": "puller", "Secret": right}
+
+    watch.helper("store", json.dumps(login) + "\n")
+    assert json.loads(watch.helper("get", address, reveals=True))["Secret"] == right
+    watch.helper("list", "unused")
+    watch.helper("erase", address)
+    for broken in (
+        json.dumps(login)[:-3],
+        json.dumps([login]),
+        json.dumps({**login, "Username": ""}),
+        json.dumps({**login, "ServerURL": ""}),
+        json.dumps({**login, "ServerURL": right}),
+        right * 200,
+    ):
+        watch.helper("store", broken)
+    for asked in (right, f"https://user:{right}@{address}/", "no.such.registry.example"):
+        watch.helper("get", asked)
+        watch.helper("erase", asked)
+
+
+def test_the_command_line_shows_a_secret_only_when_it_is_asked_to(watch: Watch) -> None:
+    world = watch.world
+    right, bad = watch.canary("right"), watch.canary("bad")
+    world.set_password("puller", right)
+    key = watch.world.api.make_key("cli", "admin")["key"]
+    watch.login(key)
+    where = ("--registry", world.registry.address, "--username", "puller", "--password-stdin")
+    pinned = [part for n, v in world.settings.items() for part in ("--setting", f"{n}={v}")]
+
+    watch.cli("credential", "add", "cli", *where, *pinned, stdin=right)
+    watch.cli("credential", "add", "cli", *where, *pinned, stdin=right)
+    watch.cli("credential", "add", "a/b", *where, stdin=right)
+    watch.cli("credential", "add", "long", *where, stdin=right * 1000)
+    for output in ("table", "json", "yaml", "name"):
+        watch.cli("credential", "ls", "-o", output)
+        watch.cli("credential", "show", "cli", "-o", output)
+    watch.cli("credential", "verify", "cli", "--image", world.image())
+    watch.cli("explain", world.image())
+    watch.cli("resolve", world.image())
+    assert right in watch.cli("resolve", world.image(), "--reveal", reveals=True)
+    watch.cli("credential", "replace", "cli", *where, *pinned, stdin=bad)
+    watch.cli("credential", "verify", "cli", "--image", world.image())
+    watch.cli("login", world.service.url, "--key-stdin", stdin=bad)
+    watch.cli("credential", "rm", "cli", "--yes")
+
+
+# The scanner finds what it must: one planted leak for each kind of sink
+
+
+@pytest.fixture
+def planted() -> Canary:
+    return Canary.fresh("planted", "puller")
+
+
+@pytest.mark.parametrize("form", sorted(Canary.fresh("any", "puller").forms()))
+def test_every_form_is_found(planted: Canary, form: str) -> None:
+    leak = b"before " + planted.forms()[form] + b" after"
+
+    assert form in {hit.form for hit in Scanner([planted]).scan("answer", leak)}
+
+
+@pytest.mark.parametrize("offset", range(6))
+def test_base64_is_found_wherever_the_secret_begins(planted: Canary, offset: int) -> None:
+    leak = base64.b64encode(b"x" * offset + planted.secret.encode() + b'"}')
+
+    assert Scanner([planted]).scan("answer", leak)
+
+
+def test_a_leak_in_an_answer_is_found(planted: Canary) -> None:
+    scanner = Scanner([planted])
+    request = httpx2.Request("GET", "http://127.0.0.1/v1/x")
+
+    watch = Watch.__new__(Watch)
+    watch.scanner = scanner
+    watch.heard(httpx2.Response(422, json={"input": planted.secret}, request=request))
+    watch.heard(httpx2.Response(200, headers={"X-Echo": planted.secret[:16]}, request=request))
+
+    assert {hit.sink for hit in scanner.hits} == {
+        "answer: GET /v1/x 422",
+        "answer: GET /v1/x 200",
+    }
+
+
+def test_a_leak_in_a_log_or_a_file_name_is_found(planted: Canary, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "regcred.err").write_text(f"ERROR {planted.secret!r}\n")
+    (tmp_path / planted.secret[:16]).touch()
+
+    hits = Scanner([planted]).scan_tree("files", tmp_path)
+
+    assert {hit.sink for hit in hits} == {
+        "files: logs/regcred.err",
+        f"files: {planted.secret[:16]}",
+    }
+
+
+def test_a_leak_in_the_database_is_found_before_and_after_a_checkpoint(
+    planted: Canary, tmp_path: Path
+) -> None:
+    database = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE leak (text TEXT)")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("INSERT INTO leak VALUES (?)", (planted.secret,))
+        before = {hit.sink for hit in Scanner([planted]).scan_tree("files", tmp_path)}
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        after = {hit.sink for hit in Scanner([planted]).scan_tree("files", tmp_path)}
+    finally:
+        database.close()
+
+    assert before == {"files: store.db-wal"}
+    assert after == {"files: store.db"}
+
+
+def test_a_leak_in_a_programs_arguments_or_environment_is_found(
+    planted: Canary, tmp_path: Path
+) -> None:
+    watched = run_watched(
+        ["/bin/sh", "-c", "cat", planted.secret],
+        env=environment(tmp_path, LEAK=planted.secret),
+        stdin="x",
+    )
+    scanner = Scanner([planted])
+    scanner.scan("cmdline", *watched.command_lines)
+    scanner.scan("environ", *watched.environments)
+
+    assert {hit.sink for hit in scanner.hits} == {"cmdline", "environ"}
+
+
+def test_a_leak_in_a_servers_process_is_found(planted: Canary, tmp_path: Path) -> None:
+    daemon = Daemon(
+        [sys.executable, "-c", "import time; time.sleep(60)", planted.secret],
+        env=environment(tmp_path, LEAK=planted.secret),
+        logs=tmp_path / "logs",
+        name="leaky",
+    )
+    try:
+        scanner = Scanner([planted])
+        daemon.wait_ready(lambda: bool(Path(f"/proc/{daemon.pid}/environ").read_bytes()))
+        scanner.scan_process("server", daemon.pid)
+    finally:
+        daemon.stop()
+
+    assert {hit.sink for hit in scanner.hits} == {"server: cmdline", "server: environ"}
