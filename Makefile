@@ -18,8 +18,9 @@ HELPER := $(BIN)/docker-credential-regcred
 # The wheels are named by hash; what comes as source is built with tools that were locked too.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --no-build-isolation
-LOCK := uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+# Two days old at least: a release that was taken over is usually withdrawn by then.
+LOCK := uv pip compile -q --universal --python-version 3.11 --upgrade --exclude-newer "2 days" \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .PHONY: help
 help: ## List the targets
