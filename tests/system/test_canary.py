@@ -59,7 +59,7 @@ class Watch:
         """Give the machine a key, which its own file may keep and nothing else may show."""
         self.watch_key("machine key", key)
         self.kept_keys.add("machine key")
-        self.cli("login", self.world.service.url, "--key-stdin", stdin=key)
+        self.cli("login", "--url", self.world.service.url, "--key-stdin", stdin=key)
 
     @property
     def hits(self) -> list[Hit]:
@@ -370,7 +370,7 @@ def test_the_command_line_shows_a_secret_only_when_it_is_asked_to(watch: Watch) 
     assert right in watch.cli("resolve", world.image(), "--reveal", reveals=True)
     watch.cli("credential", "replace", "cli", *where, *pinned, stdin=bad)
     watch.cli("credential", "verify", "cli", "--image", world.image())
-    watch.cli("login", world.service.url, "--key-stdin", stdin=bad)
+    watch.cli("login", "--url", world.service.url, "--key-stdin", stdin=bad)
     watch.cli("credential", "rm", "cli", "--yes")
 
 

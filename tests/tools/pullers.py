@@ -32,7 +32,7 @@ class Machine:
 
     def login(self, key: str) -> Finished:
         """Give this machine its key, as a person would."""
-        return self.regcred("login", self.url, "--key-stdin", stdin=key)
+        return self.regcred("login", "--url", self.url, "--key-stdin", stdin=key)
 
     def use_helper_for(self, *hosts: str) -> None:
         """Tell docker, podman and skopeo to ask the helper about these registries."""

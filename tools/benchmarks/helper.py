@@ -1,0 +1,200 @@
+"""The credential helper's `get`, from start to end of its process, against two others."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.common import HERE, SERVER_CORES, Bench, Goal, in_rounds
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.tools.programs import (
+    LOOPBACK,
+    Daemon,
+    ProgramMissing,
+    environment,
+    find,
+    free_port,
+    run,
+)
+from tests.tools.pullers import Machine
+
+_FLOOR = ["/usr/bin/python3", "-I", "-S", "-E", "-c", "pass"]
+_CALLS = 40
+_PASSWORD = "secret"  # noqa: S105 - it opens nothing
+_SERVER = "registry.example.com"
+
+
+def measure(bench: Bench) -> None:
+    """Measure `get` over http and https, the interpreter's own start, and Debian's pass helper."""
+    service = bench.service("helper")
+    with service.serving(cores=SERVER_CORES), service.api() as api:
+        api.add("login", _SERVER, "user", _PASSWORD)
+        key = api.make_key("helper")["key"]
+        plain = Machine(bench.folder / "helper-http", service.url)
+        _log_in(plain, key)
+        with _tls(bench, service.port) as (url, ca):
+            secure = Machine(bench.folder / "helper-https", url)
+            secure.env["REGCRED_CA_FILE"] = str(ca)
+            _log_in(secure, key)
+            ask = bench.folder / "ask"
+            ask.write_text(_SERVER)
+            get = [str(plain.helper_path), "get"]
+            secure_get = [str(secure.helper_path), "get"]
+            steps: dict[str, Callable[[], float]] = {
+                "python3 -ISEc pass": lambda: _milliseconds(_FLOOR, plain.env, ask),
+                "helper get, http": lambda: _milliseconds(get, plain.env, ask),
+                "helper get, https": lambda: _milliseconds(secure_get, secure.env, ask),
+            }
+            with _pass(bench) as theirs:
+                if theirs is not None:
+                    argv, env = theirs
+                    steps["docker-credential-pass get"] = lambda: _milliseconds(argv, env, ask)
+                for step in steps.values():
+                    step()
+                taken = dict(zip(steps, in_rounds(bench.rounds, *steps.values()), strict=True))
+    for name, values in taken.items():
+        bench.add(name, "ms", values)
+    floor = taken["python3 -ISEc pass"]
+    bench.compare("get, http / python3 -ISEc pass", taken["helper get, http"], floor, Goal(3.2))
+    bench.compare("get, https / python3 -ISEc pass", taken["helper get, https"], floor, Goal(4.5))
+    if (others := taken.get("docker-credential-pass get")) is not None:
+        below = Goal(1.0)
+        bench.compare(
+            "get, http / docker-credential-pass", taken["helper get, http"], others, below
+        )
+
+
+def _log_in(machine: Machine, key: str) -> None:
+    done = machine.login(key)
+    if done.code == 0:
+        done = machine.helper("get", _SERVER)
+    if done.code != 0 or json.loads(done.out)["Secret"] != _PASSWORD:
+        raise RuntimeError(f"the helper does not answer: {done.text}")
+
+
+def _milliseconds(argv: list[str], env: Mapping[str, str], stdin: Path) -> float:
+    """Return the median wall time of a program, from spawn to exit."""
+    taken = []
+    quiet = [
+        (os.POSIX_SPAWN_OPEN, 0, str(stdin), os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+    ]
+    for _ in range(_CALLS):
+        started = time.perf_counter()
+        pid = os.posix_spawn(argv[0], argv, env, file_actions=quiet)
+        _, status = os.waitpid(pid, 0)
+        taken.append(time.perf_counter() - started)
+        if status != 0:
+            raise RuntimeError(f"{argv[0]} failed")
+    return sorted(taken)[_CALLS // 2] * 1000
+
+
+@contextmanager
+def _tls(bench: Bench, port: int) -> Iterator[tuple[str, Path]]:
+    """Put TLS with an ECDSA certificate before the service; yield the URL and the CA file."""
+    folder = bench.folder / "tls"
+    folder.mkdir()
+    certificate, key = folder / "ca.pem", folder / "key.pem"
+    _self_signed(certificate, key)
+    mine = free_port()
+    front = Daemon(
+        [
+            sys.executable,
+            str(HERE / "tls_front.py"),
+            str(mine),
+            str(port),
+            str(certificate),
+            str(key),
+        ],
+        env=environment(folder),
+        logs=folder / "logs",
+        name="tls",
+        cores=SERVER_CORES,
+    )
+    try:
+        front.wait_ready(lambda: _listens(mine))
+        yield f"https://{LOOPBACK}:{mine}", certificate
+    finally:
+        front.stop()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _self_signed(certificate: Path, key: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "regcred benchmark")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+@contextmanager
+def _pass(bench: Bench) -> Iterator[tuple[list[str], dict[str, str]] | None]:
+    """Set up Debian's docker-credential-pass with a warm gpg-agent; None if it is not here."""
+    home = bench.folder / "pass"
+    # gpg-agent's socket has a short maximum path; the home of a benchmark may be long.
+    gnupg = Path(bench.folder, "g")
+    gnupg.mkdir(mode=0o700)
+    try:
+        helper, _, gpg = find("docker-credential-pass"), find("pass"), find("gpg")
+    except ProgramMissing:
+        yield None
+        return
+    env = environment(home, GNUPGHOME=str(gnupg), PASSWORD_STORE_DIR=str(home / "store"))
+    login = json.dumps({"ServerURL": _SERVER, "Username": "user", "Secret": _PASSWORD})
+    try:
+        for argv, stdin in (
+            (
+                _key_making(gpg),
+                "",
+            ),
+            ([find("pass"), "init", "bench@example.com"], ""),
+            ([helper, "store"], login),
+            ([helper, "get"], _SERVER),
+        ):
+            done = run(argv, env=env, stdin=stdin)
+            if done.code != 0:
+                raise RuntimeError(f"{argv[0]}: {done.text}")
+        yield [helper, "get"], env
+    finally:
+        run([find("gpgconf"), "--kill", "all"], env=env)
+        shutil.rmtree(gnupg, ignore_errors=True)
+
+
+def _key_making(gpg: str) -> list[str]:
+    unattended = ("--batch", "--pinentry-mode", "loopback", "--passphrase", "")
+    return [gpg, *unattended, "--quick-gen-key", "bench@example.com", "default", "default", "never"]

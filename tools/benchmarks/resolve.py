@@ -1,0 +1,97 @@
+"""resolve, audited, against a raw ASGI hello with the same requests and answers' sizes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
+from tests.tools.api import Api
+
+_PATH = "/v1/projects/-/resolve"
+_MIX = 16_384
+"""Prepared requests: more than the logins times a few keys, so that repeats are far apart."""
+
+_RATE = Goal(0.35, at_least=True)
+_P99 = Goal(4.0)
+
+
+def image(number: int) -> str:
+    """Return an image that exactly one of the stored logins is for."""
+    return f"r{number}.example.com/team{number % 10}/app:v1"
+
+
+def fill(api: Api, bench: Bench) -> list[str]:
+    """Store the logins and make the keys; return the keys."""
+    for number in range(bench.credentials):
+        host, team, _ = image(number).split("/")
+        api.add(f"login-{number}", f"{host}/{team}", f"user-{number}", f"secret-{number:032d}")
+    return [api.make_key(f"node-{number}")["key"] for number in range(bench.keys)]
+
+
+def mix(bench: Bench, keys: list[str]) -> list[bytes]:
+    """Return requests over all logins and keys, in an order that is always the same."""
+    made = []
+    for number in range(_MIX):
+        draw = int.from_bytes(hashlib.sha256(number.to_bytes(4)).digest()[:8])
+        login, key = draw % bench.credentials, keys[(draw >> 32) % len(keys)]
+        made.append(request(_PATH, key, {"image": image(login)}))
+    return made
+
+
+def measure(bench: Bench) -> None:
+    """Measure resolve over many logins and keys, the one-image rollout, and the hello."""
+    service = bench.service("resolve")
+    with service.serving(cores=SERVER_CORES), service.api() as api:
+        keys = fill(api, bench)
+        with service.api(keys[0]) as one:
+            answer = one.send("POST", "projects/-/resolve", {"image": image(0)})
+        spread = write_requests(bench.folder / "spread.json", mix(bench, keys))
+        rollout = write_requests(
+            bench.folder / "rollout.json", [request(_PATH, keys[0], {"image": image(7)})]
+        )
+        peer = bench.peer(
+            "hello",
+            "hello",
+            # uvicorn writes the date itself; the rest makes the answers equally long.
+            {
+                "length": len(answer.content),
+                "headers": [
+                    pair for pair in answer.headers.multi_items() if pair[0].lower() != "date"
+                ],
+            },
+        )
+        hello = peer.start()
+        try:
+            hello.wait_ready(peer.ready)
+            loads = {"hello": (peer.port, spread), "resolve": (service.port, spread)}
+            loads["rollout"] = (service.port, rollout)
+            for port, requests in loads.values():
+                bench.load(port, requests, seconds=1)
+            reports: dict[str, list[dict[str, Any]]] = {name: [] for name in loads}
+            for _ in range(bench.rounds):
+                for name, (port, requests) in loads.items():
+                    reports[name].append(bench.load(port, requests))
+        finally:
+            hello.stop()
+
+    def series(name: str, figure: str) -> list[float]:
+        return [report[figure] for report in reports[name]]
+
+    titles = {
+        "hello": "raw ASGI hello",
+        "resolve": f"resolve, {bench.credentials:,} logins, {bench.keys} keys",
+        "rollout": "resolve, one image, one key",
+    }
+    for name, title in titles.items():
+        bench.add(title, "/s", series(name, "per_second"))
+        bench.add(f"{title}: p99", "ms", series(name, "p99_ms"))
+    bench.compare(
+        "resolve / hello", series("resolve", "per_second"), series("hello", "per_second"), _RATE
+    )
+    bench.compare(
+        "p99 of resolve / hello", series("resolve", "p99_ms"), series("hello", "p99_ms"), _P99
+    )
+    bench.compare(
+        "rollout / hello", series("rollout", "per_second"), series("hello", "per_second"), _RATE
+    )
