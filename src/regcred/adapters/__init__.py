@@ -1,0 +1,1 @@
+"""How the outside world is reached. Each package implements ports of the domain."""

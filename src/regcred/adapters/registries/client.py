@@ -1,0 +1,212 @@
+"""Drive a handshake over real connections, with every reader bounded.
+
+No redirects, no cookies, no proxies, no netrc: httpcore2's pool knows none of them, and nothing
+here adds any. A secret is put on a request only if the request goes to the origin the secret is
+for. One deadline covers all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import urlencode
+
+import httpcore2
+
+from regcred.adapters.registries.exchange import (
+    Attach,
+    Finding,
+    Handshake,
+    Proof,
+    Reply,
+    Request,
+    Unanswered,
+    Unreadable,
+)
+from regcred.adapters.registries.transport import CONNECT_SECONDS, NameUnresolved
+
+MAX_BODY = 64 * 1024
+MAX_HEADERS = 128
+MAX_HEADER_BYTES = 64 * 1024
+"""What h11 lets pass is more (100 KiB); both bounds stand."""
+
+_TOO_LARGE = "An answer is larger than anything in this protocol."
+_ENCODED = "An answer is compressed, though none was asked to be."
+_NO_HTTP = "What answers does not speak HTTP."
+
+_FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
+
+
+class ForeignOrigin(Exception):
+    """A handshake asked for a secret to be sent where it is not for. Nothing was sent."""
+
+
+class RegistryClient:
+    """Runs handshakes, each on connections of its own."""
+
+    def __init__(self, backend: httpcore2.AsyncNetworkBackend, deadline: float = 10.0) -> None:
+        """Take the guarded backend, and the seconds that a whole handshake may last."""
+        self._backend = backend
+        self._deadline = deadline
+
+    async def run(self, handshake: Handshake, ca_bundle: str | None = None) -> Finding:
+        """Drive `handshake` to its end and return what it found. Raise ForeignOrigin."""
+        # Reading the system's certificates takes milliseconds that the loop does not have.
+        context = await asyncio.to_thread(tls_context, ca_bundle)
+        async with httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            network_backend=self._backend,
+            max_connections=4,
+            http1=True,
+            http2=False,
+            retries=0,
+        ) as pool:
+            line = _Line(pool)
+            step = _advance(handshake, None)
+            try:
+                async with asyncio.timeout(self._deadline):
+                    while isinstance(step, Request):
+                        step = _advance(handshake, await line.ask(step))
+            except TimeoutError:
+                while isinstance(step, Request):
+                    step = _advance(handshake, Unanswered(line.cause_of_silence))
+            return step
+
+
+@lru_cache(maxsize=32)
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return a verifying context: TLS 1.2 or newer, the system's authorities and the bundle's."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_bundle is not None:
+        context.load_verify_locations(cadata=ca_bundle)
+    return context
+
+
+def _advance(handshake: Handshake, outcome: Reply | Exception | None) -> Request | Finding:
+    try:
+        if isinstance(outcome, Exception):
+            return handshake.throw(outcome)
+        return next(handshake) if outcome is None else handshake.send(outcome)
+    except StopIteration as end:
+        finding: Finding = end.value
+        return finding
+
+
+class _Line:
+    """One handshake's connections, and how far the present request has come."""
+
+    def __init__(self, pool: httpcore2.AsyncConnectionPool) -> None:
+        self._pool = pool
+        self._phase = ""
+
+    @property
+    def cause_of_silence(self) -> str:
+        """Return why nothing came: what never connected looks like what was refused."""
+        return "connect" if self._phase == "connect_tcp" else "timeout"
+
+    async def ask(self, request: Request) -> Reply | Unanswered | Unreadable:
+        """Send one request and read its whole answer, or say why there is none."""
+        self._phase = ""
+        try:
+            return await self._exchange(request)
+        except Unreadable as failure:
+            return failure
+        except httpcore2.ProtocolError:
+            return Unreadable(_NO_HTTP)
+        except (httpcore2.TimeoutException, httpcore2.NetworkError, OSError) as error:
+            return Unanswered(self._cause(error))
+
+    def _cause(self, error: Exception) -> str:
+        if isinstance(error, NameUnresolved):
+            return "dns"
+        if isinstance(error, httpcore2.TimeoutException):
+            return self.cause_of_silence
+        # A broken TLS record after the handshake comes through as the standard library's error.
+        shaking_hands = self._phase == "start_tls"
+        return "tls" if shaking_hands or isinstance(error, ssl.SSLError) else "connect"
+
+    async def _exchange(self, request: Request) -> Reply:
+        origin = request.origin
+        headers, content = _render(request)
+        response = await self._pool.handle_async_request(
+            httpcore2.Request(
+                request.method,
+                httpcore2.URL(
+                    scheme=origin.scheme, host=origin.host, port=origin.port, target=request.target
+                ),
+                headers=headers,
+                content=content,
+                extensions={"timeout": {"connect": CONNECT_SECONDS}, "trace": self._trace},
+            )
+        )
+        try:
+            return await _read(request, response)
+        finally:
+            await response.aclose()
+
+    async def _trace(self, name: str, info: Mapping[str, object]) -> None:
+        # Names look like connection.connect_tcp.started; what follows a connection is no phase.
+        _, step, state = name.split(".")
+        if state == "started":
+            self._phase = step
+
+
+async def _read(request: Request, response: httpcore2.Response) -> Reply:
+    raw = response.headers
+    if len(raw) > MAX_HEADERS or sum(len(k) + len(v) for k, v in raw) > MAX_HEADER_BYTES:
+        raise Unreadable(_TOO_LARGE)
+    headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw)
+    reply = Reply(response.status, headers)
+    if request.method == "HEAD":
+        return reply
+    if any(value.strip().lower() != "identity" for value in reply.all("content-encoding")):
+        raise Unreadable(_ENCODED)
+    body = bytearray()
+    async for chunk in response.aiter_stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Unreadable(_TOO_LARGE)
+    return Reply(response.status, headers, bytes(body))
+
+
+def _render(request: Request) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
+    """Return the headers and body that go out. Raise ForeignOrigin."""
+    proof = request.proof
+    if proof is not None and proof.origin != request.origin:
+        raise ForeignOrigin
+    headers = [
+        (b"Host", request.origin.authority.encode()),
+        (b"User-Agent", b"regcred"),
+        (b"Accept", ", ".join(request.accept or ("application/json",)).encode()),
+        (b"Accept-Encoding", b"identity"),
+    ]
+    if proof is not None and proof.attach in _HEADERS:
+        headers.append((b"Authorization", _HEADERS[proof.attach](proof)))
+    if request.form is None:
+        return headers, None
+    fields = dict(request.form)
+    if proof is not None:
+        fields |= _grant_fields(proof)
+    content = urlencode(fields).encode()
+    return [*headers, _FORM, (b"Content-Length", str(len(content)).encode())], content
+
+
+def _basic(proof: Proof) -> bytes:
+    return b"Basic " + base64.b64encode(f"{proof.username}:{proof.secret.reveal()}".encode())
+
+
+def _bearer(proof: Proof) -> bytes:
+    return b"Bearer " + proof.secret.reveal().encode()
+
+
+_HEADERS = {Attach.BASIC: _basic, Attach.BEARER: _bearer}
+
+
+def _grant_fields(proof: Proof) -> dict[str, str]:
+    if proof.attach is Attach.REFRESH_GRANT:
+        return {"refresh_token": proof.secret.reveal()}
+    return {"username": proof.username, "password": proof.secret.reveal()}

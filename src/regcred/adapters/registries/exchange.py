@@ -1,0 +1,90 @@
+"""What handshakes and the client say to each other: requests, replies, and why there is none.
+
+A handshake is a generator: `reply = yield request`. It does no I/O; the client that drives it
+does nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from regcred.adapters.registries.origins import Origin
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import EvidenceValue, VerdictKind
+
+
+class Attach(StrEnum):
+    """How a secret is put on a request."""
+
+    BASIC = "basic"
+    BEARER = "bearer"
+    PASSWORD_GRANT = "password"  # noqa: S105 - the name of an OAuth2 grant
+    REFRESH_GRANT = "refresh_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A secret and the one origin that it is for; the client refuses to send it elsewhere."""
+
+    origin: Origin
+    attach: Attach
+    secret: Secret
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `form` makes it a form post; a grant's secret fields join it when sent."""
+
+    method: str
+    origin: Origin
+    target: str
+    accept: tuple[str, ...] = ()
+    form: tuple[tuple[str, str], ...] | None = None
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole answer: header names in lower case, the body within its bound."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that (lower-case) name."""
+        return next(iter(self.all(name)), None)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every header of that (lower-case) name."""
+        return tuple(value for key, value in self.headers if key == name)
+
+
+class Unanswered(Exception):
+    """No reply came. `cause` is one of dns, connect, tls, timeout."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
+class Unreadable(Exception):
+    """Something came back that is no bounded HTTP answer; `note` is a fixed sentence."""
+
+    def __init__(self, note: str) -> None:
+        self.note = note
+        super().__init__(note)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a handshake found out: a verdict but for its time."""
+
+    kind: VerdictKind
+    evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
+
+
+Handshake = Generator[Request, Reply, Finding]

@@ -1,0 +1,298 @@
+"""The registry login dance as a pure generator: `reply = yield request`.
+
+Ping, read the challenge, prove the login (Basic, or a token), and for an image ask for its
+manifest; then ask the same as nobody, because what anyone can pull proves nothing. The one thing
+you would get wrong: nothing at all is sent to a realm before RealmRule has passed it, and every
+secret that leaves is tied to one origin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from regcred.adapters.registries.bearer import Token, read_token
+from regcred.adapters.registries.challenge import Challenge, Malformed, parse_challenges
+from regcred.adapters.registries.exchange import (
+    Attach,
+    Finding,
+    Handshake,
+    Proof,
+    Reply,
+    Request,
+    Unanswered,
+    Unreadable,
+)
+from regcred.adapters.registries.judgement import Answer, Step, judge
+from regcred.adapters.registries.origins import Origin, parse_url
+from regcred.adapters.registries.provider import Quirks
+from regcred.adapters.registries.realm import RealmRule, UntrustedRealm
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import EvidenceValue, VerdictKind
+
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+"""All four, always: asked for fewer, Distribution answers 404 for an image that is there."""
+
+IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for an identity token, not a secret
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_REDIRECTS = range(300, 400)
+_CLIENT_ID = "regcred"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_RATE = re.compile(r"[0-9]{1,9}(?:;w=[0-9]{1,9})?\Z")
+
+_OPEN = "The registry asks nobody to log in."
+_NO_CHALLENGE = "The registry asks for a login without a readable word about which kind."
+_NO_TOKEN = "The token server's answer holds no token."  # noqa: S105 - a sentence
+_NO_IDENTITY = "An identity token works only where the registry has a token server."
+_SEVERAL = "The registry names more than one token server."
+_UNSURE = "Whether anyone can pull this image could not be found out."
+
+_Steps = Generator[Request, Reply, VerdictKind]
+_Asking = Generator[Request, Reply, Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One login at one registry, and the image it should pull, if any."""
+
+    registry: Origin
+    realms: RealmRule
+    username: str
+    secret: Secret
+    repository: str | None = None
+    reference: str = "latest"
+    """A tag or a digest."""
+
+    quirks: Quirks = field(default_factory=Quirks)
+
+
+def verify(question: Question) -> Handshake:
+    """Find out what the registry says of a login. The generator returns a Finding."""
+    dance = _Dance(question)
+    try:
+        kind = yield from dance.whole()
+    except Unanswered as failure:
+        kind = dance.end(VerdictKind.UNREACHABLE, cause=failure.cause)
+    except Unreadable as failure:
+        first = "ping_status" not in dance.evidence
+        kind = VerdictKind.NOT_A_REGISTRY if first else VerdictKind.UNSUPPORTED
+        dance.end(kind, note=failure.note)
+    if kind is VerdictKind.REJECTED:
+        dance.end(kind, note=question.quirks.rejected_note(question.username))
+    return Finding(kind, dance.evidence)
+
+
+@dataclass(slots=True)
+class _Dance:
+    """One handshake under way: each method is a stretch of it and returns a verdict."""
+
+    ask: Question
+    evidence: dict[str, EvidenceValue] = field(default_factory=dict)
+
+    def whole(self) -> _Steps:
+        reply = yield self._get("/v2/")
+        if kind := self._judge(Step.PING, Answer(reply)):
+            return kind
+        if reply.status == _OK and self.ask.repository is not None:
+            # Some registries open their door and ask for a login only inside.
+            reply = yield self._head()
+            self.evidence["anonymous_status"] = reply.status
+        if reply.status != _UNAUTHORIZED:
+            return self._open_registry(reply)
+        return (yield from self._challenged(reply))
+
+    def _open_registry(self, reply: Reply) -> VerdictKind:
+        self.evidence["scheme"] = "none"
+        if reply.status == _OK:
+            return self.end(VerdictKind.PUBLIC, note=_OPEN)
+        if reply.status == _FORBIDDEN:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
+        return self._judge(Step.MANIFEST, Answer(reply)) or VerdictKind.PUBLIC
+
+    def _challenged(self, reply: Reply) -> _Steps:
+        try:
+            challenges = parse_challenges(reply.all("www-authenticate"))
+        except Malformed:
+            challenges = ()
+        bearers = [challenge for challenge in challenges if challenge.scheme == "bearer"]
+        if len(bearers) > 1:
+            return self.end(VerdictKind.UNTRUSTED_REALM, note=_SEVERAL)
+        if bearers:
+            self.evidence["scheme"] = "bearer"
+            return (yield from self._bearer(bearers[0]))
+        if any(challenge.scheme == "basic" for challenge in challenges):
+            self.evidence["scheme"] = "basic"
+            return (yield from self._basic())
+        return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
+
+    # Basic
+
+    def _basic(self) -> _Steps:
+        if self.ask.username == IDENTITY_TOKEN_USER:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_IDENTITY)
+        proof = self._login(self.ask.registry, Attach.BASIC)
+        reply = yield self._get("/v2/", proof)
+        if kind := self._judge(Step.LOGIN, Answer(reply)):
+            return kind
+        if self.ask.repository is None:
+            return VerdictKind.OK
+        reply = yield self._head(proof)
+        if kind := self._judge(Step.MANIFEST, Answer(reply)):
+            return kind
+        return (yield from self._control(self._anonymous_manifest()))
+
+    def _anonymous_manifest(self) -> _Asking:
+        return (yield self._head())
+
+    # Bearer
+
+    def _bearer(self, challenge: Challenge) -> _Steps:
+        try:
+            realm, target = self._realm(challenge)
+            service = challenge.parameter("service")
+        except UntrustedRealm as refusal:
+            if refusal.host is not None:
+                self.evidence["realm_host"] = refusal.host
+            return self.end(VerdictKind.UNTRUSTED_REALM, note=refusal.note)
+        except Malformed:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
+        self.evidence["realm_host"] = realm.authority
+        step = Step.TOKEN if self.ask.repository is None else Step.SCOPED_TOKEN
+        identity = self.ask.username == IDENTITY_TOKEN_USER
+        reply = yield self._token_request(realm, target, service)
+        if kind := self._judge(step, Answer(reply, identity_token=identity), record="token"):
+            return kind
+        token = read_token(reply.body)
+        if token is None:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
+        if self.ask.repository is None:
+            return VerdictKind.OK
+        return (yield from self._pull(token, self._anonymous_pull(realm, target, service)))
+
+    def _realm(self, challenge: Challenge) -> tuple[Origin, str]:
+        try:
+            realm = challenge.parameter("realm")
+        except Malformed:
+            raise UntrustedRealm("The challenge names its realm twice.") from None
+        if not realm:
+            raise UntrustedRealm("The challenge names no realm.")
+        return self.ask.realms.judge(realm)
+
+    def _pull(self, token: Token, control: _Asking) -> _Steps:
+        granted = token.actions(self.ask.repository or "")
+        if granted is not None:
+            self.evidence["granted"] = granted
+        reply = yield self._head(self._with_token(token))
+        if kind := self._judge(Step.MANIFEST, Answer(reply, granted)):
+            return kind
+        return (yield from self._control(control))
+
+    def _anonymous_pull(self, realm: Origin, target: str, service: str | None) -> _Asking:
+        reply = yield self._anonymous_token_request(realm, target, service)
+        self.evidence["anonymous_token_status"] = reply.status
+        token = read_token(reply.body) if reply.status == _OK else None
+        if token is None:
+            return Reply(_UNAUTHORIZED) if reply.status == _OK else reply
+        return (yield self._head(self._with_token(token)))
+
+    # The control: can anyone do this?
+
+    def _control(self, asking: _Asking) -> _Steps:
+        """Repeat as nobody what the login just did. It never spoils what was found already."""
+        try:
+            reply = yield from asking
+        except (Unanswered, Unreadable):
+            return self.end(VerdictKind.OK, note=_UNSURE)
+        self.evidence["anonymous_status"] = reply.status
+        if reply.status == _OK:
+            return VerdictKind.PUBLIC
+        if reply.status in {_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND}:
+            return VerdictKind.OK
+        return self.end(VerdictKind.OK, note=_UNSURE)
+
+    # Requests
+
+    def _get(self, target: str, proof: Proof | None = None) -> Request:
+        return Request("GET", self.ask.registry, target, ("application/json",), proof=proof)
+
+    def _head(self, proof: Proof | None = None) -> Request:
+        target = f"/v2/{self.ask.repository}/manifests/{self.ask.reference}"
+        return Request("HEAD", self.ask.registry, target, MANIFEST_TYPES, proof=proof)
+
+    def _token_request(self, realm: Origin, target: str, service: str | None) -> Request:
+        """Ask for a token by GET; by POST with an identity token, or where the family wants it."""
+        wanted = self._wanted(service)
+        if self.ask.username == IDENTITY_TOKEN_USER:
+            return self._grant(realm, target, wanted, Attach.REFRESH_GRANT)
+        if self.ask.quirks.token_by_post:
+            return self._grant(realm, target, wanted, Attach.PASSWORD_GRANT)
+        target = _with_query(target, (*wanted, ("account", self.ask.username)))
+        return Request("GET", realm, target, proof=self._login(realm, Attach.BASIC))
+
+    def _anonymous_token_request(self, realm: Origin, target: str, service: str | None) -> Request:
+        return Request("GET", realm, _with_query(target, self._wanted(service)))
+
+    def _grant(
+        self, realm: Origin, target: str, wanted: tuple[tuple[str, str], ...], attach: Attach
+    ) -> Request:
+        form = (("grant_type", attach.value), ("client_id", _CLIENT_ID), *wanted)
+        return Request("POST", realm, target, form=form, proof=self._login(realm, attach))
+
+    def _wanted(self, service: str | None) -> tuple[tuple[str, str], ...]:
+        named = () if service is None else (("service", service),)
+        if self.ask.repository is None:
+            return named
+        return (*named, ("scope", f"repository:{self.ask.repository}:pull"))
+
+    def _login(self, origin: Origin, attach: Attach) -> Proof:
+        return Proof(origin, attach, self.ask.secret, self.ask.username)
+
+    def _with_token(self, token: Token) -> Proof:
+        return Proof(self.ask.registry, Attach.BEARER, token.secret)
+
+    # What was seen
+
+    def _judge(self, step: Step, answer: Answer, record: str = "") -> VerdictKind | None:
+        """Keep what the answer shows, and return the verdict if it decides one."""
+        self.evidence[f"{record or step}_status"] = answer.reply.status
+        self._observe(answer.reply)
+        judgement = judge(step, answer)
+        if judgement.kind is None:
+            return None
+        return self.end(judgement.kind, note=judgement.note, cause=judgement.cause)
+
+    def _observe(self, reply: Reply) -> None:
+        """Keep the few headers that help, each only in the form it must have."""
+        for name, header, form in (
+            ("digest", "docker-content-digest", _DIGEST),
+            ("ratelimit_limit", "ratelimit-limit", _RATE),
+            ("ratelimit_remaining", "ratelimit-remaining", _RATE),
+        ):
+            value = reply.header(header)
+            if value is not None and form.match(value):
+                self.evidence[name] = value
+        if reply.status in _REDIRECTS:
+            with suppress(ValueError):
+                origin, _ = parse_url(reply.header("location") or "")
+                self.evidence["redirect_host"] = origin.authority
+
+    def end(self, kind: VerdictKind, *, note: str = "", cause: str = "") -> VerdictKind:
+        """Keep why, and return `kind`."""
+        for name, value in (("note", note), ("cause", cause)):
+            if value:
+                self.evidence[name] = value
+        return kind
+
+
+def _with_query(target: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    if not parameters:
+        return target
+    return target + ("&" if "?" in target else "?") + urlencode(parameters)

@@ -1,0 +1,111 @@
+"""What a family of registries is, said once: its hosts, its settings, its quirks.
+
+A provider is data. Adding one is one file under providers/ and one line in its tuple
+(docs/adding-a-registry.md).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from regcred.adapters.registries.realm import pinned_origins
+from regcred.domain.credential import Draft
+from regcred.domain.errors import InvalidInput, Violation
+
+_MAX_CERTIFICATES = 32
+
+SettingCheck = Callable[[str], None]
+"""Passes a setting's value, or raises ValueError with the rule that it breaks."""
+
+
+def _no_note(_username: str) -> str:
+    return ""
+
+
+def _pass(_draft: Draft) -> None:
+    """Find nothing wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Where a family's handshake differs from the usual one."""
+
+    token_by_post: bool = False
+    """Tokens are asked for by an OAuth2 password grant; the usual way is GET with Basic."""
+
+    rejected_note: Callable[[str], str] = _no_note
+    """Says what is probably wrong with a rejected login of this user name; "" for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One family. Hosts are compared whole; a leading `*.` stands for one or more labels."""
+
+    slug: str
+    hosts: tuple[str, ...] = ()
+    """The hosts that only this family has: a generic login there is treated as its own."""
+
+    registry: str | None = None
+    """The registry of a login that names none."""
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Where a registry is reached, if not at its own name."""
+
+    settings: Mapping[str, SettingCheck] = field(default_factory=dict)
+    check: Callable[[Draft], None] = _pass
+    """Looks at what was typed in. Raises InvalidInput."""
+
+    help: str = ""
+    """What to type in, with the token scope that a pull needs."""
+
+    quirks: Quirks = field(default_factory=Quirks)
+
+    def owns(self, host: str) -> bool:
+        """Whether `host` belongs to this family alone."""
+        return any(
+            host.endswith(owned[1:]) if owned.startswith("*.") else host == owned
+            for owned in self.hosts
+        )
+
+    def check_draft(self, draft: Draft) -> None:
+        """Check settings and login. Raise InvalidInput, naming every setting that is wrong."""
+        violations = [
+            Violation(f"settings.{name}", rule)
+            for name, value in draft.settings.items()
+            if (rule := self._broken_rule(name, value))
+        ]
+        if violations:
+            raise InvalidInput.of(violations)
+        self.check(draft)
+
+    def _broken_rule(self, name: str, value: str) -> str:
+        if name not in self.settings:
+            known = ", ".join(sorted(self.settings)) or "none"
+            return f"unknown to the provider {self.slug} (known: {known})"
+        try:
+            self.settings[name](value)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+
+def realm_setting(value: str) -> None:
+    """Pass the place of a token server that a credential pins."""
+    try:
+        pinned_origins(value)
+    except ValueError:
+        raise ValueError("must be the token server's URL or host[:port]") from None
+
+
+def ca_bundle_setting(value: str) -> None:
+    """Pass 1 to 32 certificates in PEM and nothing else that matters."""
+    if "PRIVATE KEY" in value:
+        raise ValueError("must hold certificates alone, and this holds a private key")
+    if not 1 <= value.count("-----BEGIN CERTIFICATE-----") <= _MAX_CERTIFICATES:
+        raise ValueError(f"must hold 1 to {_MAX_CERTIFICATES} certificates in PEM")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("its certificates must be readable PEM") from None

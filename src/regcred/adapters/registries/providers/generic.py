@@ -1,0 +1,17 @@
+"""Any registry that speaks the distribution protocol, and nothing special."""
+
+from __future__ import annotations
+
+from regcred.adapters.registries.provider import Provider, ca_bundle_setting, realm_setting
+
+PROVIDER = Provider(
+    slug="generic",
+    settings={"realm": realm_setting, "ca_bundle": ca_bundle_setting},
+    help=(
+        "Type in the user name and the password or token that `docker login` takes, with the "
+        "right to pull (often called read, pull or read_registry) and no other. `realm` pins the "
+        "token server if it is on another host than the registry; `ca_bundle` holds your own "
+        "certificate authority's certificates in PEM. A user name of <token> means that the "
+        "password is an identity token."
+    ),
+)

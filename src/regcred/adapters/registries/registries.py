@@ -1,0 +1,169 @@
+"""Ask real registries about logins: the domain's port `Registries`, made real.
+
+It picks the provider, the registry and the bounds; the handshake finds out, the client carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from regcred.adapters.registries import providers
+from regcred.adapters.registries.addresses import IPNetwork
+from regcred.adapters.registries.client import RegistryClient
+from regcred.adapters.registries.exchange import Finding
+from regcred.adapters.registries.handshake import Question, verify
+from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.origins import HttpHosts, Origin
+from regcred.adapters.registries.provider import Provider
+from regcred.adapters.registries.realm import RealmRule
+from regcred.adapters.registries.transport import GuardedBackend
+from regcred.domain.credential import Delivery, Draft, derive_scopes
+from regcred.domain.errors import InvalidInput
+from regcred.domain.ports import Clock
+from regcred.domain.registry import ImageReference, Scope
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
+
+_NO_REGISTRY = "The credential names no registry that can be asked."
+_NO_PROVIDER = "The credential's provider is unknown to this server."
+_HTTP_REFUSED = "Plain http is not allowed for this host: the operator would have to allow it."
+_DEFAULT_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Which registry is asked, and by whose rules."""
+
+    provider: Provider
+    authority: str
+    """`host[:port]` as images name it."""
+
+    scheme: str | None
+    """What the credential's URL says, if it says."""
+
+
+class RealRegistries:
+    """Checks logins against the registries they are for."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        *,
+        allow_networks: Iterable[str | IPNetwork] = (),
+        allow_http: Iterable[str] = (),
+        ports: Collection[int] | None = None,
+        deadline: float = 10.0,
+        max_concurrency: int = 32,
+        per_host_rate: int = 300,
+    ) -> None:
+        """Take what the operator allows and how much may happen at once.
+
+        `allow_http` holds `host` (any port) or `host:port`; `deadline` is in seconds for a whole
+        check; `per_host_rate` is in checks a minute. Raise ValueError for an unreadable network
+        or host.
+        """
+        self._clock = clock
+        self._monotonic = monotonic
+        self._http_hosts = HttpHosts(allow_http)
+        backend = GuardedBackend(allow_networks, ports, any_port=self._http_hosts.cover)
+        self._client = RegistryClient(backend, deadline)
+        self._places = Places(max_concurrency, deadline)
+        self._rate = HostRate(per_host_rate, monotonic)
+
+    def check(self, draft: Draft) -> None:
+        """Check what was typed in by its provider's rules. Raise InvalidInput."""
+        providers.find(draft.provider).check_draft(draft)
+
+    async def verify(
+        self, delivery: Delivery, secret: Secret, image: ImageReference | None
+    ) -> Verdict:
+        """Ask the registry about the login. Every outcome is a verdict.
+
+        A login for many hosts is asked at the image's. Raise InvalidInput for an image that is
+        not in the login's scope (or missing where it is needed), QuotaExceeded.
+        """
+        target = _target(delivery, image)
+        if isinstance(target, str):
+            return self._verdict(VerdictKind.UNSUPPORTED, image, {"note": target})
+        registry = self._origin(target)
+        if registry is None:
+            evidence: dict[str, EvidenceValue] = {"cause": "connect", "note": _HTTP_REFUSED}
+            return self._verdict(VerdictKind.UNREACHABLE, image, evidence)
+        self._rate.take(registry.host)
+        wanted = image.effective() if image else None
+        question = Question(
+            registry,
+            RealmRule(registry, self._http_hosts, delivery.settings.get("realm")),
+            delivery.username,
+            secret,
+            repository=wanted.repository if wanted else None,
+            reference=(wanted.digest or wanted.tag or "") if wanted else "",
+            quirks=target.provider.quirks,
+        )
+        async with self._places.one():
+            began = self._monotonic()
+            finding = await self._client.run(verify(question), delivery.settings.get("ca_bundle"))
+            took = self._monotonic() - began
+        return self._verdict(finding.kind, image, _timed(finding, took))
+
+    def _origin(self, target: _Target) -> Origin | None:
+        """Return where the registry is reached, None for http where only https is allowed.
+
+        Without a scheme it is https, unless the operator allowed http for that place.
+        """
+        authority = target.provider.endpoints.get(target.authority, target.authority)
+        plain = Origin.parse(authority, "http")
+        allowed = self._http_hosts.cover(*plain.place)
+        if target.scheme == "https" or (target.scheme is None and not allowed):
+            return Origin.parse(authority, "https")
+        return plain if allowed else None
+
+    def _verdict(
+        self,
+        kind: VerdictKind,
+        image: ImageReference | None,
+        evidence: dict[str, EvidenceValue],
+    ) -> Verdict:
+        return Verdict(kind, self._clock(), str(image) if image else None, evidence)
+
+
+def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
+    """Return which registry to ask, or a sentence that says why there is none."""
+    try:
+        named = providers.find(delivery.provider)
+    except InvalidInput:
+        return _NO_PROVIDER
+    scopes = [Scope.parse(text) for text in delivery.scopes] or derive_scopes(named.registry)
+    if not scopes:
+        return _NO_REGISTRY
+    if image is not None:
+        address = image.address()
+        if not any(scope.covers(address, image.repository) for scope in scopes):
+            raise InvalidInput("image", "must lie in the credential's scope")
+        host, authority = address.host, str(address)
+    elif scopes[0].pattern:
+        raise InvalidInput("image", "must be given: the credential is for many hosts")
+    else:
+        host = scopes[0].host
+        authority = host if scopes[0].port is None else f"{host}:{scopes[0].port}"
+    return _Target(providers.for_host(named.slug, host), authority, _scheme(delivery.registry_url))
+
+
+def _scheme(url: str | None) -> str | None:
+    scheme, separator, _ = (url or "").partition("://")
+    if separator:
+        return scheme.lower()
+    return "https" if scheme.partition("/")[0].endswith(f":{_DEFAULT_PORT}") else None
+
+
+def _timed(finding: Finding, seconds: float) -> dict[str, EvidenceValue]:
+    """Add the time taken, in coarse steps.
+
+    Not for what was unreachable: it would tell a refused connection from a filtered one.
+    """
+    evidence = dict(finding.evidence)
+    if finding.kind is not VerdictKind.UNREACHABLE:
+        evidence["duration_ms"] = round(seconds * 10) * 100
+    return evidence
