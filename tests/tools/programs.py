@@ -18,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 _BIN = Path(sys.executable).parent
 # How Python's modules are found, and how coverage follows the programs that are started here.
 _KEPT = ("PYTHONPATH", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+_SBIN = "/usr/sbin:/sbin"
 _POLL_SECONDS = 0.02
 
 
@@ -43,11 +44,11 @@ class NotReady(Exception):
 
 
 def find(name: str) -> str:
-    """Return a program's path: beside this interpreter first, then on PATH.
+    """Return a program's path: beside this interpreter first, then on PATH, then where root's are.
 
     Raise ProgramMissing.
     """
-    found = shutil.which(name, path=str(_BIN)) or shutil.which(name)
+    found = shutil.which(name, path=str(_BIN)) or shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
         raise ProgramMissing(name)
     return found
