@@ -39,6 +39,7 @@ SUITE = 1
 """The suite of everything made now."""
 
 _HEAD = Struct(f">{INFO_SIZE}s{COMMITMENT_SIZE}s{NONCE_SIZE}s")
+_HEAD_SIZE = _HEAD.size
 
 
 class Root:
@@ -94,6 +95,6 @@ def open_box(suite: int, root: Root, associated_data: bytes, box: bytes, what: s
     if not compare_digest(expected[:COMMITMENT_SIZE], commitment):
         raise SealBroken(what)
     try:
-        return aead(key).decrypt(nonce, box[_HEAD.size :], associated_data)
+        return aead(key).decrypt(nonce, box[_HEAD_SIZE:], associated_data)
     except InvalidTag:
         raise SealBroken(what) from None

@@ -26,9 +26,10 @@ DELIVERY_LABEL = b"regcred-delivery-v1"
 WHAT = "the stored secret"
 
 _HEAD = Struct(">BI")
-_NUMBERS = Struct(">IQ")
+_HEAD_SIZE = _HEAD.size
+_NUMBERS = Struct(">BIQ")
 
-MIN_RECORD = _HEAD.size + OVERHEAD
+MIN_RECORD = _HEAD_SIZE + OVERHEAD
 MAX_RECORD = MIN_RECORD + MAX_BYTES
 
 
@@ -55,7 +56,7 @@ def open_record(root: Root, generation: int, context: SealContext, record: bytes
     if sealed_under != generation:
         raise SealBroken(WHAT)
     associated_data = bind(suite, generation, context)
-    return open_box(suite, root, associated_data, record[_HEAD.size :], WHAT)
+    return open_box(suite, root, associated_data, record[_HEAD_SIZE:], WHAT)
 
 
 def bind(suite: int, generation: int, context: SealContext) -> bytes:
@@ -64,8 +65,7 @@ def bind(suite: int, generation: int, context: SealContext) -> bytes:
     try:
         return frame(
             LABEL,
-            bytes((suite,)),
-            _NUMBERS.pack(generation, secret_version),
+            _NUMBERS.pack(suite, generation, secret_version),
             project_id.encode(),
             credential_id.encode(),
             field.encode(),
