@@ -28,23 +28,13 @@ def read_private(path: Path, *, what: str, limit: int) -> bytes:
     a symbolic link or no plain file, is too big, belongs to someone else, or when others may
     read it or its directory.
     """
-    with _directory(path.parent) as directory:
-        try:
-            # O_NONBLOCK keeps a named pipe from holding the start for ever.
-            descriptor = os.open(path.name, _READ, dir_fd=directory)
-        except FileNotFoundError:
-            raise
-        except OSError as failure:
-            raise StartRefused(
-                f"the {what} {path} cannot be opened ({failure.strerror}): it must be a plain file"
-                " (no symbolic link) that belongs to the user who runs the service"
-            ) from None
-    with os.fdopen(descriptor, "rb") as file:
+    with _directory(path.parent) as directory, _opened(path, directory, what) as descriptor:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise StartRefused(f"the {what} {path} is not a plain file: put the file itself there")
         _check_private(found, path, what, "600")
-        data = file.read(limit + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
     if len(data) > limit:
         raise StartRefused(
             f"the {what} {path} is larger than {limit} bytes, so it is not one that regcred wrote:"
@@ -85,6 +75,24 @@ def replace_private(path: Path, data: bytes) -> None:
         _write(temporary, data, os.O_TRUNC, directory)
         os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
+
+
+@contextmanager
+def _opened(path: Path, directory: int, what: str) -> Iterator[int]:
+    try:
+        # O_NONBLOCK keeps a named pipe from holding the start for ever.
+        descriptor = os.open(path.name, _READ, dir_fd=directory)
+    except FileNotFoundError:
+        raise
+    except OSError as failure:
+        raise StartRefused(
+            f"the {what} {path} cannot be opened ({failure.strerror}): it must be a plain file"
+            " (no symbolic link) that belongs to the user who runs the service"
+        ) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _write(name: str, data: bytes, flag: int, directory: int) -> None:

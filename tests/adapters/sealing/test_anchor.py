@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
+from regcred.adapters.sealing.audit_chain import GENESIS
+from regcred.domain.errors import StartRefused
+from tests.adapters.sealing.samples import NOW, SEED
+
+ANCHOR = Anchor(7, SEED, NOW)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "keys").mkdir(mode=0o700)
+    return tmp_path / "keys" / "anchor.json"
+
+
+def test_nothing_is_anchored_at_first(path: Path) -> None:
+    assert FileAnchor(path).load() is None
+
+
+def test_the_last_anchor_comes_back(path: Path) -> None:
+    FileAnchor(path).save(ANCHOR._replace(upto=6))
+    FileAnchor(path).save(ANCHOR)
+
+    assert FileAnchor(path).load() == ANCHOR
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["anchor.json"]
+
+
+def test_times_are_written_in_utc(path: Path) -> None:
+    FileAnchor(path).save(ANCHOR._replace(at=NOW.astimezone(timezone(timedelta(hours=5)))))
+
+    assert json.loads(path.read_text())["at"] == "2026-11-21T10:00:00.123456Z"
+
+
+@pytest.mark.parametrize("number", [0, 2**63 - 1])
+def test_every_row_number_can_be_anchored(path: Path, number: int) -> None:
+    FileAnchor(path).save(ANCHOR._replace(upto=number))
+
+    assert FileAnchor(path).load() == ANCHOR._replace(upto=number)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"version": 2},
+        {"upto": -1},
+        {"upto": 2**63},
+        {"upto": "7"},
+        {"upto": 7.0},
+        {"upto": True},
+        {"head": "00"},
+        {"head": "g" * 64},
+        {"head": SEED.hex() + "\n"},
+        {"head": SEED.hex().upper()},
+        {"head": None},
+        {"at": "yesterday"},
+        {"at": 0},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_an_edited_anchor_refuses_the_start(path: Path, edit: dict[str, Any]) -> None:
+    FileAnchor(path).save(ANCHOR)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **edit}))
+
+    with pytest.raises(StartRefused, match="damaged"):
+        FileAnchor(path).load()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "null", "[]", "7", "{}", "\xff", "[" * 1000], ids=ascii
+)
+def test_anything_else_refuses_the_start(path: Path, content: str) -> None:
+    FileAnchor(path).save(ANCHOR)
+    path.write_bytes(content.encode("latin-1"))
+
+    with pytest.raises(StartRefused, match="damaged"):
+        FileAnchor(path).load()
+
+
+def test_an_anchor_that_others_may_write_refuses_the_start(path: Path) -> None:
+    FileAnchor(path).save(ANCHOR)
+    path.chmod(0o602)
+
+    with pytest.raises(StartRefused, match="chmod 600"):
+        FileAnchor(path).load()
+
+
+def test_an_anchor_that_is_too_long_refuses_the_start(path: Path) -> None:
+    FileAnchor(path).save(ANCHOR)
+    path.write_bytes(path.read_bytes().ljust(1025))
+
+    with pytest.raises(StartRefused, match="larger than 1024"):
+        FileAnchor(path).load()
+
+
+@pytest.mark.parametrize("last_number", [7, 8, 1000])
+def test_a_store_that_went_on_is_as_it_should_be(last_number: int) -> None:
+    assert compare(ANCHOR, SEED, last_number) is Comparison.OK
+
+
+@pytest.mark.parametrize(
+    ("head_there", "last_number"),
+    [(SEED, 6), (None, 6), (None, 7), (None, 8), (SEED[::-1], 7), (SEED[:31], 7), (GENESIS, 0)],
+)
+def test_a_store_without_that_row_or_with_another_was_rolled_back(
+    head_there: bytes | None, last_number: int
+) -> None:
+    assert compare(ANCHOR, head_there, last_number) is Comparison.ROLLED_BACK
+
+
+def test_an_anchor_of_nothing_agrees_with_an_empty_store() -> None:
+    assert compare(Anchor(0, GENESIS, NOW), GENESIS, 0) is Comparison.OK
+
+
+def test_heads_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(
+        "regcred.adapters.sealing.anchor.compare_digest",
+        lambda *pair: bool(compared.append(pair)),
+    )
+
+    assert compare(ANCHOR, b"other", 7) is Comparison.ROLLED_BACK
+    assert compared == [(b"other", SEED)]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import hmac
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain, AuditSigner
+from regcred.domain.errors import SealBroken
+from tests.adapters.sealing.samples import SEED
+
+SIGNER = AuditSigner(SEED)
+CHAIN = AuditChain(SIGNER, SEED[::-1])
+
+
+def signed(*rows: bytes) -> list[tuple[bytes, bytes]]:
+    return [(row, SIGNER.sign(row)) for row in rows]
+
+
+def test_a_row_is_verified_as_it_was_signed() -> None:
+    mac = SIGNER.sign(b"row")
+
+    assert len(mac) == 32
+    assert SIGNER.verify(b"row", mac)
+    assert not SIGNER.verify(b"Row", mac)
+    assert not SIGNER.verify(b"row", mac[:-1])
+    assert not SIGNER.verify(b"row", b"")
+    assert not AuditSigner(SEED[::-1]).verify(b"row", mac)
+
+
+def test_macs_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda *pair: bool(compared.append(pair)))
+
+    assert not SIGNER.verify(b"row", b"mac")
+    assert compared == [(SIGNER.sign(b"row"), b"mac")]
+
+
+def test_a_chain_without_rows_is_at_its_beginning() -> None:
+    assert CHAIN.link(GENESIS, []) == GENESIS
+
+
+@given(st.lists(st.binary(max_size=8), max_size=6), st.integers(0, 6))
+def test_linking_in_steps_gives_the_same_head(rows: list[bytes], at: int) -> None:
+    macs = signed(*rows)
+
+    assert CHAIN.link(CHAIN.link(GENESIS, macs[:at]), macs[at:]) == CHAIN.link(GENESIS, macs)
+
+
+def test_a_row_taken_away_added_or_moved_gives_another_head() -> None:
+    rows = [b"1", b"2", b"3"]
+    others = [[b"1", b"2"], [b"1", b"3"], [b"2", b"1", b"3"], [*rows, b"3"], [b"12", b"3"], []]
+    heads = {CHAIN.link(GENESIS, signed(*other)) for other in [rows, *others]}
+
+    assert len(heads) == 7
+
+
+def test_every_head_is_new() -> None:
+    heads = [CHAIN.link(GENESIS, signed(*[b"same"] * count)) for count in range(5)]
+
+    assert all(one != other for one, other in pairwise(heads))
+    assert {len(head) for head in heads} == {32}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_an_edited_row_never_joins_the_chain(at: int) -> None:
+    rows = signed(b"1", b"2", b"3")
+    rows[at] = (b"edited", rows[at][1])
+
+    with pytest.raises(SealBroken, match="an audit row"):
+        CHAIN.link(GENESIS, rows)
+
+
+def test_without_the_key_no_head_can_be_made() -> None:
+    other = AuditChain(SIGNER, SEED)
+
+    assert other.link(GENESIS, signed(b"1")) != CHAIN.link(GENESIS, signed(b"1"))
