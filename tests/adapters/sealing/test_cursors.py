@@ -25,7 +25,7 @@ def refused(cursor: str, project: str = PROJECT, listing: str = "credentials") -
 
 
 @given(
-    st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=100),
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=100),
     st.text("ab|", max_size=9),
 )
 def test_a_position_comes_back(position: str, listing: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from regcred.domain.errors import SealBroken
 from regcred.domain.ports import SealContext
 from tests.adapters.sealing.samples import CONTEXT, DELIVERY, FRESH, PROJECT, SEED, root
 
-TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
 DELIVERIES = st.builds(
     Delivery,
     TEXT,
@@ -110,7 +111,7 @@ MOVED = {
     "negative version": CONTEXT._replace(secret_version=-1),
     "lone surrogate": CONTEXT._replace(project_id="\ud800"),
 }
-EDITED = {
+EDITED: dict[str, dict[str, Any]] = {
     "provider": {"provider": "ecr"},
     "registry": {"registry_url": "https://registry.example.com.evil.test/team"},
     "registry taken away": {"registry_url": None},
@@ -142,17 +143,17 @@ def test_a_secret_does_not_open_elsewhere(context: SealContext) -> None:
 
 
 @pytest.mark.parametrize("edit", EDITED.values(), ids=EDITED)
-def test_a_secret_does_not_open_for_an_edited_delivery(edit: dict[str, object]) -> None:
-    edited = Delivery(**{**DELIVERY._asdict(), **edit})  # type: ignore[arg-type]  # a table of edits
+def test_a_secret_does_not_open_for_an_edited_delivery(edit: dict[str, Any]) -> None:
+    edited = Delivery(**{**DELIVERY._asdict(), **edit})
 
     assert refused(RECORD, CONTEXT._replace(delivery=edited))
 
 
 @pytest.mark.parametrize("edit", [e for e in EDITED.values() if "settings" not in e], ids=str)
-def test_nor_does_one_without_settings(edit: dict[str, object]) -> None:
+def test_nor_does_one_without_settings(edit: dict[str, Any]) -> None:
     plain = DELIVERY._replace(settings={})
     record = seal_record(root(), 1, CONTEXT._replace(delivery=plain), FRESH, PLAINTEXT)
-    edited = Delivery(**{**plain._asdict(), **edit})  # type: ignore[arg-type]  # a table of edits
+    edited = Delivery(**{**plain._asdict(), **edit})
 
     assert not refused(record, CONTEXT._replace(delivery=plain))
     assert refused(record, CONTEXT._replace(delivery=edited))
@@ -160,7 +161,7 @@ def test_nor_does_one_without_settings(edit: dict[str, object]) -> None:
 
 def test_the_order_of_scopes_and_settings_does_not_matter() -> None:
     turned = DELIVERY._replace(
-        scopes=DELIVERY.scopes[::-1], settings=dict(reversed(DELIVERY.settings.items()))
+        scopes=DELIVERY.scopes[::-1], settings=dict(reversed(list(DELIVERY.settings.items())))
     )
 
     assert open_record(root(), 1, CONTEXT._replace(delivery=turned), RECORD) == PLAINTEXT

@@ -262,7 +262,7 @@ def check_in_capitals(path: Path) -> None:
     edit(path, lambda ring: ring["keys"][0].update(check="A" * 32))
 
 
-BAD_STARTS = {
+BAD_STARTS: dict[Callable[[Path], None], str] = {
     missing: "restore",
     empty: "not JSON",
     cut_short: "cut short",
