@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
@@ -66,6 +66,13 @@ class Change:
     expires_at: datetime | None = None
 
 
+class Created(NamedTuple):
+    """A stored login, and whether a repeated request found it stored already."""
+
+    credential: RegistryCredential
+    replayed: bool
+
+
 class ManageCredentials:
     """What callers do to the logins of a project."""
 
@@ -89,6 +96,22 @@ class ManageCredentials:
     ) -> RegistryCredential:
         """Store a login; with `proven`, only if the registry accepts it.
 
+        Raise what `create_once` raises.
+        """
+        created = await self.create_once(caller, ref, draft, proven=proven, idempotent=idempotent)
+        return created.credential
+
+    async def create_once(
+        self,
+        caller: Caller,
+        ref: ProjectRef | None,
+        draft: Draft,
+        *,
+        proven: bool = False,
+        idempotent: IdempotentRequest | None = None,
+    ) -> Created:
+        """Do what `create` does, and say whether an earlier request had done it.
+
         Raise InvalidInput, NameTaken, CredentialRejected, IdempotencyConflict, AccessDenied,
         ProjectNotFound, QuotaExceeded.
         """
@@ -97,7 +120,7 @@ class ManageCredentials:
         if idempotent is not None:
             done = await self._store.find_idempotent(idempotent.principal, idempotent.key)
             if done is not None:
-                return await self._replay(project, done, idempotent)
+                return Created(await self._replay(project, done, idempotent), replayed=True)
         verdict = await self._prove(draft) if proven else None
         now = self._clock()
         credential = RegistryCredential(
@@ -121,8 +144,8 @@ class ManageCredentials:
         try:
             stored = await self._store.create_credential(credential, secret, event, idempotent)
         except AlreadyDone as done:
-            return await self._replay(project, done, idempotent)
-        return await self._with_verdict(caller, stored, verdict)
+            return Created(await self._replay(project, done, idempotent), replayed=True)
+        return Created(await self._with_verdict(caller, stored, verdict), replayed=False)
 
     async def get(
         self, caller: Caller, ref: ProjectRef | None, credential: CredentialRef

@@ -1,0 +1,85 @@
+"""The web as one ASGI callable: the hot path first, then health, then the dialects by prefix.
+
+Prefixes are never stripped: a sub-application sees the path that the client sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from regcred.domain.errors import NotFound
+from regcred.web.border import Border
+from regcred.web.dialects import DIALECTS, native
+from regcred.web.health import HEALTH_PATHS, Health
+from regcred.web.middleware import request_id
+from regcred.web.services import Services
+
+
+class HotRoute(Protocol):
+    """A raw ASGI application that is looked at before everything else, its own border included."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether it answers this request. Asked for every request, so it must be cheap."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it."""
+        ...
+
+
+def build_app(
+    services: Services, hot_routes: Sequence[HotRoute] = (), lifespan: ASGIApp | None = None
+) -> ASGIApp:
+    """Return the whole web; `lifespan`, if given, gets the server's start and stop."""
+    return _Web(services, hot_routes, lifespan)
+
+
+class _Web:
+    def __init__(
+        self, services: Services, hot_routes: Sequence[HotRoute], lifespan: ASGIApp | None
+    ) -> None:
+        self._hot = tuple(hot_routes)
+        self._lifespan = lifespan or _no_lifespan
+        self._new_request_id = services.new_request_id
+        fallback = native.DIALECT.render_error
+        self._dialects = [(d, Border(d.make_app(services), d.render_error)) for d in DIALECTS]
+        self._health = Border(Health(services.readiness), fallback)
+        self._nothing = Border(_nothing, fallback)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for hot in self._hot:
+                if hot.takes(scope):
+                    await hot(scope, receive, send)
+                    return
+            state = scope.setdefault("state", {})
+            state["request_id"] = request_id(scope, self._new_request_id)
+            await self._behind(scope["path"])(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            # RFC 6455: the server answers 403 when the handshake is closed before it is accepted.
+            await send({"type": "websocket.close", "code": 1000})
+
+    def _behind(self, path: str) -> ASGIApp:
+        if path in HEALTH_PATHS:
+            return self._health
+        for dialect, border in self._dialects:
+            if dialect.answers(path):
+                return border
+        return self._nothing
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise NotFound
+
+
+async def _no_lifespan(_scope: Scope, receive: Receive, send: Send) -> None:
+    while True:
+        step = (await receive())["type"]
+        await send({"type": f"{step}.complete"})
+        if step == "lifespan.shutdown":
+            return

@@ -1,0 +1,141 @@
+"""The border around a sub-application: guard, bounded body, shared headers, no error unrendered.
+
+Every answer leaves through here with a request id and the headers of `COMMON_HEADERS`. Whatever
+an application raises becomes an error in its dialect's shape; an unexpected exception becomes a
+fixed text, and the log gets its type and place, never its message (it could quote a secret).
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from regcred.domain.errors import RegcredError
+from regcred.web.dialect import RenderError
+from regcred.web.middleware import (
+    COMMON_HEADERS,
+    ClientGone,
+    guard,
+    has_body,
+    read_body,
+    replay,
+)
+from regcred.web.refusals import Internal
+
+_log = structlog.get_logger("regcred.web")
+
+CLOSE = (b"connection", b"close")
+_SLOW_TO_COUNT = 1000
+
+
+class Border:
+    """Wraps one application. `scope["state"]["request_id"]` must be there."""
+
+    def __init__(self, app: ASGIApp, render_error: RenderError) -> None:
+        self._app = app
+        self._render_error = render_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens."""
+        began = time.perf_counter()
+        outgoing = _Outgoing(scope, send)
+        try:
+            received = await self._admitted(scope, receive, outgoing)
+            if received is not None:
+                await self._app(_as_get(scope), received, outgoing)
+        except ClientGone:
+            return
+        except RegcredError as error:
+            await self._refuse(outgoing, error)
+        except Exception as error:  # noqa: BLE001  the last wall: anything else would reach the server
+            log_unexpected(outgoing.request_id, error)
+            if not outgoing.started:
+                await self._refuse(outgoing, Internal())
+        _log.info(
+            "request",
+            request_id=outgoing.request_id,
+            method=scope["method"],
+            route=route_of(scope),
+            status=outgoing.status,
+            duration_ms=round((time.perf_counter() - began) * _SLOW_TO_COUNT, 1),
+        )
+
+    async def _admitted(
+        self, scope: Scope, receive: Receive, outgoing: _Outgoing
+    ) -> Receive | None:
+        """Return where the application reads its body from; None: refused and answered."""
+        refusal = guard(scope)
+        if refusal is None:
+            if not has_body(scope):
+                return replay(b"", receive)
+            try:
+                return replay(await read_body(receive), receive)
+            except RegcredError as error:
+                refusal = error
+        await self._refuse(outgoing, refusal, CLOSE)
+        return None
+
+    async def _refuse(
+        self, send: _Outgoing, error: RegcredError, *more: tuple[bytes, bytes]
+    ) -> None:
+        answer = self._render_error(error, send.request_id)
+        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body)), *more]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+class _Outgoing:
+    """A `send` that adds the shared headers and drops the body of an answer to HEAD."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        self._without_body = scope["method"] == "HEAD"
+        self.request_id: str = scope["state"]["request_id"]
+        self.started = False
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            headers = [
+                *message.get("headers", ()),
+                *COMMON_HEADERS,
+                (b"x-request-id", self.request_id.encode()),
+            ]
+            message = {**message, "headers": headers}
+        elif self._without_body:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that answered, never the path that was asked for."""
+    return str(getattr(scope.get("route"), "path", "-"))
+
+
+def log_unexpected(request_id: str, error: BaseException) -> None:
+    """Log an exception's type and place under the request's id."""
+    _log.error(
+        "internal error", request_id=request_id, error=type(error).__name__, where=_place(error)
+    )
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Let HEAD be answered by GET (RFC 9110, section 9.3.2)."""
+    if scope["method"] == "HEAD":
+        scope["method"] = "GET"
+    return scope
+
+
+def _place(error: BaseException) -> str:
+    step: TracebackType | None = error.__traceback__
+    place = ""
+    while step is not None:
+        code = step.tb_frame.f_code
+        place = f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno} {code.co_name}"
+        step = step.tb_next
+    return place

@@ -1,0 +1,155 @@
+"""The native API's OpenAPI 3.1 document, and a page to read it on that needs nothing else.
+
+FastAPI writes the operations and shapes; what every operation shares (the key, the problems it
+may answer, the headers) is added here from one table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, Field
+
+from regcred.domain.errors import RegcredError
+from regcred.web import refusals
+from regcred.web.dialects.native.problems import MEDIA_TYPE, TABLE, URN, slug
+from regcred.web.dialects.native.wire.common import example
+from regcred.web.dialects.native.wire.verdicts import Verdict
+
+_ALWAYS = (400, 401, 403, 408, 414, 422, 429, 431, 500, 503)
+_WITH_BODY = (413, 415)
+_VERSIONED = {"put", "patch", "delete"}
+_UNVERSIONED = {"putUse", "deleteUse"}
+_NAMING = {
+    "createProject",
+    "updateProject",
+    "deleteProject",
+    "createCredential",
+    "replaceCredential",
+    "updateCredential",
+    "deleteCredential",
+    "dockerCredentialStore",
+    "dockerCredentialErase",
+}
+_REPEATABLE = {"createCredential", "createKey"}
+
+_DESCRIPTION = """\
+regcred keeps the logins with which deployments pull private container images.
+
+Send `Authorization: Bearer KEY`. Errors are problem documents (RFC 9457). Every answer has an
+`X-Request-Id`. Lists have `limit` and `cursor`. Single resources carry an ETag; changes take it
+in `If-Match`. What is not yours is not found.
+"""
+
+
+class FieldRule(BaseModel):
+    """A rule that was broken; never the value."""
+
+    field: str
+    rule: str
+
+
+class UseName(BaseModel):
+    """Who uses a credential."""
+
+    kind: str
+    name: str
+    expires_at: str | None
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    model_config = example(
+        type=f"{URN}invalid-input",
+        title="The input breaks a rule",
+        status=422,
+        detail="username: must not contain a colon (RFC 7617, section 2)",
+        request_id="019a9c1e000070008000000000000001",
+        errors=[{"field": "username", "rule": "must not contain a colon (RFC 7617, section 2)"}],
+    )
+
+    type: str = Field(description=f"`{URN}` and the name of what happened.")
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldRule] = Field(default=[], description="What broke which rule.")
+    uses: list[UseName] = Field(default=[], description="Who uses it (credential-in-use).")
+    verdict: Verdict | None = Field(default=None, description="Why it was rejected.")
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of `app`."""
+    described = get_openapi(
+        title="regcred",
+        version="1",
+        openapi_version="3.1.0",
+        description=_DESCRIPTION,
+        routes=app.routes,
+        separate_input_output_schemas=False,
+    )
+    components = described["components"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["schemas"] |= _problem_schemas()
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: rgc_…"}
+    }
+    described["security"] = [{"key": []}]
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    return described
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    name = operation["operationId"]
+    statuses = {*_ALWAYS}
+    if "{project}" in path:
+        statuses.add(404)
+    if "requestBody" in operation:
+        statuses |= {*_WITH_BODY}
+    if name in _NAMING:
+        statuses.add(409)
+    parameters = operation.setdefault("parameters", [])
+    if method in _VERSIONED and name not in _UNVERSIONED:
+        statuses |= {412, 428}
+        parameters.append(_header("If-Match", "The ETag that was read, `*`, or several.", '"3"'))
+    if name in _REPEATABLE:
+        parameters.append(
+            _header("Idempotency-Key", "Sent again within 24 hours, nothing is done twice.", "a1")
+        )
+    if name == "dockerCredentialGet":
+        operation["responses"]["204"] = {"description": "No login: say not found."}
+    if method == "patch":
+        content = operation["requestBody"]["content"]
+        content["application/merge-patch+json"] = content["application/json"]
+    operation["responses"].pop("422", None)
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = _problem(status)
+
+
+def _header(name: str, description: str, value: str) -> dict[str, Any]:
+    schema = {"type": "string", "examples": [value]}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    facts = [f"`{slug(f)}`" for f, row in TABLE.items() if row.status == status and _told(f)]
+    return {
+        "description": ", ".join(facts),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _told(fact: type[RegcredError]) -> bool:
+    """Whether a client can meet the fact by this name."""
+    return fact not in {RegcredError, refusals.MethodNotAllowed}

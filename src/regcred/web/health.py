@@ -1,0 +1,35 @@
+"""Whether the process lives (`/livez`) and whether it can serve (`/readyz`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from regcred.web.refusals import MethodNotAllowed
+
+HEALTH_PATHS = frozenset({"/livez", "/readyz"})
+_METHODS = ("GET", "HEAD", "OPTIONS")
+_OK = "ok"
+
+
+class Health:
+    """Answers without a key and says no more than the name and state of each check."""
+
+    def __init__(self, readiness: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+        self._readiness = readiness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise MethodNotAllowed for anything but GET."""
+        if scope["method"] != "GET":
+            raise MethodNotAllowed(_METHODS)
+        await (await self._answer(scope["path"]))(scope, receive, send)
+
+    async def _answer(self, path: str) -> Response:
+        if path == "/livez":
+            return JSONResponse({"status": _OK})
+        checks = dict(await self._readiness())
+        ready = all(state == _OK for state in checks.values())
+        status = _OK if ready else "unavailable"
+        return JSONResponse({"status": status, "checks": checks}, 200 if ready else 503)

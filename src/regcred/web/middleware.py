@@ -1,0 +1,176 @@
+"""What every request passes before anyone looks at it, in raw ASGI so that it costs little.
+
+The guard refuses requests that two readers of the same bytes could take for different ones
+(security facts, A55, A58, A59); bodies are bounded in bytes and seconds before the key is
+looked at (A60, A61). `Border` applies all of it around a sub-application; the hot path calls the
+same functions itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import Message, Receive, Scope
+
+from regcred.domain.errors import MalformedRequest, RegcredError
+from regcred.web.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, PathTooLong
+
+MAX_BODY = 64 * 1024
+"""Bytes."""
+
+BODY_DEADLINE = 15.0
+"""Seconds for a whole body."""
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32 * 1024
+MAX_PATH = 8 * 1024
+"""Bytes as sent: three names of 255 characters, percent-encoded, fit."""
+
+COMMON_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""On every answer, besides X-Request-Id."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}\Z")
+# Segments of characters that RFC 3986 lets stand in a path, none beginning with a dot.
+_PLAIN_PATH = re.compile(rb"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,=:@-]*)+\Z")
+_SEGMENT_CHARACTERS = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*\Z")
+_DECODES_TO_FORBIDDEN = re.compile(rb"%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])")
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; nobody waits for an answer."""
+
+
+def request_id(scope: Scope, new: Callable[[], str]) -> str:
+    """Return the client's X-Request-Id if it is a sane one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value.decode() if _REQUEST_ID.match(value) else new()
+    return new()
+
+
+def peer_of(scope: Scope) -> str:
+    """Return the address of the other end of the connection, or ""."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def guard(scope: Scope) -> RegcredError | None:
+    """Return why this request may not go on, or None. Close the connection on a refusal."""
+    return _guard_headers(scope) or _guard_path(scope)
+
+
+def has_body(scope: Scope) -> bool:
+    """Whether a body follows the headers (RFC 9112, section 6)."""
+    return any(
+        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
+        for name, value in scope["headers"]
+    )
+
+
+async def read_body(
+    receive: Receive, limit: int = MAX_BODY, deadline: float = BODY_DEADLINE
+) -> bytes:
+    """Return the whole body. Raise BodyTooLarge as soon as it is, BodyTooSlow, ClientGone.
+
+    Close the connection on a refusal: the rest of the body is still to come.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(deadline):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLarge(limit)
+                chunks.append(chunk)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise BodyTooSlow(deadline) from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that hands out a body that was read already."""
+    pending = [body]
+
+    async def replayed() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+def _guard_headers(scope: Scope) -> RegcredError | None:
+    headers = scope["headers"]
+    framing: dict[bytes, list[bytes]] = {
+        b"host": [],
+        b"content-length": [],
+        b"transfer-encoding": [],
+    }
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name in framing:
+            framing[name].append(value)
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        return HeadersTooLarge(MAX_HEADERS, MAX_HEADER_BYTES)
+    hosts, lengths, encodings = framing.values()
+    if len(hosts) != 1:
+        return MalformedRequest("Host", "must be sent exactly once")
+    if not _HOST.match(hosts[0]):
+        return MalformedRequest("Host", "must be a host name with an optional port")
+    return _guard_framing(lengths, encodings, scope.get("http_version", ""))
+
+
+def _guard_framing(
+    lengths: list[bytes], encodings: list[bytes], version: str
+) -> RegcredError | None:
+    if len(lengths) > 1:
+        return MalformedRequest("Content-Length", "must be sent once")
+    if not encodings:
+        return None
+    if lengths:
+        return MalformedRequest("Content-Length", "must not stand beside Transfer-Encoding")
+    if version == "1.0":
+        return MalformedRequest("Transfer-Encoding", "does not exist in HTTP/1.0")
+    if len(encodings) > 1 or encodings[0].lower() != b"chunked":
+        return MalformedRequest("Transfer-Encoding", "must be chunked and nothing else")
+    return None
+
+
+def _guard_path(scope: Scope) -> RegcredError | None:
+    raw = scope.get("raw_path") or scope["path"].encode()
+    if len(raw) > MAX_PATH or len(scope.get("query_string", b"")) > MAX_PATH:
+        return PathTooLong(MAX_PATH)
+    if _PLAIN_PATH.match(raw):
+        return None
+    if not _SEGMENT_CHARACTERS.match(raw):
+        return MalformedRequest(
+            "path", "must percent-encode everything but letters, digits and ._~!$&'()*+,=:@-"
+        )
+    if _DECODES_TO_FORBIDDEN.search(raw):
+        return MalformedRequest(
+            "path", "must not hold an encoded slash, backslash or control character"
+        )
+    decoded = unquote_to_bytes(raw)
+    if not {b".", b".."}.isdisjoint(decoded.split(b"/")):
+        return MalformedRequest("path", "must not have . or .. as a segment")
+    try:
+        decoded.decode()
+    except UnicodeDecodeError:
+        return MalformedRequest("path", "must be percent-encoded UTF-8")
+    return None

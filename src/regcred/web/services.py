@@ -1,0 +1,43 @@
+"""Everything the web needs from the inside, as the composition root hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from regcred.domain.ports import Clock, Cursors
+from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.manage_keys import ManageKeys
+from regcred.usecases.manage_projects import ManageProjects
+from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.verify_credential import VerifyCredential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases, and the few things that only the border needs."""
+
+    authenticate: Authenticate
+    projects: ManageProjects
+    keys: ManageKeys
+    credentials: ManageCredentials
+    verify: VerifyCredential
+    explain: ExplainImage
+    uses: ManageUses
+    audit: ReadAudit
+    docker_helper: ServeDockerHelper
+
+    cursors: Cursors
+    request_digest: Callable[..., bytes]
+    """(bytes, …) -> an HMAC over the parts, each kept apart from the next."""
+
+    clock: Clock
+    new_request_id: Callable[[], str]
+    """Returns a fresh id of [A-Za-z0-9._-]{1,64}."""
+
+    readiness: Callable[[], Awaitable[Mapping[str, str]]]
+    """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""
