@@ -5,7 +5,6 @@ Prefixes are never stripped: a sub-application sees the path that the client sen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,8 +17,8 @@ from regcred.web.middleware import request_id
 from regcred.web.services import Services
 
 
-class HotRoute(Protocol):
-    """A raw ASGI application that is looked at before everything else, its own border included."""
+class HotPath(Protocol):
+    """A raw ASGI application that is looked at before everything else, with its own border."""
 
     def takes(self, scope: Scope) -> bool:
         """Whether it answers this request. Asked for every request, so it must be cheap."""
@@ -31,17 +30,17 @@ class HotRoute(Protocol):
 
 
 def build_app(
-    services: Services, hot_routes: Sequence[HotRoute] = (), lifespan: ASGIApp | None = None
+    services: Services, hot_path: HotPath | None = None, lifespan: ASGIApp | None = None
 ) -> ASGIApp:
     """Return the whole web; `lifespan`, if given, gets the server's start and stop."""
-    return _Web(services, hot_routes, lifespan)
+    return _Web(services, hot_path, lifespan)
 
 
 class _Web:
     def __init__(
-        self, services: Services, hot_routes: Sequence[HotRoute], lifespan: ASGIApp | None
+        self, services: Services, hot_path: HotPath | None, lifespan: ASGIApp | None
     ) -> None:
-        self._hot = tuple(hot_routes)
+        self._hot = hot_path
         self._lifespan = lifespan or _no_lifespan
         self._new_request_id = services.new_request_id
         fallback = native.DIALECT.render_error
@@ -51,10 +50,9 @@ class _Web:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            for hot in self._hot:
-                if hot.takes(scope):
-                    await hot(scope, receive, send)
-                    return
+            if self._hot is not None and self._hot.takes(scope):
+                await self._hot(scope, receive, send)
+                return
             state = scope.setdefault("state", {})
             state["request_id"] = request_id(scope, self._new_request_id)
             await self._behind(scope["path"])(scope, receive, send)
