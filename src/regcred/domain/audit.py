@@ -32,6 +32,9 @@ class Action(StrEnum):
     ROLLBACK_ACCEPTED = "store.rollback_accepted"
 
 
+NO_PROJECT = UUID(int=0)
+"""The project of an event that concerns the whole store."""
+
 AuditValue = str | int | bool | None | tuple[str, ...]
 
 

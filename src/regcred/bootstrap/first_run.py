@@ -1,0 +1,64 @@
+"""The first start: project 1, its seed, and an operator's key that is shown once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regcred.domain.access import ApiKey, Role
+from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes, Sealer, Store
+from regcred.domain.project import Project
+from regcred.domain.secret import Secret
+from regcred.domain.token import RANDOM_BYTES, ApiToken
+
+OPERATOR = "operator:cli"
+"""Who acts when the command line works on the store itself."""
+
+PASTE = """
+Paste these to store a login, prove it, and pull with it:
+
+  echo '{key}' | regcred login --url {url} --key-stdin
+  regcred credential add my-login --registry REGISTRY --username USER --image REGISTRY/REPO:TAG
+  regcred docker install --registry REGISTRY
+  skopeo inspect docker://REGISTRY/REPO:TAG      # or: podman pull, docker pull
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What the first start made; `key` is never to be had again."""
+
+    project: Project
+    key: Secret
+
+
+async def make_first_project(
+    store: Store,
+    sealer: Sealer,
+    digests: KeyDigests,
+    clock: Clock,
+    new_id: NewId,
+    random: RandomBytes,
+) -> FirstRun:
+    """Make project 1 and an operator's key whose home it is."""
+    now = clock()
+    project = Project(new_id(), 0, "default", now, now)
+    seed = await sealer.new_seed(str(project.id))
+    event = AuditEvent(Action.PROJECT_CREATED, project.id, OPERATOR, now, str(project.id))
+    project = await store.create_project(project, seed, event)
+    key = await make_operator_key(store, digests, clock, random, project)
+    return FirstRun(project, key)
+
+
+async def make_operator_key(
+    store: Store, digests: KeyDigests, clock: Clock, random: RandomBytes, project: Project
+) -> Secret:
+    """Make an operator's admin key in `project` and return its text, which is shown once."""
+    now = clock()
+    token = ApiToken.mint(random(RANDOM_BYTES))
+    key = ApiKey(token.id, project.id, "operator", Role.ADMIN, now, operator=True)
+    event = AuditEvent(
+        Action.KEY_CREATED, project.id, OPERATOR, now, key.id, details={"role": str(key.role)}
+    )
+    await store.create_key(key, digests.digest(token.secret), event)
+    return Secret(token.reveal(), field="key")

@@ -1,0 +1,113 @@
+"""The operator's commands, each a function from settings to an exit code.
+
+Data goes to standard output, words to standard error; a refusal is one sentence that says what
+to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from regcred.bootstrap import process, service
+from regcred.bootstrap.first_run import PASTE, FirstRun, make_first_project, make_operator_key
+from regcred.bootstrap.state import State, migrate_store, open_state
+from regcred.domain.errors import RegcredError, StartRefused
+from regcred.settings import Settings
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def run(command: str, words: tuple[str, ...], options: dict[str, object]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        settings = Settings(**options)  # type: ignore[arg-type]  # checked by the model
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_context=False):
+            field = ".".join(map(str, problem["loc"])).replace("_", "-")
+            _say(f"--{field}: {problem['msg']}")
+        return USAGE
+    process.harden()
+    process.log_to_stderr(settings.log_level)
+    try:
+        return _COMMANDS[command](settings, *words)
+    except (StartRefused, RegcredError) as refusal:
+        _say(str(refusal))
+        return FAILED
+
+
+def _serve(settings: Settings) -> int:
+    return service.serve(settings, on_first_run=_welcome)
+
+
+def _init(settings: Settings, output: str = "text") -> int:
+    async def make() -> FirstRun:
+        async with open_state(settings, exclusive=True) as state:
+            if not state.fresh:
+                raise StartRefused(
+                    f"{settings.data} is initialised already; a key is shown only once: "
+                    "`regcred operator-key` makes another"
+                )
+            return await first_run(state)
+
+    made = asyncio.run(make())
+    project = {"id": str(made.project.id), "number": made.project.number, "name": made.project.name}
+    if output == "json":
+        print(json.dumps({"project": project, "key": made.key.reveal()}))
+    else:
+        print(f"project {made.project.number} ({made.project.name})  {made.project.id}")
+        print(f"key     {made.key.reveal()}")
+        _say("The key is shown this once. Next: regcred serve --data " + str(settings.data))
+    return OK
+
+
+def _operator_key(settings: Settings, output: str = "text") -> int:
+    async def make() -> str:
+        async with open_state(settings, exclusive=False) as state:
+            if state.fresh:
+                raise StartRefused(f"{settings.data} holds no store: run `regcred init`")
+            project = await state.store.find_project(1)
+            key = await make_operator_key(
+                state.store, state.digests, state.clock, state.random, project
+            )
+            return key.reveal()
+
+    key = asyncio.run(make())
+    print(json.dumps({"key": key}) if output == "json" else key)
+    return OK
+
+
+def _migrate(settings: Settings) -> int:
+    before, after = migrate_store(settings)
+    _say(f"schema {before or 'none'} -> {after}" if before != after else f"schema {after}: current")
+    return OK
+
+
+async def first_run(state: State) -> FirstRun:
+    """Make project 1 and its operator's key in a fresh store."""
+    return await make_first_project(
+        state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
+    )
+
+
+def _welcome(made: FirstRun, url: str) -> None:
+    key = made.key.reveal()
+    print(f"\nregcred made project {made.project.number} and an operator's key, shown this once:\n")
+    print(f"  {key}")
+    print(PASTE.format(key=key, url=url), flush=True)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+_COMMANDS: dict[str, Callable[..., int]] = {
+    "serve": _serve,
+    "init": _init,
+    "operator_key": _operator_key,
+    "migrate": _migrate,
+}

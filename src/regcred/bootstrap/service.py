@@ -1,0 +1,196 @@
+"""A running service: the use cases over the opened state, behind the web, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from regcred import __version__
+from regcred.adapters.registries.registries import RealRegistries
+from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.first_run import FirstRun, make_first_project
+from regcred.bootstrap.state import State, open_state
+from regcred.domain.errors import RegcredError, StartRefused
+from regcred.settings import Settings
+from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.manage_keys import ManageKeys
+from regcred.usecases.manage_projects import ManageProjects
+from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.resolve_image import ResolveImage
+from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.app import build_app
+from regcred.web.delivery.docker_credential import DockerCredential
+from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.resolve import Resolve
+from regcred.web.dialects.native import DIALECT
+from regcred.web.services import Services
+
+OK, FAILED = 0, 1
+_KEEP_ALIVE = 15
+_log = structlog.get_logger("regcred")
+
+OnFirstRun = Callable[[FirstRun, str], None]
+
+
+def serve(settings: Settings, *, on_first_run: OnFirstRun) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    The port opens only once everything is ready. Raise StartRefused.
+    """
+    if settings.workers != 1:
+        raise StartRefused(
+            f"--workers {settings.workers}: an SQLite store is served by one process, because "
+            "two that write one file wait for each other for seconds. Use --workers 1"
+        )
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_serve(settings, on_first_run))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415  the operator's other commands start without it
+
+    return uvloop.new_event_loop()
+
+
+async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
+    async with open_state(settings, exclusive=True) as state:
+        keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        await keeper.check(accept_rollback=settings.accept_rollback)
+        made = await _first_run(state) if state.fresh else None
+        async with _kept(keeper):
+            listening = _listen(settings)
+            url = f"http://{_authority(listening)}"
+            if made is not None:
+                on_first_run(made, url)
+            server = uvicorn.Server(_configured(settings, _app(settings, state)))
+            _log.info("serving", address=url, version=__version__)
+            await server.serve([listening])
+            _log.info("stopped")
+    return OK
+
+
+async def _first_run(state: State) -> FirstRun:
+    return await make_first_project(
+        state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
+    )
+
+
+@asynccontextmanager
+async def _kept(keeper: AuditKeeper) -> AsyncIterator[None]:
+    """Run the audit keeper beside the server, and link what is left when it stops."""
+    keeping = asyncio.create_task(keeper.run())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+        await keeper.link()
+
+
+def _app(settings: Settings, state: State) -> ASGIApp:
+    store, sealer, clock = state.store, state.sealer, state.clock
+    registries = RealRegistries(
+        clock,
+        time.monotonic,
+        allow_networks=settings.allow_networks,
+        allow_http=settings.allow_http,
+        max_concurrency=settings.verify_concurrency,
+        per_host_rate=settings.verify_per_host,
+    )
+    credentials = ManageCredentials(store, sealer, registries, clock, state.new_id)
+    services = Services(
+        authenticate=Authenticate(store, state.digests, clock),
+        projects=ManageProjects(store, sealer, clock, state.new_id),
+        keys=ManageKeys(store, state.digests, clock, state.random),
+        credentials=credentials,
+        verify=VerifyCredential(store, sealer, registries, clock),
+        explain=ExplainImage(store),
+        uses=ManageUses(store, clock),
+        audit=ReadAudit(store),
+        docker_helper=ServeDockerHelper(credentials),
+        cursors=state.keys.cursors,
+        request_digest=state.keys.request_digests.digest,
+        clock=clock,
+        new_request_id=_request_id,
+        readiness=lambda: _readiness(state),
+    )
+    resolve = ResolveImage(store, sealer, state.digests, clock)
+    hot = HotPath(
+        {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
+        DIALECT.render_error,
+        _request_id,
+    )
+    return build_app(services, hot_path=hot)
+
+
+async def _readiness(state: State) -> Mapping[str, str]:
+    """Ask each part that a request needs, by name."""
+    checks = {"store": "ok", "keyring": "ok", "migrations": "ok"}
+    try:
+        await state.store.check()
+    except RegcredError:
+        checks["store"] = "does not read and write"
+    try:
+        await state.sealer.new_seed("readiness")
+    except RegcredError:
+        checks["keyring"] = "does not wrap a key"
+    if not state.store.at_head():
+        checks["migrations"] = "the schema is not this program's"
+    return checks
+
+
+def _request_id() -> str:
+    return secrets.token_hex(12)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise StartRefused(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Choose another --host or --port"
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def _authority(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.grace,
+        limit_concurrency=settings.concurrency,
+    )

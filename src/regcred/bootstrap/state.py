@@ -1,0 +1,114 @@
+"""Open everything durable, in the order in which it can be trusted.
+
+Directories, then the store's schema, then the key ring (made only beside an empty store), then
+the service's own keys under it, then the store again with the keys that sign its audit rows.
+Whatever does not fit refuses the start and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from regcred.adapters.sealing.anchor import FileAnchor
+from regcred.adapters.sealing.file_keyring import FileKeyring
+from regcred.adapters.sealing.sealer import EnvelopeSealer
+from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
+from regcred.adapters.storage.sqlite import ServingLock, SqliteStore, schema
+from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
+from regcred.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a running service, or a command of the operator, works on."""
+
+    store: SqliteStore
+    keyring: FileKeyring
+    sealer: EnvelopeSealer
+    keys: ServiceKeys
+    anchor: FileAnchor
+    clock: Clock
+    new_id: NewId
+    random: RandomBytes
+    fresh: bool
+    """Nothing was stored before: project 1 is still to be made."""
+
+    @property
+    def digests(self) -> KeyDigests:
+        """Return the digests of API keys."""
+        return self.keys.key_digests
+
+
+def utc_now() -> datetime:
+    """Return now, in UTC, to the microsecond."""
+    return datetime.now(UTC)
+
+
+def new_uuid() -> UUID:
+    """Return a UUIDv7."""
+    return uuid7()
+
+
+@asynccontextmanager
+async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[State]:
+    """Open the store with everything it hangs on, and close it after use.
+
+    `exclusive` takes the serving lock (a server, `init`); without it the store is opened beside a
+    server. Raise StartRefused, saying what to do.
+    """
+    directory = settings.store_directory
+    with ExitStack() as held:
+        if exclusive:
+            held.enter_context(ServingLock(directory))
+        if schema.current_revision(directory) is None:
+            schema.migrate(directory)
+        fresh, keyring, keys = await _unlock(settings, directory)
+        store = SqliteStore.open(directory, sign=keys.audit_signer.sign, clock=utc_now)
+        held.callback(store.close)
+        yield State(
+            store=store,
+            keyring=keyring,
+            sealer=EnvelopeSealer(keyring, os.urandom, time.monotonic),
+            keys=keys,
+            anchor=FileAnchor(settings.anchor_file),
+            clock=utc_now,
+            new_id=new_uuid,
+            random=os.urandom,
+            fresh=fresh,
+        )
+
+
+def migrate_store(settings: Settings) -> tuple[str | None, str]:
+    """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
+    directory = settings.store_directory
+    with ServingLock(directory):
+        before = schema.current_revision(directory)
+        schema.migrate(directory)
+    return before, schema.head_revision()
+
+
+async def _unlock(settings: Settings, directory: Path) -> tuple[bool, FileKeyring, ServiceKeys]:
+    """Open the key ring and the service's keys with a store that cannot sign yet."""
+    store = SqliteStore.open(directory, sign=None, clock=utc_now)
+    try:
+        empty = store.is_empty()
+        keyring = FileKeyring.open_or_create(
+            settings.keyring_file,
+            store_is_empty=empty,
+            kids_in_use=store.kids_in_use(),
+            random=os.urandom,
+            now=utc_now(),
+        )
+        keys = await unlock(keyring, store, store_is_empty=empty, random=os.urandom)
+        return empty, keyring, keys
+    finally:
+        store.close()

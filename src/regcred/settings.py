@@ -1,0 +1,81 @@
+"""What the operator decides, read once: defaults, then the environment, then the command line.
+
+The only reader of the environment on the server's side. Nothing secret is a setting: the key
+ring is a file, and its path is all that stands here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every switch of the service, each as `REGCRED_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="REGCRED_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    data: Path = Path("data")
+    """Holds `store/` and, unless `keyring` says otherwise, `keys/`."""
+
+    keyring: Path | None = None
+    """The key ring's file, kept apart from the data it opens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+
+    allow_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks (CIDR) that verification may reach although they are not public."""
+
+    allow_http: Annotated[tuple[str, ...], NoDecode] = ()
+    """Registry hosts (or host:port) that may be spoken to without TLS."""
+
+    verify_per_host: int = Field(default=300, ge=1)
+    """Verifications of one registry host in a minute."""
+
+    verify_concurrency: int = Field(default=32, ge=1, le=1024)
+    """Verifications under way at once."""
+
+    concurrency: int = Field(default=2048, ge=16)
+    """Requests and connections served at once; more get 503."""
+
+    grace: int = Field(default=10, ge=0, le=600)
+    """Seconds that running requests get when the service stops."""
+
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    accept_rollback: bool = False
+    """Start although the audit says that the store was set back. Loud and audited."""
+
+    @field_validator("allow_networks", "allow_http", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @property
+    def store_directory(self) -> Path:
+        """Where the database lives."""
+        return self.data / "store"
+
+    @property
+    def keyring_file(self) -> Path:
+        """Where the key ring lives."""
+        return self.keyring or self.data / "keys" / "keyring.json"
+
+    @property
+    def anchor_file(self) -> Path:
+        """Where the audit chain's head is anchored: beside the key ring, not in the store."""
+        return self.keyring_file.parent / "anchor.json"

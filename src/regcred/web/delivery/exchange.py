@@ -1,0 +1,129 @@
+"""The hot path as one raw ASGI callable: read a request whole, answer it once.
+
+The same guard, bounds and problems as everywhere else, without a framework in between: an
+ordinary route would cost more than the whole resolve (docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from regcred.domain.errors import ProjectNotFound, RegcredError
+from regcred.domain.ports import ProjectRef
+from regcred.usecases.resolve_image import Presented
+from regcred.web.authentication import bearer
+from regcred.web.border import CLOSE, log_unexpected
+from regcred.web.dialect import Answer, RenderError
+from regcred.web.json_body import JSON, require_media_type
+from regcred.web.middleware import (
+    COMMON_HEADERS,
+    ClientGone,
+    guard,
+    peer_of,
+    read_body,
+    request_id,
+)
+from regcred.web.references import project_ref
+from regcred.web.refusals import Internal
+
+PREFIX = "/v1/projects/"
+JSON_HEADERS = ((b"content-type", JSON.encode()),)
+
+
+class Asked(NamedTuple):
+    """A request of the hot path, read whole and bounded."""
+
+    scope: Scope
+    body: bytes
+    key: str | None
+    project: ProjectRef | None
+    request_id: str
+
+    def presented(self, client: str) -> Presented:
+        """Return the request around the question, for the use case."""
+        return Presented(self.key, self.project, client, self.request_id, peer_of(self.scope))
+
+    def json_body(self) -> bytes:
+        """Return the body if it says that it is JSON. Raise UnsupportedMediaType."""
+        types = [value.decode("latin-1") for name, value in self.scope["headers"] if name == _TYPE]
+        require_media_type(types, JSON)
+        return self.body
+
+
+_TYPE = b"content-type"
+
+Endpoint = Callable[[Asked], Awaitable[Answer]]
+
+
+class HotPath:
+    """`POST /v1/projects/{project}/SUFFIX` for a few suffixes, each with its endpoint."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        render_error: RenderError,
+        new_request_id: Callable[[], str],
+    ) -> None:
+        self._endpoints = endpoints
+        self._render_error = render_error
+        self._new_request_id = new_request_id
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is for the hot path; any other method or path is not."""
+        return scope["method"] == "POST" and self._split(scope["path"]) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request that `takes` took."""
+        asked_id = request_id(scope, self._new_request_id)
+        close = False
+        try:
+            refusal = guard(scope)
+            if refusal is not None:
+                close = True
+                raise refusal  # noqa: TRY301  one place renders every refusal
+            answer = await self._answer(scope, receive, asked_id)
+        except ClientGone:
+            return
+        except RegcredError as error:
+            answer = self._render_error(error, asked_id)
+        except Exception as error:  # noqa: BLE001  the last wall, as in Border
+            log_unexpected(asked_id, error)
+            answer = self._render_error(Internal(), asked_id)
+        await _send(send, answer, asked_id, close=close)
+
+    async def _answer(self, scope: Scope, receive: Receive, asked_id: str) -> Answer:
+        project, suffix = self._split(scope["path"]) or ("", "")
+        body = await read_body(receive)
+        asked = Asked(scope, body, bearer(scope), _project(project), asked_id)
+        return await self._endpoints[suffix](asked)
+
+    def _split(self, path: str) -> tuple[str, str] | None:
+        """Return (project, suffix) of a path of ours."""
+        if not path.startswith(PREFIX):
+            return None
+        project, slash, suffix = path[len(PREFIX) :].partition("/")
+        return (project, suffix) if slash and suffix in self._endpoints else None
+
+
+def _project(text: str) -> ProjectRef | None:
+    try:
+        return project_ref(text)
+    except ProjectNotFound:
+        # Who is not known hears of no project: a number that none has is asked for instead.
+        return 0
+
+
+async def _send(send: Send, answer: Answer, asked_id: str, *, close: bool) -> None:
+    headers = [
+        *answer.headers,
+        *COMMON_HEADERS,
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-request-id", asked_id.encode()),
+    ]
+    if close:
+        headers.append(CLOSE)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

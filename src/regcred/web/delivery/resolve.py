@@ -1,0 +1,81 @@
+"""`POST /v1/projects/{project}/resolve`: the logins for an image, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from regcred.domain.errors import InvalidInput
+from regcred.domain.registry import ImageReference
+from regcred.usecases.resolve_image import (
+    Login,
+    Resolution,
+    ResolveImage,
+    Withheld,
+    question_for_image,
+)
+from regcred.web.delivery.exchange import JSON_HEADERS, Asked
+from regcred.web.dialect import Answer
+from regcred.web.json_body import parse_object
+from regcred.web.times import timestamp
+
+_FIELDS = frozenset({"image", "client", "force"})
+_MAX_CLIENT = 64
+
+
+class Resolve:
+    """Parse, resolve, render."""
+
+    def __init__(self, resolve: ResolveImage) -> None:
+        self._resolve = resolve
+
+    async def __call__(self, asked: Asked) -> Answer:
+        """Answer one question. Raise any RegcredError."""
+        image, client, force = _read(parse_object(asked.json_body()))
+        reference, question = question_for_image(image)
+        resolution = await self._resolve(asked.presented(client), question, force=force)
+        return Answer(200, JSON_HEADERS, orjson.dumps(_rendered(reference, resolution)))
+
+
+def _read(body: dict[str, Any]) -> tuple[str, str, bool]:
+    if not body.keys() <= _FIELDS:
+        raise InvalidInput("body", f"must have no other fields than {', '.join(sorted(_FIELDS))}")
+    image, client, force = body.get("image"), body.get("client", ""), body.get("force", False)
+    if not isinstance(image, str):
+        raise InvalidInput("image", "must be given, as text")
+    if not (isinstance(client, str) and len(client) <= _MAX_CLIENT and client.isprintable()):
+        raise InvalidInput("client", f"must be at most {_MAX_CLIENT} printable characters")
+    if not isinstance(force, bool):
+        raise InvalidInput("force", "must be true or false")
+    return image, client, force
+
+
+def _rendered(reference: ImageReference, resolution: Resolution) -> dict[str, Any]:
+    return {
+        "reference": {
+            "registry": reference.registry,
+            "repository": reference.repository,
+            "tag": reference.tag,
+            "digest": reference.digest,
+        },
+        "logins": [_login(login) for login in resolution.logins],
+        "withheld": [_withheld(login) for login in resolution.withheld],
+    }
+
+
+def _login(login: Login) -> dict[str, Any]:
+    return {
+        "credential": {"id": login.credential_id, "name": login.credential_name},
+        "registry": login.registry,
+        "username": login.username,
+        "password": login.password.reveal(),
+        "expires_at": None if login.expires_at is None else timestamp(login.expires_at),
+    }
+
+
+def _withheld(login: Withheld) -> dict[str, Any]:
+    return {
+        "credential": {"id": login.credential_id, "name": login.credential_name},
+        "verdict": login.verdict,
+    }
