@@ -48,7 +48,9 @@ def find(name: str) -> str:
 
     Raise ProgramMissing.
     """
-    found = shutil.which(name, path=str(_BIN)) or shutil.which(name) or shutil.which(name, path=_SBIN)
+    found = (
+        shutil.which(name, path=str(_BIN)) or shutil.which(name) or shutil.which(name, path=_SBIN)
+    )
     if found is None:
         raise ProgramMissing(name)
     return found

@@ -72,7 +72,10 @@ def main() -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        date_header=True,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        limit_concurrency=2048,
     )
 
 
