@@ -385,9 +385,14 @@ def test_the_first_start_makes_a_ring_and_the_second_reads_it(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
-def test_no_ring_is_made_beside_a_store_that_holds_something(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("store_is_empty", "kids_in_use"), [(False, ()), (True, ("kek-1",))])
+def test_no_ring_is_made_beside_a_store_that_holds_something(
+    tmp_path: Path, store_is_empty: bool, kids_in_use: tuple[str, ...]
+) -> None:
+    path = tmp_path / "keys" / "keyring.json"
+
     with pytest.raises(StartRefused, match="restore the file from your backup"):
-        start(tmp_path / "keys" / "keyring.json", store_is_empty=False)
+        start(path, store_is_empty=store_is_empty, kids_in_use=kids_in_use)
 
     assert list(tmp_path.iterdir()) == []
 

@@ -82,11 +82,12 @@ class FileKeyring:
         Raise StartRefused for a missing ring beside a store that holds something, and for a ring
         that lacks a key the store's seeds are wrapped by.
         """
+        needed = frozenset(kids_in_use)
         # lexists: a dangling link is a mistake to report, not an invitation to make a ring.
-        if store_is_empty and not os.path.lexists(path):
+        if store_is_empty and not needed and not os.path.lexists(path):
             return cls.create(path, random=random, now=now)
         keyring = cls.load(path, random=random)
-        missing = sorted(set(kids_in_use) - keyring.kids)
+        missing = sorted(needed - keyring.kids)
         if missing:
             raise StartRefused(
                 f"the key ring {path} lacks {', '.join(missing)}, which wraps seeds of this store:"
