@@ -1,0 +1,1 @@
+"""Programs that call the service. They import nothing of the server."""
