@@ -9,23 +9,32 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from urllib.parse import unquote_to_bytes
 
-_DEFAULT_KEY = "index.docker.io"
-_SCHEMES = ("https://", "http://")
-# What net/url lets stand in a host: everything but what it would have to escape there.
-_HOST = re.compile(r"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"\x80-\U0010ffff]*\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DEFAULT_KEY = b"index.docker.io"
+_SCHEMES = (b"https://", b"http://")
+
+# What net/url takes, in bytes as Go has its strings. A host may escape only what is not ASCII,
+# and the percent sign (RFC 6874); a zone may also escape what may stand in a host, and a space.
+_IN_HOST = rb"A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"\x80-\xff"
+_HOST = re.compile(rb"(?:[" + _IN_HOST + rb"]|%25|%[89A-Fa-f][0-9A-Fa-f])*\Z")
+_ZONE = re.compile(rb"(?:[" + _IN_HOST + rb"]|%[0-9A-Fa-f]{2})*\Z")
+_ZONE_ESCAPES = re.compile(rb"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\" %]*\Z")
+_USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*\Z")
+_OPTIONAL_PORT = re.compile(rb"(?::[0-9]*)?\Z")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# One member of a `[` class, or a range; a byte that is no UTF-8 (here a surrogate) is neither.
+_RANGE = re.compile(r"([^\]\udc80-\udcff-])(?:-([^\]\udc80-\udcff-]))?(?=.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """A URL's host and path, as Go's net/url would split them."""
+    """A URL's host and path, unescaped, as Go's net/url would split them."""
 
-    host: str
-    path: str
+    host: bytes
+    path: bytes
 
 
 def lookup(keys: list[str], image: str) -> list[str]:
@@ -34,18 +43,19 @@ def lookup(keys: list[str], image: str) -> list[str]:
     Keys that normalise to the same entry keep the order in which they were given. A key that
     Go's URL parser refuses is ignored, as the kubelet ignores it.
     """
-    index: dict[str, list[str]] = {}
+    index: dict[bytes, list[str]] = {}
     for key in keys:
-        normal = _normalise(key)
+        normal = _normalise(_bytes(key))
         if normal is not None:
             index.setdefault(normal, []).append(key)
 
-    target = _parse("https://" + image)
+    target = _parse(b"https://" + _bytes(image))
     found: list[str] = []
     if target is not None:
         # Reverse byte order: longer before its own prefix, letters before `*`.
-        for normal in sorted(index, key=lambda n: n.encode(), reverse=True):
-            pattern = _parse("https://" + normal)
+        for normal in sorted(index, reverse=True):
+            # Read a second time, as the kubelet does: what was escaped twice is unescaped twice.
+            pattern = _parse(b"https://" + normal)
             if pattern is not None and _matches(pattern, target):
                 found += index[normal]
     if not found and _default_registry(image):
@@ -53,47 +63,60 @@ def lookup(keys: list[str], image: str) -> list[str]:
     return found
 
 
-def _normalise(key: str) -> str | None:
-    location = _parse(key if key.startswith(_SCHEMES) else "https://" + key)
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _normalise(key: bytes) -> bytes | None:
+    location = _parse(key if key.startswith(_SCHEMES) else b"https://" + key)
     if location is None:
         return None
     path = location.path
-    if path.startswith(("/v1/", "/v2/")):
+    if path.startswith((b"/v1/", b"/v2/")):
         path = path[3:]
-    return location.host + ("" if path == "/" else path)
+    return location.host + (b"" if path == b"/" else path)
 
 
-def _parse(url: str) -> _Location | None:
-    """Split a URL as Go 1.15's net/url does, or return None where it reports an error."""
-    if _CONTROL.search(url):
+def _parse(url: bytes) -> _Location | None:
+    """Split an http(s) URL as Go's net/url does, or return None where it reports an error."""
+    url, _, fragment = url.partition(b"#")
+    rest = url.partition(b"://")[2].partition(b"?")[0]
+    authority, slash, path = rest.partition(b"/")
+    userinfo, _, host = authority.rpartition(b"@")
+    if (
+        _CONTROL.search(url)
+        or not _USERINFO.match(userinfo)
+        or any(_BAD_ESCAPE.search(part) for part in (userinfo, path, fragment))
+        or not _valid_host(host)
+    ):
         return None
-    rest = url.partition("://")[2].partition("#")[0].partition("?")[0]
-    authority, slash, path = rest.partition("/")
-    host = authority.rpartition("@")[2]
-    if not _HOST.match(host) or not _valid_port(host) or _BAD_ESCAPE.search(path):
-        return None
-    return _Location(host, unquote_to_bytes(slash + path).decode("utf-8", "surrogateescape"))
+    return _Location(unquote_to_bytes(host), unquote_to_bytes(slash + path))
 
 
-def _valid_port(host: str) -> bool:
-    if host.startswith("["):
-        literal, bracket, tail = host.rpartition("]")
-        return bool(bracket) and "[" not in literal[1:] and bool(re.match(r"(:[0-9]*)?\Z", tail))
-    _, colon, tail = host.rpartition(":")
-    return not colon or bool(re.match(r"[0-9]*\Z", tail))
+def _valid_host(host: bytes) -> bool:
+    if host.startswith(b"["):
+        literal, bracket, port = host.rpartition(b"]")
+        address, mark, zone = literal.partition(b"%25")
+        escaped = b"".join(map(unquote_to_bytes, _ESCAPE.findall(mark + zone)))
+        return bool(
+            bracket
+            and _OPTIONAL_PORT.match(port)
+            and _HOST.match(address)
+            and _ZONE.match(zone)
+            and _ZONE_ESCAPES.match(escaped)
+        )
+    _, colon, port = host.rpartition(b":")
+    return bool(_HOST.match(host) and (not colon or _OPTIONAL_PORT.match(colon + port)))
 
 
-def _split_host(host: str) -> tuple[list[str], str]:
-    """Split into dot-separated labels and a port, as net.SplitHostPort would."""
-    if host.startswith("["):
-        literal, _, tail = host.partition("]")
-        if tail.startswith(":"):
-            return literal[1:].split("."), tail[1:]
-        return host.split("."), ""
-    name, colon, port = host.rpartition(":")
-    if not colon or ":" in name:
-        return host.split("."), ""
-    return name.split("."), port
+def _split_host(host: bytes) -> tuple[list[bytes], bytes]:
+    """Split into dot-separated labels and a port; what net.SplitHostPort refuses has no port."""
+    name, colon, port = host.rpartition(b":")
+    bare = name[1:-1] if name.startswith(b"[") and name.endswith(b"]") else name
+    bracketed = bare is not name
+    if not colon or any(c in bare + port for c in b"[]") or (b":" in bare and not bracketed):
+        return host.split(b"."), b""
+    return bare.split(b"."), port
 
 
 def _matches(pattern: _Location, target: _Location) -> bool:
@@ -103,12 +126,45 @@ def _matches(pattern: _Location, target: _Location) -> bool:
         wanted_port == port
         and len(wanted) == len(labels)
         and target.path.startswith(pattern.path)
-        and all(fnmatchcase(label, w) for w, label in zip(wanted, labels, strict=True))
+        and all(_glob(w, label) for w, label in zip(wanted, labels, strict=True))
     )
+
+
+def _glob(pattern: bytes, label: bytes) -> bool:
+    """Match as Go's filepath.Match: `*`, and `[` classes; a broken pattern matches nothing.
+
+    What else that function reads (`?`, `^`, a backslash) cannot stand in a host.
+    """
+    text = pattern.decode("utf-8", "surrogateescape")
+    expression = ""
+    while text:
+        if text[0] == "[":
+            alternatives, text = _character_class(text[1:])
+            if alternatives is None:
+                return False
+            expression += f"(?:{alternatives})"
+        else:
+            expression += ".*" if text[0] == "*" else re.escape(text[0])
+            text = text[1:]
+    return bool(re.fullmatch(expression, label.decode("utf-8", "surrogateescape"), re.DOTALL))
+
+
+def _character_class(text: str) -> tuple[str | None, str]:
+    """Read up to a class's `]`; return its alternatives (None: it is broken) and what follows."""
+    alternatives: list[str] = []
+    while not (alternatives and text.startswith("]")):
+        found = _RANGE.match(text)
+        if found is None:
+            return None, ""
+        low, high = found[1], found[2] or found[1]
+        backwards = low > high
+        alternatives.append("(?!)" if backwards else f"[{re.escape(low)}-{re.escape(high)}]")
+        text = text[found.end() :]
+    return "|".join(alternatives), text[1:]
 
 
 def _default_registry(image: str) -> bool:
     first, slash, _ = image.partition("/")
     if not first:
         return False
-    return not slash or first in {"docker.io", _DEFAULT_KEY} or not set(first) & set(".:")
+    return not slash or first in {"docker.io", "index.docker.io"} or not set(first) & set(".:")

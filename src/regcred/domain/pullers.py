@@ -16,7 +16,7 @@ from regcred.domain.ports import Candidate
 from regcred.domain.registry import HUB, HUB_SERVER_URL, ImageReference, Scope
 from regcred.domain.selection import choose_for_host, matched_scope, rank
 
-
+_CRANE_HUB = "index.docker.io"
 _CONTAINERD = (
     "containerd asks no credential helper: under Kubernetes it gets what the kubelet tries, and "
     "by itself only what hosts.toml or --user gives it"
@@ -45,21 +45,20 @@ def behaviours(
 ) -> dict[str, Behaviour]:
     """Return what each client does with this image.
 
-    `at_registry` are all logins at the image's registry, whatever their path.
+    `at_registry` are all logins at the image's registry, whatever their path and standing: a
+    withheld login still counts where the choice is made, as it does when pullers ask.
     """
-    live = [c for c in at_registry if not c.standing.withheld]
-    kept_back = len(live) < len(at_registry)
-    by_host = _by_host(caller, reference, live)
+    kept_back = any(c.standing.withheld for c in at_registry)
+    hub = reference.registry == HUB
+    docker = _by_host(caller, reference, at_registry, HUB_SERVER_URL if hub else None)
+    podman = _by_host(caller, reference, at_registry)
+    crane = _by_repository(caller, reference, at_registry)
     return {
-        "docker": _noted(by_host, kept_back, "docker runs the helper in the CLI, by host alone"),
-        "podman": _noted(by_host, kept_back, "podman and skopeo ask their helper by host alone"),
-        "crane": _noted(_by_repository(caller, reference, live), kept_back),
-        "containerd": Behaviour(
-            (),
-            anonymous=True,
-            notes=(_CONTAINERD,),
-        ),
-        "kubelet": _noted(_by_keyring(caller, reference, live), kept_back),
+        "docker": _noted(docker, kept_back, "docker runs the helper in the CLI, by host alone"),
+        "podman": _noted(podman, kept_back, "podman and skopeo ask their helper by host alone"),
+        "crane": _noted(crane, kept_back),
+        "containerd": Behaviour((), anonymous=True, notes=(_CONTAINERD,)),
+        "kubelet": _noted(_by_keyring(caller, reference, at_registry), kept_back),
     }
 
 
@@ -74,31 +73,43 @@ def keyring_key(scope: Scope) -> str:
     return f"{scope}/" if scope.path else str(scope)
 
 
-def _by_host(caller: Caller, reference: ImageReference, live: Sequence[Candidate]) -> Behaviour:
-    choice = choose_for_host(caller, live)
-    asked = HUB_SERVER_URL if reference.registry == HUB else reference.registry
-    tried = tuple(Attempt(c, asked) for c in choice.logins[:1])
+def _by_host(
+    caller: Caller,
+    reference: ImageReference,
+    candidates: Sequence[Candidate],
+    server: str | None = None,
+) -> Behaviour:
+    """Ask for `server`, or for the registry as the reference spells it."""
+    choice = choose_for_host(caller, candidates)
+    asked = server or reference.registry
+    tried = tuple(Attempt(c, asked) for c in _live(choice.logins)[:1])
     notes = [] if choice.rule == "none" else [f"asked for {asked}: {choice.rule}"]
-    wrong = [c for c in choice.logins[:1] if not _covers(c, reference)]
-    if wrong:
+    if any(not _covers(attempt.candidate, reference) for attempt in tried):
         notes.append("the login that host alone leads to is not scoped to this image")
     return Behaviour(tried, anonymous=not tried, notes=tuple(notes))
 
 
 def _by_repository(
-    caller: Caller, reference: ImageReference, live: Sequence[Candidate]
+    caller: Caller, reference: ImageReference, candidates: Sequence[Candidate]
 ) -> Behaviour:
-    if not caller.may_pull(reference.address(), reference.repository):
-        return Behaviour((), anonymous=True)
-    asked = f"{reference.registry}/{reference.repository}"
-    first = rank(c for c in live if _covers(c, reference))[:1]
-    return Behaviour(tuple(Attempt(c, asked) for c in first), anonymous=not first)
+    """Ask for the whole repository, then, told that there is nothing, for the host."""
+    # crane spells Docker Hub its own way (go-containerregistry, pkg/name and pkg/authn).
+    hub = reference.registry == HUB
+    asked = f"{_CRANE_HUB if hub else reference.registry}/{reference.repository}"
+    mine = caller.may_pull(reference.address(), reference.repository)
+    covering = rank(c for c in candidates if mine and _covers(c, reference))
+    first = tuple(Attempt(c, asked) for c in _live(covering)[:1])
+    if first:
+        return Behaviour(first, anonymous=False)
+    by_host = _by_host(caller, reference, candidates, HUB_SERVER_URL if hub else None)
+    notes = (f"asked for {asked}: none, so crane asks again by host alone", *by_host.notes)
+    return Behaviour(by_host.tried, by_host.anonymous, notes)
 
 
-def _by_keyring(caller: Caller, reference: ImageReference, live: Sequence[Candidate]) -> Behaviour:
-    allowed = [
-        c for c in rank(live) if not caller.image_patterns or caller.may_receive(matched_scope(c))
-    ]
+def _by_keyring(
+    caller: Caller, reference: ImageReference, candidates: Sequence[Candidate]
+) -> Behaviour:
+    allowed = [c for c in rank(_live(candidates)) if caller.may_receive(matched_scope(c))]
     keys = {c.id: keyring_key(matched_scope(c)) for c in allowed}
     image = f"{reference.registry}/{reference.repository}"
     order = list(dict.fromkeys(keyring.lookup(list(keys.values()), image)))
@@ -109,6 +120,10 @@ def _by_keyring(caller: Caller, reference: ImageReference, live: Sequence[Candid
         else ()
     )
     return Behaviour(tried, anonymous=not tried, notes=notes)
+
+
+def _live(candidates: Sequence[Candidate]) -> list[Candidate]:
+    return [candidate for candidate in candidates if not candidate.standing.withheld]
 
 
 def _covers(candidate: Candidate, reference: ImageReference) -> bool:

@@ -38,7 +38,8 @@ _MAX_PORT = 65535
 class ImageReference:
     """An image as a client names it, normalised as docker does.
 
-    `registry` and `repository` are always there; `tag` and `digest` only if they were written.
+    `tag` and `digest` are there only if they were written. `registry` is "" for the one odd
+    family that Go accepts without one, `a_b.c/app`; its `address()` is refused.
     """
 
     registry: str
@@ -60,8 +61,12 @@ class ImageReference:
             raise InvalidReference(f"must be at most {_MAX_REFERENCE} characters")
         if not text.isascii() or not text.isprintable() or " " in text:
             raise InvalidReference("must be printable ASCII without spaces")
+        # A dot makes the first part a host, an underscore makes it none: Go reads all of it as
+        # the path, and the library does too once it stands under some registry.
+        first, slash, _ = text.partition("/")
+        unowned = bool(slash) and "." in first and "_" in first
         try:
-            parsed = _library.Reference.parse_normalized_named(text)
+            parsed = _library.Reference.parse_normalized_named(f"{HUB}/{text}" if unowned else text)
             domain, path = parsed.split_hostname()
         except Exception as error:
             # The library lets IndexError and TypeError escape beside its own errors; whatever
@@ -70,7 +75,8 @@ class ImageReference:
                 "must be an image reference: [registry/]repository[:tag][@digest], "
                 "the repository in lower case"
             ) from error
-        return cls(domain, path, parsed["tag"] or None, parsed["digest"] or None)
+        registry = "" if unowned else domain
+        return cls(registry, path, parsed["tag"] or None, parsed["digest"] or None)
 
     def effective(self) -> ImageReference:
         """Return what a pull asks for: a digest beats a tag, and no tag means `latest`."""
@@ -85,7 +91,8 @@ class ImageReference:
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.registry}/{self.repository}{tag}{digest}"
+        registry = f"{self.registry}/" if self.registry else ""
+        return f"{registry}{self.repository}{tag}{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,9 @@ class RegistryAddress:
     @classmethod
     def parse(cls, text: str, *, field: str = "registry") -> RegistryAddress:
         """Read `host[:port]`. Raise InvalidInput naming `field` and the rule."""
+        # Before any lower-casing: the Kelvin sign's lower case is an ASCII k.
+        if not text.isascii():
+            raise InvalidInput(field, "must be plain ASCII (write an international name as xn--…)")
         host, port = _split_port(text, field)
         host = _canonical_host(host, field)
         if port == _HTTPS:
@@ -137,11 +147,13 @@ class Scope:
         path = path.rstrip("/")
         if text != rest and (path in {"v1", "v2"} or path.startswith(("v1/", "v2/"))):
             path = path[3:]
-        if authority.startswith("*") or ".*" in authority:
-            host, port = _split_port(authority, field)
-            if not all(label == "*" or _LABEL.match(label) for label in host.lower().split(".")):
+        if "*" in authority:
+            host, port = _split_port(authority.lower(), field)
+            if len(host) > _MAX_HOST or not all(
+                label == "*" or _LABEL.match(label) for label in host.split(".")
+            ):
                 raise InvalidInput(field, "a * in the host must stand for one whole label")
-            host, port = host.lower(), None if port == _HTTPS else port
+            port = None if port == _HTTPS else port
         else:
             address = RegistryAddress.parse(authority, field=field)
             host, port = address.host, address.port
@@ -176,7 +188,7 @@ class Scope:
         """Whether some image lies in both scopes."""
         return (
             self.port == other.port
-            and (_host_matches(self.host, other.host) or _host_matches(other.host, self.host))
+            and _hosts_meet(self.host, other.host)
             and (_inside(other.path, self.path) or _inside(self.path, other.path))
         )
 
@@ -238,6 +250,14 @@ def _host_matches(pattern: str, host: str) -> bool:
     )
 
 
+def _hosts_meet(one: str, other: str) -> bool:
+    """Whether some host matches both patterns: `*.example.com` and `reg.*.com` share one."""
+    ours, theirs = one.split("."), other.split(".")
+    return len(ours) == len(theirs) and all(
+        "*" in (a, b) or a == b for a, b in zip(ours, theirs, strict=True)
+    )
+
+
 def _split_port(authority: str, field: str) -> tuple[str, int | None]:
     head, colon, tail = authority.rpartition(":")
     if not colon or tail.endswith("]"):
@@ -260,7 +280,9 @@ def _canonical_host(host: str, field: str) -> str:
             literal = ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
         except ValueError:
             literal = None
-        if literal is None or literal.scope_id or host != f"[{literal}]":
+        # Mapped addresses by name: Python 3.13 prints them in the very form that is refused.
+        refused = literal is None or literal.scope_id or literal.ipv4_mapped
+        if refused or host != f"[{literal}]":
             raise InvalidInput(field, "an IPv6 address must be in its canonical form, in brackets")
         return host
     labels = host.split(".")

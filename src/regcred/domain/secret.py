@@ -57,6 +57,11 @@ class Secret:
         raise TypeError("a Secret is never pickled or copied")
 
     __copy__ = __reduce__
+    __getstate__ = __reduce__  # object's own would return the slot's value
+
+    def __dir__(self) -> list[str]:
+        """Name the exit alone: debuggers print the value of every attribute that is listed."""
+        return ["reveal"]
 
     def __deepcopy__(self, memo: object) -> Never:
         raise TypeError("a Secret is never pickled or copied")

@@ -34,7 +34,10 @@ def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
         key=lambda c: (*matched_scope(c).specificity, c.created_at, c.id),
         reverse=True,
     )
-    return list({candidate.id: candidate for candidate in reversed(ordered)}.values())[::-1]
+    best: dict[str, Candidate] = {}
+    for candidate in ordered:
+        best.setdefault(candidate.id, candidate)
+    return list(best.values())
 
 
 @dataclass(frozen=True, slots=True)
