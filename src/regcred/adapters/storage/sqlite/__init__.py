@@ -1,0 +1,1 @@
+"""The embedded store: one file, one serving process, reads inline, one writer (group commit)."""

@@ -1,0 +1,175 @@
+"""The audit log: read by project, and walked whole by whoever chains and checks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite import audit_rows
+from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.rows import MAX_INTEGER, Row, details, instant, micros
+from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
+from regcred.domain.ports import AuditFilter
+
+_OF_TARGET = (
+    "(target = :target OR number IN ("
+    "SELECT number FROM audit_targets WHERE project_id = :project AND target = :target))"
+)
+_AFTER = (
+    f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
+    "WHERE number > ? ORDER BY number LIMIT ?"
+)
+_CHECKPOINT = "SELECT number, upto, head, at FROM audit_checkpoints "
+_LAST_CHECKPOINT = _CHECKPOINT + "ORDER BY number DESC LIMIT 1"
+_CHECKPOINT_AT = _CHECKPOINT + "WHERE number = ?"
+_ADD_CHECKPOINT = """
+    INSERT INTO audit_checkpoints (upto, head, at) VALUES (?, ?, ?) RETURNING number
+"""
+_LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_events"
+# The condition on `action` is that of the partial index, word for word.
+_BEHIND = """
+    SELECT project_id, id FROM (
+        SELECT c.project_id, c.id, c.secret_version, (
+            SELECT max(a.secret_version) FROM audit_events a
+            WHERE a.project_id = c.project_id AND a.target = c.id AND a.action IN
+                ('credential.created', 'credential.replaced', 'credential.updated')
+        ) AS audited, (
+            SELECT x.secret_version FROM credential_secrets x
+            WHERE x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
+        ) AS held
+        FROM credentials c
+    ) WHERE audited > secret_version OR audited > held
+"""
+
+
+class SignedRow(NamedTuple):
+    """A row as it was signed: `signed` are the bytes, `mac` what was made of them."""
+
+    number: int
+    signed: bytes
+    mac: bytes
+
+
+class Checkpoint(NamedTuple):
+    """The chain's head over every row up to the number `upto`."""
+
+    number: int
+    upto: int
+    head: bytes
+    at: datetime
+
+
+class AuditLog(Access):
+    """The port's methods on audit rows, and beside it what the audit chain is built on."""
+
+    async def record(self, event: AuditEvent) -> None:
+        """Commit an audit row for something that changed no data."""
+        await self._write(lambda transaction: transaction.audit(event))
+
+    async def record_reveal(self, reveal: Reveal) -> None:
+        """Commit the audit row of an answer before it leaves; see the port."""
+        await self._writer.submit(reveal)
+
+    async def list_audit(
+        self, project_id: UUID, narrowed: AuditFilter, before: int, limit: int
+    ) -> Sequence[AuditRow]:
+        """Return rows newest first, numbers below `before` (0: from the newest).
+
+        `since` is the first moment taken in, `until` the first left out. A target is also found
+        among the further logins of a reveal.
+        """
+        parameters: dict[str, object] = {
+            "project": str(project_id),
+            "before": before or MAX_INTEGER,
+            "limit": limit,
+            "action": narrowed.action,
+            "principal": narrowed.principal,
+            "target": narrowed.target,
+            "since": narrowed.since and micros(narrowed.since),
+            "until": narrowed.until and micros(narrowed.until),
+        }
+        return [_audit_row(row) for row in self._all(_page(narrowed), parameters)]
+
+    async def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
+        """Return rows of every project with a number above `number`, in number order."""
+        return [
+            SignedRow(row[0], audit_rows.signed_bytes(row[:-1]), row[-1])
+            for row in self._all(_AFTER, (number, limit))
+        ]
+
+    async def last_audit_number(self) -> int:
+        """Return the newest row's number; 0 before the first."""
+        row = self._one(_LAST_NUMBER)
+        return row[0] if row else 0
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        """Return the newest checkpoint of the chain, if there is one."""
+        return _checkpoint(self._one(_LAST_CHECKPOINT))
+
+    async def checkpoint_at(self, number: int) -> Checkpoint | None:
+        """Return the checkpoint of that number, if there is one."""
+        return _checkpoint(self._one(_CHECKPOINT_AT, (number,)))
+
+    async def add_checkpoint(self, upto: int, head: bytes, at: datetime) -> int:
+        """Store the chain's head over all rows up to `upto`, and return its number."""
+        row = await self._write(
+            lambda transaction: transaction.one(_ADD_CHECKPOINT, (upto, head, micros(at)))
+        )
+        return row[0] if row else 0
+
+    async def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+        """Return (project, credential) whose stored secret is older than the audit says.
+
+        That is a row put back from an older copy: no write of this program leaves one.
+        """
+        return [(UUID(project), UUID(id_)) for project, id_ in self._all(_BEHIND)]
+
+
+def _page(narrowed: AuditFilter) -> str:
+    conditions = [
+        "project_id = :project",
+        "number < :before",
+        *(
+            condition
+            for wanted, condition in (
+                (narrowed.action, "action = :action"),
+                (narrowed.principal, "principal = :principal"),
+                (narrowed.target, _OF_TARGET),
+                (narrowed.since, "at >= :since"),
+                (narrowed.until, "at < :until"),
+            )
+            if wanted is not None
+        ),
+    ]
+    return (
+        f"SELECT {audit_rows.COLUMNS} FROM audit_events "  # noqa: S608  constants alone
+        f"WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT :limit"
+    )
+
+
+def _audit_row(row: Row) -> AuditRow:
+    (
+        number, at, project_id, action, principal, target, secret_version, request_id,
+        last_request_id, count, peer, text,
+    ) = row  # fmt: skip
+    event = AuditEvent(
+        Action(action),
+        UUID(project_id),
+        principal,
+        instant(at),
+        target,
+        secret_version,
+        request_id,
+        peer,
+        details(text),
+    )
+    return AuditRow(number, event, count, last_request_id)
+
+
+def _checkpoint(row: Row | None) -> Checkpoint | None:
+    if row is None:
+        return None
+    number, upto, head, at = row
+    return Checkpoint(number, upto, head, instant(at))

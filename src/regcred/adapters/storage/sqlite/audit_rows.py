@@ -1,0 +1,31 @@
+"""An audit row's columns, and the bytes of it that are signed."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from regcred.adapters.storage.sqlite.rows import Row
+
+COLUMNS = (
+    "number, at, project_id, action, principal, target, secret_version, request_id, "
+    "last_request_id, count, peer, details"
+)
+_WIDTH = 12
+
+INSERT = (
+    f"INSERT INTO audit_events ({COLUMNS}, mac) "  # noqa: S608  constants alone
+    f"VALUES ({', '.join('?' * (_WIDTH + 1))})"
+)
+
+_LABEL = b"regcred-audit-row-v1"
+_LENGTHS = Struct(f">{2 + _WIDTH}I")
+
+
+def signed_bytes(row: Row) -> bytes:
+    """Return what the signature of a row of COLUMNS is over.
+
+    How many parts there are, how long each is (4 bytes each, big-endian), then the parts: a
+    label and every column. Numbers are decimal text; an absent secret_version is the empty part.
+    """
+    parts = [_LABEL, *(b"" if value is None else str(value).encode() for value in row)]
+    return _LENGTHS.pack(1 + _WIDTH, *map(len, parts)) + b"".join(parts)

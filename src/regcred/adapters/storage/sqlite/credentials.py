@@ -1,0 +1,233 @@
+"""Credentials: create, find, change and delete, each in one transaction with its audit row."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite.access import Access, name_taken, require_version
+from regcred.adapters.storage.sqlite.indexing import index, unindex
+from regcred.adapters.storage.sqlite.rows import (
+    CREDENTIAL,
+    Row,
+    credential,
+    joined,
+    json_text,
+    micros,
+    micros_or_none,
+    use,
+)
+from regcred.adapters.storage.sqlite.sealed_secrets import (
+    delete_sealed,
+    put_sealed,
+    replace_sealed,
+)
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.audit import AuditEvent
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import CredentialInUse, CredentialNotFound, ProjectNotFound
+from regcred.domain.ports import CredentialRef, IdempotentRequest, SealedSecret
+from regcred.domain.verdict import Standing
+
+_NEXT_NUMBER = """
+    UPDATE projects SET
+        next_credential_number = next_credential_number + 1,
+        credential_count = credential_count + 1
+    WHERE id = ? RETURNING next_credential_number - 1
+"""
+_INSERT = """
+    INSERT INTO credentials (
+        name, provider, registry_url, scopes, username, settings, description, labels, expires_at,
+        updated_at, created_at, project_id, id, number, version, secret_version
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+"""
+_UPDATE = """
+    UPDATE credentials SET
+        name = ?, provider = ?, registry_url = ?, scopes = ?, username = ?, settings = ?,
+        description = ?, labels = ?, expires_at = ?, updated_at = ?, version = version + 1
+    WHERE project_id = ? AND id = ?
+"""
+_FIND = f"SELECT {CREDENTIAL} FROM credentials c WHERE c.project_id = ? AND "  # noqa: S608  constants
+_BY_ID = _FIND + "c.id = ?"
+_BY_NAME = _FIND + "c.name = ?"
+_PRESENT = """
+    SELECT version, number, secret_version, scopes, labels FROM credentials
+    WHERE project_id = ? AND id = ?
+"""
+_DELETE_EXPIRED = """
+    DELETE FROM uses WHERE project_id = ? AND credential_id = ? AND expires_at <= ?
+"""
+_USES = """
+    SELECT kind, name, created_at, expires_at FROM uses
+    WHERE project_id = ? AND credential_id = ? ORDER BY kind, name
+"""
+_DELETE_USES = "DELETE FROM uses WHERE project_id = ? AND credential_id = ?"
+_DELETE_VERDICTS = "DELETE FROM verdicts WHERE project_id = ? AND credential_id = ?"
+_DELETE = "DELETE FROM credentials WHERE project_id = ? AND id = ?"
+_COUNT_DOWN = "UPDATE projects SET credential_count = credential_count - 1 WHERE id = ?"
+
+
+class Credentials(Access):
+    """The port's methods on one credential."""
+
+    async def create_credential(
+        self,
+        credential: RegistryCredential,
+        secret: SealedSecret,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
+    ) -> RegistryCredential:
+        """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
+        columns = _columns(credential)
+        project_id, id_ = str(credential.project_id), str(credential.id)
+
+        def work(transaction: Transaction) -> RegistryCredential:
+            self._refuse_repeated(transaction, idempotent)
+            row = transaction.one(_NEXT_NUMBER, (project_id,))
+            if row is None:
+                raise ProjectNotFound
+            number: int = row[0]
+            try:
+                transaction.change(
+                    _INSERT,
+                    (
+                        *columns,
+                        micros(credential.created_at),
+                        project_id,
+                        id_,
+                        number,
+                        secret.secret_version,
+                    ),
+                )
+            except sqlite3.IntegrityError as error:
+                raise name_taken(error, "credential") from error
+            put_sealed(transaction, (project_id, id_), secret)
+            index(transaction, credential, number)
+            self._remember(transaction, idempotent, id_)
+            transaction.audit(event)
+            return replace(
+                credential,
+                number=number,
+                version=1,
+                secret_version=secret.secret_version,
+                standing=Standing(),
+                last_used_at=None,
+                last_used_by=None,
+            )
+
+        return await self._write(work)
+
+    async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
+        """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
+        row = None
+        id_ = ref if isinstance(ref, UUID) else _uuid(ref)
+        if id_ is not None:
+            row = self._one(_BY_ID, (str(project_id), str(id_)))
+        if row is None and isinstance(ref, str):
+            row = self._one(_BY_NAME, (str(project_id), ref))
+        if row is None:
+            raise CredentialNotFound
+        return credential(row)
+
+    async def update_credential(
+        self,
+        credential: RegistryCredential,
+        expected_version: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> RegistryCredential:
+        """Raise CredentialNotFound, VersionMismatch, NameTaken; see the port."""
+        columns = _columns(credential)
+        place = (str(credential.project_id), str(credential.id))
+
+        def work(transaction: Transaction) -> RegistryCredential:
+            present = transaction.one(_PRESENT, place)
+            require_version(present, expected_version, CredentialNotFound())
+            try:
+                transaction.change(_UPDATE, (*columns, *place))
+            except sqlite3.IntegrityError as error:
+                raise name_taken(error, "credential") from error
+            _, number, secret_version, scopes, labels = present or (0, 0, 0, "", "")
+            if (scopes, labels) != (joined(credential.scopes), json_text(credential.labels)):
+                unindex(transaction, place[0], number)
+                index(transaction, credential, number)
+            if secret is not None:
+                replace_sealed(transaction, place, secret, secret_version)
+            transaction.audit(event)
+            return _stored(transaction, place)
+
+        return await self._write(work)
+
+    async def delete_credential(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        expected_version: int | None,
+        event: AuditEvent,
+        *,
+        with_uses: bool = False,
+    ) -> None:
+        """Raise CredentialNotFound, VersionMismatch, CredentialInUse; see the port."""
+        place = (str(project_id), str(credential_id))
+
+        def work(transaction: Transaction) -> None:
+            present = transaction.one(_PRESENT, place)
+            require_version(present, expected_version, CredentialNotFound())
+            _clear_uses(transaction, place, event.at, with_uses=with_uses)
+            number = present[1] if present is not None else 0
+            unindex(transaction, place[0], number)
+            delete_sealed(transaction, place)
+            transaction.change(_DELETE_VERDICTS, place)
+            # Foreign keys RESTRICT: whatever still referred to it would refuse this statement.
+            transaction.change(_DELETE, place)
+            transaction.change(_COUNT_DOWN, (place[0],))
+            transaction.audit(event)
+
+        await self._write(work)
+
+
+def _uuid(text: str) -> UUID | None:
+    """Return the id that `text` spells in the usual form, in any case."""
+    try:
+        id_ = UUID(text)
+    except ValueError:
+        return None
+    return id_ if str(id_) == text.lower() else None
+
+
+def _columns(credential: RegistryCredential) -> Row:
+    """Return what create and update both write, in the statements' order."""
+    return (
+        credential.name,
+        credential.provider,
+        credential.registry_url,
+        joined(credential.scopes),
+        credential.username,
+        json_text(credential.settings),
+        credential.description,
+        json_text(credential.labels),
+        micros_or_none(credential.expires_at),
+        micros(credential.updated_at),
+    )
+
+
+def _clear_uses(
+    transaction: Transaction, place: tuple[str, str], now: datetime, *, with_uses: bool
+) -> None:
+    """Sweep expired leases, then every use or none. Raise CredentialInUse."""
+    transaction.change(_DELETE_EXPIRED, (*place, micros(now)))
+    if with_uses:
+        transaction.change(_DELETE_USES, place)
+        return
+    uses = transaction.all(_USES, place)
+    if uses:
+        raise CredentialInUse([use(row) for row in uses])
+
+
+def _stored(transaction: Transaction, place: tuple[str, str]) -> RegistryCredential:
+    row = transaction.one(_BY_ID, place)
+    if row is None:
+        raise CredentialNotFound
+    return credential(row)

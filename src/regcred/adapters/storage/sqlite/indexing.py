@@ -1,0 +1,42 @@
+"""Where a credential is found: rows by its scopes and by its labels, kept with the credential."""
+
+from __future__ import annotations
+
+from regcred.adapters.storage.sqlite.rows import lookup_of
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.credential import RegistryCredential
+
+_INSERT_SCOPE = """
+    INSERT INTO credential_scopes (project_id, number, lookup, path, scope, whole)
+    VALUES (?, ?, ?, ?, ?, ?)
+"""
+_DELETE_SCOPES = "DELETE FROM credential_scopes WHERE project_id = ? AND number = ?"
+_INSERT_LABEL = """
+    INSERT INTO credential_labels (project_id, number, label, value) VALUES (?, ?, ?, ?)
+"""
+_DELETE_LABELS = "DELETE FROM credential_labels WHERE project_id = ? AND number = ?"
+
+
+def index(transaction: Transaction, credential: RegistryCredential, number: int) -> None:
+    """Write where the credential is found: by its scopes and by its labels."""
+    project_id = str(credential.project_id)
+    for scope in dict.fromkeys(credential.scopes):
+        transaction.change(
+            _INSERT_SCOPE,
+            (
+                project_id,
+                number,
+                lookup_of(scope.host, scope.port),
+                scope.path,
+                str(scope),
+                not scope.path,
+            ),
+        )
+    for label, value in credential.labels.items():
+        transaction.change(_INSERT_LABEL, (project_id, number, label, value))
+
+
+def unindex(transaction: Transaction, project_id: str, number: int) -> None:
+    """Delete the rows that `index` wrote."""
+    transaction.change(_DELETE_SCOPES, (project_id, number))
+    transaction.change(_DELETE_LABELS, (project_id, number))

@@ -1,0 +1,136 @@
+"""API keys: found by their public id, changed only inside their project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite.access import Access, require_version
+from regcred.adapters.storage.sqlite.rows import (
+    KEY,
+    joined,
+    micros,
+    micros_or_none,
+    stored_key,
+)
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.access import ApiKey
+from regcred.domain.audit import AuditEvent
+from regcred.domain.errors import KeyNotFound, ProjectNotFound
+from regcred.domain.ports import IdempotentRequest, StoredKey
+
+_PROJECT_EXISTS = "SELECT 1 FROM projects WHERE id = ?"
+_INSERT = """
+    INSERT INTO api_keys (
+        id, project_id, name, role, operator, image_patterns, expires_at, disabled, created_at,
+        version, digest
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+"""
+_FIND = f"SELECT {KEY} FROM api_keys k WHERE k.project_id = ? AND k.id = ?"  # noqa: S608  constants
+_BY_ID = f"SELECT {KEY} FROM api_keys k WHERE k.id = ?"  # noqa: S608  constants alone
+_PAGE = (
+    f"SELECT {KEY} FROM api_keys k WHERE k.project_id = ? AND k.id > ? "  # noqa: S608  constants
+    "ORDER BY k.id LIMIT ?"
+)
+_VERSION = "SELECT version FROM api_keys WHERE project_id = ? AND id = ?"
+_UPDATE = """
+    UPDATE api_keys SET
+        name = ?, image_patterns = ?, expires_at = ?, disabled = ?, version = version + 1
+    WHERE project_id = ? AND id = ?
+"""
+_DELETE = "DELETE FROM api_keys WHERE project_id = ? AND id = ?"
+
+
+class Keys(Access):
+    """The port's methods on keys."""
+
+    async def create_key(
+        self,
+        key: ApiKey,
+        digest: bytes,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
+    ) -> ApiKey:
+        """Raise ProjectNotFound, AlreadyDone."""
+
+        def work(transaction: Transaction) -> ApiKey:
+            self._refuse_repeated(transaction, idempotent)
+            if transaction.one(_PROJECT_EXISTS, (str(key.project_id),)) is None:
+                raise ProjectNotFound
+            transaction.change(
+                _INSERT,
+                (
+                    key.id,
+                    str(key.project_id),
+                    key.name,
+                    str(key.role),
+                    key.operator,
+                    joined(key.image_patterns),
+                    micros_or_none(key.expires_at),
+                    key.disabled,
+                    micros(key.created_at),
+                    digest,
+                ),
+            )
+            self._remember(transaction, idempotent, key.id)
+            transaction.audit(event)
+            return replace(key, version=1, last_used_at=None)
+
+        return await self._write(work)
+
+    async def find_key(self, project_id: UUID, key_id: str) -> ApiKey:
+        """Raise KeyNotFound, also for another project's key."""
+        row = self._one(_FIND, (str(project_id), key_id))
+        if row is None:
+            raise KeyNotFound
+        return stored_key(row).key
+
+    async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
+        """Return keys with an id above `after` ("" for the start), in id order."""
+        rows = self._all(_PAGE, (str(project_id), after, limit))
+        return [stored_key(row).key for row in rows]
+
+    async def update_key(
+        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+    ) -> ApiKey:
+        """Raise KeyNotFound, VersionMismatch."""
+        place = (str(key.project_id), key.id)
+
+        def work(transaction: Transaction) -> ApiKey:
+            found = transaction.one(_VERSION, place)
+            require_version(found, expected_version, KeyNotFound())
+            transaction.change(
+                _UPDATE,
+                (
+                    key.name,
+                    joined(key.image_patterns),
+                    micros_or_none(key.expires_at),
+                    key.disabled,
+                    *place,
+                ),
+            )
+            transaction.audit(event)
+            row = transaction.one(_FIND, place)
+            return key if row is None else stored_key(row).key
+
+        return await self._write(work)
+
+    async def delete_key(
+        self, project_id: UUID, key_id: str, expected_version: int | None, event: AuditEvent
+    ) -> None:
+        """Raise KeyNotFound, VersionMismatch."""
+        place = (str(project_id), key_id)
+
+        def work(transaction: Transaction) -> None:
+            found = transaction.one(_VERSION, place)
+            require_version(found, expected_version, KeyNotFound())
+            transaction.change(_DELETE, place)
+            transaction.audit(event)
+
+        await self._write(work)
+
+    async def key_for_authentication(self, key_id: str) -> StoredKey | None:
+        """Return the key of that public id, in whatever project; None if there is none."""
+        row = self._one(_BY_ID, (key_id,))
+        return None if row is None else stored_key(row)

@@ -1,0 +1,139 @@
+"""Projects, and the seeds that their secrets are sealed under."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite.access import Access, name_taken, require_version
+from regcred.adapters.storage.sqlite.rows import PROJECT, micros, project
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.audit import AuditEvent
+from regcred.domain.errors import ProjectNotEmpty, ProjectNotFound
+from regcred.domain.ports import ProjectRef, WrappedSeed
+from regcred.domain.project import Project
+
+_INSERT = """
+    INSERT INTO projects (id, name, require_if_match, created_at, updated_at, version)
+    VALUES (?, ?, ?, ?, ?, 1) RETURNING number
+"""
+_INSERT_SEED = """
+    INSERT INTO project_seeds (project_id, generation, kid, wrapped) VALUES (?, ?, ?, ?)
+"""
+_BY_ID = f"SELECT {PROJECT} FROM projects WHERE id = ?"  # noqa: S608  constants alone
+_BY_NUMBER = f"SELECT {PROJECT} FROM projects WHERE number = ?"  # noqa: S608  constants alone
+_PAGE = (
+    f"SELECT {PROJECT} FROM projects WHERE number > ? "  # noqa: S608  constants alone
+    "ORDER BY number LIMIT ?"
+)
+_VERSION = "SELECT version, credential_count FROM projects WHERE id = ?"
+_UPDATE = """
+    UPDATE projects SET name = ?, require_if_match = ?, updated_at = ?, version = version + 1
+    WHERE id = ?
+"""
+_DELETE = (
+    "DELETE FROM api_keys WHERE project_id = ?",
+    "DELETE FROM project_seeds WHERE project_id = ?",
+    "DELETE FROM projects WHERE id = ?",
+)
+_SEED = """
+    SELECT kid, generation, wrapped FROM project_seeds WHERE project_id = ?
+    ORDER BY generation DESC LIMIT 1
+"""
+
+
+class Projects(Access):
+    """The port's methods on projects."""
+
+    async def create_project(
+        self, project: Project, seed: WrappedSeed, event: AuditEvent
+    ) -> Project:
+        """Store a project under the next number. Raise NameTaken."""
+        project_id = str(project.id)
+
+        def work(transaction: Transaction) -> Project:
+            try:
+                row = transaction.one(
+                    _INSERT,
+                    (
+                        project_id,
+                        project.name,
+                        project.require_if_match,
+                        micros(project.created_at),
+                        micros(project.updated_at),
+                    ),
+                )
+            except sqlite3.IntegrityError as error:
+                raise name_taken(error, "project") from error
+            transaction.change(_INSERT_SEED, (project_id, seed.generation, seed.kid, seed.wrapped))
+            transaction.audit(event)
+            return replace(project, number=row[0] if row else 0, version=1)
+
+        return await self._write(work)
+
+    async def find_project(self, ref: ProjectRef) -> Project:
+        """Raise ProjectNotFound."""
+        if isinstance(ref, UUID):
+            row = self._one(_BY_ID, (str(ref),))
+        else:
+            row = self._one(_BY_NUMBER, (ref,))
+        if row is None:
+            raise ProjectNotFound
+        return project(row)
+
+    async def list_projects(self, after: int, limit: int) -> Sequence[Project]:
+        """Return projects with a number above `after`, in number order."""
+        return list(map(project, self._all(_PAGE, (after, limit))))
+
+    async def update_project(
+        self, project: Project, expected_version: int | None, event: AuditEvent
+    ) -> Project:
+        """Raise ProjectNotFound, VersionMismatch, NameTaken."""
+        project_id = str(project.id)
+
+        def work(transaction: Transaction) -> Project:
+            found = transaction.one(_VERSION, (project_id,))
+            version = require_version(found, expected_version, ProjectNotFound())
+            try:
+                transaction.change(
+                    _UPDATE,
+                    (
+                        project.name,
+                        project.require_if_match,
+                        micros(project.updated_at),
+                        project_id,
+                    ),
+                )
+            except sqlite3.IntegrityError as error:
+                raise name_taken(error, "project") from error
+            transaction.audit(event)
+            return replace(project, version=version + 1)
+
+        return await self._write(work)
+
+    async def delete_project(
+        self, project_id: UUID, expected_version: int | None, event: AuditEvent
+    ) -> None:
+        """Raise ProjectNotFound, VersionMismatch, ProjectNotEmpty."""
+
+        def work(transaction: Transaction) -> None:
+            found = transaction.one(_VERSION, (str(project_id),))
+            require_version(found, expected_version, ProjectNotFound())
+            if found is not None and found[1]:
+                raise ProjectNotEmpty
+            for statement in _DELETE:
+                transaction.change(statement, (str(project_id),))
+            # Without its seed nothing sealed for the project opens again, in any copy.
+            transaction.secrets_died = True
+            transaction.audit(event)
+
+        await self._write(work)
+
+    async def project_seed(self, project_id: UUID) -> WrappedSeed:
+        """Return the newest seed. Raise ProjectNotFound."""
+        row = self._one(_SEED, (str(project_id),))
+        if row is None:
+            raise ProjectNotFound
+        return WrappedSeed(*row)

@@ -1,0 +1,103 @@
+"""The trace of answers that hand out logins: the hot path's write.
+
+Reveals of one batch that agree in everything but request and time become one row. The last use
+of a credential and of a key is moved at most once a minute each: it answers "is this still
+used?", not "when exactly?", which the audit rows tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regcred.adapters.storage.sqlite.rows import Row, json_text, micros
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.audit import Action, Reveal
+
+FRESH = 60_000_000
+"""Microseconds for which a last use is not moved again."""
+
+_MAX_REMEMBERED = 65536
+
+_INSERT_TARGET = "INSERT INTO audit_targets (project_id, target, number) VALUES (?, ?, ?)"
+_USE_CREDENTIAL = """
+    UPDATE credentials SET last_used_at = ?1, last_used_by = ?2
+    WHERE project_id = ?3 AND id = ?4 AND (last_used_at IS NULL OR last_used_at < ?1)
+"""
+# By its public id alone: an operator's key may pull from any project, its own or not.
+_USE_KEY = """
+    UPDATE api_keys SET last_used_at = ?1
+    WHERE id = ?2 AND (last_used_at IS NULL OR last_used_at < ?1)
+"""
+_KEY = "key:"
+
+_Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...]]
+
+
+class RevealLog:
+    """Writes reveals, and remembers whose last use is fresh. Belongs to the writer's thread."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, int] = {}
+
+    def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
+        """Write one row for each group of reveals that are alike."""
+        groups: dict[_Alike, list[Reveal]] = {}
+        for r in reveals:
+            alike = (r.project_id, r.principal, r.image, r.client, r.peer, r.logins)
+            groups.setdefault(alike, []).append(r)
+        rows = [_row(group) for group in groups.values()]
+        first = transaction.audit_rows(rows)
+        further = [
+            (group[0].project_id, target, first + n)
+            for n, group in enumerate(groups.values())
+            for target in dict.fromkeys(id_ for id_, _ in group[0].logins[1:])
+        ]
+        if further:
+            transaction.change_many(_INSERT_TARGET, further)
+        for group in groups.values():
+            self._move_last_use(transaction, group[-1])
+
+    def forget(self) -> None:
+        """Forget which last uses were moved: the transaction that moved them is gone."""
+        self._moved.clear()
+
+    def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
+        now = micros(reveal.at)
+        for credential_id, _ in reveal.logins:
+            if self._stale(credential_id, now):
+                transaction.change(
+                    _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, credential_id)
+                )
+        if self._stale(reveal.principal, now) and reveal.principal.startswith(_KEY):
+            transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
+
+    def _stale(self, whose: str, now: int) -> bool:
+        if now - self._moved.get(whose, -FRESH) < FRESH:
+            return False
+        if len(self._moved) >= _MAX_REMEMBERED:
+            self._moved.clear()
+        self._moved[whose] = now
+        return True
+
+
+def _row(group: Sequence[Reveal]) -> Row:
+    first, last = group[0], group[-1]
+    target, secret_version = first.logins[0] if first.logins else ("", None)
+    details = {
+        "image": first.image,
+        "client": first.client,
+        "logins": tuple(f"{id_}:{version}" for id_, version in first.logins),
+    }
+    return (
+        micros(first.at),
+        first.project_id,
+        str(Action.CREDENTIAL_REVEALED),
+        first.principal,
+        target,
+        secret_version,
+        first.request_id,
+        last.request_id,
+        len(group),
+        first.peer,
+        json_text(details),
+    )

@@ -1,0 +1,98 @@
+"""Which schema a store has, and how it gets the one that this program needs.
+
+Alembic is imported only where it runs: a server that finds the schema current starts without it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from regcred.adapters.storage.sqlite.connection import connect
+from regcred.adapters.storage.sqlite.place import DATABASE, make_private
+from regcred.domain.errors import StartRefused
+
+_HEAD = "0001"
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def head_revision() -> str:
+    """Return the revision that this program works with."""
+    return _HEAD
+
+
+def current_revision(directory: Path) -> str | None:
+    """Return the revision of the store in `directory`; None if there is none yet."""
+    path = directory / DATABASE
+    if not path.exists():
+        return None
+    with closing(connect(path)) as connection:
+        return revision_of(connection)
+
+
+def revision_of(connection: sqlite3.Connection) -> str | None:
+    """Return the revision that an open database says it has."""
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return None  # no such table: nothing was ever migrated
+    return None if row is None else str(row[0])
+
+
+def require_head(connection: sqlite3.Connection) -> None:
+    """Raise StartRefused, saying what to run, unless the schema is the one we need."""
+    found = revision_of(connection)
+    if found == _HEAD:
+        return
+    if found is None or found < _HEAD:
+        raise StartRefused(
+            f"the store's schema is {found or 'missing'} and this program needs {_HEAD}: "
+            "run `regcred migrate` with the server stopped"
+        )
+    raise StartRefused(
+        f"the store's schema is {found}, newer than this program's {_HEAD}: "
+        "run a newer regcred, or restore a backup from before the upgrade"
+    )
+
+
+def migrate(directory: Path) -> None:
+    """Bring the store in `directory` to the newest schema, making it if there is none.
+
+    One transaction, under SQLite's write lock: interrupted or raced, it happens once or not at
+    all. Raise StartRefused for a store that is newer than this program.
+    """
+    path = make_private(directory)
+    with closing(connect(path)) as connection:
+        found = revision_of(connection)
+        if found == _HEAD:
+            return
+        if found is not None and found > _HEAD:
+            require_head(connection)
+    _upgrade(path)
+
+
+def _upgrade(path: Path) -> None:
+    # Imported here: together they cost a start a quarter of a second that it rarely needs.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import create_engine, event  # noqa: PLC0415
+    from sqlalchemy.engine import Connection  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=NullPool)
+
+    # The driver is in autocommit mode, so this BEGIN is the only one, and SQLAlchemy's COMMIT
+    # at the end of the block ends it.
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()

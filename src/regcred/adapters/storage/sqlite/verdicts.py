@@ -1,0 +1,169 @@
+"""Verdicts and uses: what is known and needed of a credential besides itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.rows import (
+    MAX_INTEGER,
+    details,
+    instant,
+    json_text,
+    micros,
+    micros_or_none,
+    standing,
+    use,
+)
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.audit import AuditEvent
+from regcred.domain.errors import CredentialNotFound, UseNotFound
+from regcred.domain.use import Use
+from regcred.domain.verdict import Verdict, VerdictKind
+
+KEPT = 100
+"""Verdicts in the history of one credential."""
+
+_EXISTS = "SELECT 1 FROM credentials WHERE project_id = ? AND id = ?"
+_STANDING = """
+    SELECT secret_version, verdict, verdict_at, dead_since, dead_last FROM credentials
+    WHERE project_id = ? AND id = ?
+"""
+_INSERT = """
+    INSERT INTO verdicts (
+        project_id, credential_id, secret_version, kind, checked_at, image, evidence
+    ) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_FORGET = """
+    DELETE FROM verdicts WHERE project_id = ?1 AND credential_id = ?2 AND number <= (
+        SELECT number FROM verdicts WHERE project_id = ?1 AND credential_id = ?2
+        ORDER BY number DESC LIMIT 1 OFFSET ?3
+    )
+"""
+_MOVE = """
+    UPDATE credentials SET verdict = ?, verdict_at = ?, dead_since = ?, dead_last = ?
+    WHERE project_id = ? AND id = ?
+"""
+_PAGE = """
+    SELECT number, kind, checked_at, image, evidence FROM verdicts
+    WHERE project_id = ? AND credential_id = ? AND number < ? ORDER BY number DESC LIMIT ?
+"""
+# A lease that ran out is no use: putting it again begins a new one.
+_PUT_USE = """
+    INSERT INTO uses (project_id, credential_id, kind, name, created_at, expires_at)
+    VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (project_id, credential_id, kind, name) DO UPDATE SET
+        expires_at = excluded.expires_at,
+        created_at = iif(
+            uses.expires_at <= excluded.created_at, excluded.created_at, uses.created_at
+        )
+"""
+_DELETE_USE = """
+    DELETE FROM uses WHERE project_id = ? AND credential_id = ? AND kind = ? AND name = ?
+    AND (expires_at IS NULL OR expires_at > ?)
+"""
+_LIVE_USES = """
+    SELECT kind, name, created_at, expires_at FROM uses
+    WHERE project_id = ? AND credential_id = ? AND (expires_at IS NULL OR expires_at > ?)
+    ORDER BY kind, name
+"""
+
+
+class Verdicts(Access):
+    """The port's methods on verdicts."""
+
+    async def record_verdict(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        secret_version: int,
+        verdict: Verdict,
+        event: AuditEvent,
+    ) -> None:
+        """Add to the history and move the standing. Raise CredentialNotFound."""
+        place = (str(project_id), str(credential_id))
+        kept = (
+            secret_version,
+            str(verdict.kind),
+            micros(verdict.checked_at),
+            verdict.image,
+            json_text(verdict.evidence),
+        )
+
+        def work(transaction: Transaction) -> None:
+            present = transaction.one(_STANDING, place)
+            if present is None:
+                raise CredentialNotFound
+            transaction.change(_INSERT, (*place, *kept))
+            transaction.change(_FORGET, (*place, KEPT))
+            if present[0] == secret_version:
+                after = standing(*present[1:]).after(verdict)
+                transaction.change(
+                    _MOVE,
+                    (
+                        None if after.last is None else str(after.last),
+                        micros_or_none(after.last_at),
+                        micros_or_none(after.dead_since),
+                        micros_or_none(after.dead_last),
+                        *place,
+                    ),
+                )
+            transaction.audit(event)
+
+        await self._write(work)
+
+    async def list_verdicts(
+        self, project_id: UUID, credential_id: UUID, before: int, limit: int
+    ) -> Sequence[tuple[int, Verdict]]:
+        """Return (number, verdict), newest first, numbers below `before` (0: from the newest)."""
+        place = (str(project_id), str(credential_id), before or MAX_INTEGER, limit)
+        return [
+            (number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence)))
+            for number, kind, checked_at, image, evidence in self._all(_PAGE, place)
+        ]
+
+
+class Uses(Access):
+    """The port's methods on uses."""
+
+    async def put_use(
+        self, project_id: UUID, credential_id: UUID, use: Use, event: AuditEvent
+    ) -> None:
+        """Declare or renew a use. Raise CredentialNotFound."""
+        place = (str(project_id), str(credential_id))
+        row = (use.kind, use.name, micros(use.created_at), micros_or_none(use.expires_at))
+
+        def work(transaction: Transaction) -> None:
+            if transaction.one(_EXISTS, place) is None:
+                raise CredentialNotFound
+            transaction.change(_PUT_USE, (*place, *row))
+            transaction.audit(event)
+
+        await self._write(work)
+
+    async def delete_use(
+        self, project_id: UUID, credential_id: UUID, kind: str, name: str, event: AuditEvent
+    ) -> None:
+        """Raise CredentialNotFound, UseNotFound."""
+        place = (str(project_id), str(credential_id))
+
+        def work(transaction: Transaction) -> None:
+            if transaction.one(_EXISTS, place) is None:
+                raise CredentialNotFound
+            if not transaction.change(_DELETE_USE, (*place, kind, name, micros(event.at))):
+                raise UseNotFound
+            transaction.audit(event)
+
+        await self._write(work)
+
+    async def list_uses(
+        self, project_id: UUID, credential_id: UUID, now: datetime
+    ) -> Sequence[Use]:
+        """Return live uses by kind and name. Raise CredentialNotFound."""
+        place = (str(project_id), str(credential_id))
+        rows = self._all(_LIVE_USES, (*place, micros(now)))
+        if not rows and self._one(_EXISTS, place) is None:
+            raise CredentialNotFound
+        return [use(row) for row in rows]

@@ -1,0 +1,208 @@
+"""One thread that writes: whatever waits is committed together, each write whole by itself.
+
+The one thing you would get wrong: when to answer. A write is acknowledged after the COMMIT that
+holds it succeeded, and no outcome of a batch that failed to commit is told, not even a refusal:
+it may rest on a neighbour's row that is gone again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from regcred.adapters.storage.sqlite.failures import unavailable
+from regcred.adapters.storage.sqlite.reveals import RevealLog
+from regcred.adapters.storage.sqlite.scrubbing import Scrubber
+from regcred.adapters.storage.sqlite.transaction import Sign, Transaction
+from regcred.domain.audit import Reveal
+from regcred.domain.errors import StoreUnavailable
+
+_T = TypeVar("_T")
+
+Work = Callable[[Transaction], _T]
+
+MAX_BATCH = 512
+MAX_WAITING = 8192
+
+
+class _Job(NamedTuple, Generic[_T]):
+    """A write that waits, or a Reveal, which is written together with others like it."""
+
+    work: Work[_T] | Reveal
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[_T]
+
+
+class _Outcome(NamedTuple):
+    job: _Job[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Owns the writing connection. `submit` and `close` may be called from any event loop."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        sign: Sign | None,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self.sign = sign
+        self.commits = 0
+        """How many transactions were committed."""
+
+        self.last_commit: float | None = None
+        """When the newest COMMIT succeeded (monotonic seconds); None after one that failed."""
+
+        self._connection = connection
+        self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._max_waiting = max_waiting
+        self._reveals = RevealLog()
+        self._scrubber = Scrubber(connection, time.monotonic)
+        self._closed = False
+        self._closing = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work[_T] | Reveal) -> asyncio.Future[_T]:
+        """Queue a write; the future is done once the write is durable or refused.
+
+        A waiter that is cancelled takes nothing back: the write may commit. Raise
+        StoreUnavailable when too many wait already, or after `close`.
+        """
+        if self._queue.qsize() >= self._max_waiting:
+            raise StoreUnavailable("too many writes are waiting")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_T] = loop.create_future()
+        # The lock keeps a job from following the end marker into a queue that nobody reads.
+        with self._closing:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            self._queue.put(_Job(work, loop, future))
+        return future
+
+    def close(self) -> None:
+        """Commit what waits, then stop. Closing twice is nothing."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        """Commit batches until the end marker, tidying up whenever nothing waits."""
+        more = True
+        while more:
+            batch, more = self._take()
+            if batch:
+                _settle(self._commit(batch))
+            if self._scrubber.due(idle=not batch):
+                self._scrubber.scrub()
+        self._scrubber.finish()
+        self._connection.close()
+
+    def _take(self) -> tuple[list[_Job[Any]], bool]:
+        """Wait for a job and take all that wait with it; empty when it is time to tidy up.
+
+        The second value is False once the end marker was seen.
+        """
+        batch: list[_Job[Any]] = []
+        try:
+            job = self._queue.get(timeout=self._scrubber.wait())
+            while True:
+                if job is None:
+                    return batch, False
+                batch.append(job)
+                if len(batch) >= MAX_BATCH:
+                    break
+                job = self._queue.get_nowait()
+        except Empty:
+            pass
+        return batch, True
+
+    def _commit(self, batch: list[_Job[Any]]) -> list[_Outcome]:
+        try:
+            transaction = Transaction(self._connection, self.sign)
+            outcomes = self._attempt_all(transaction, batch)
+            transaction.commit()
+        except BaseException as error:  # noqa: BLE001  whatever it is, nobody waits for ever
+            self._give_up()
+            return [_Outcome(job, error=unavailable(error)) for job in batch]
+        self.commits += 1
+        self.last_commit = time.monotonic()
+        if transaction.secrets_died:
+            self._scrubber.wanted()
+        return outcomes
+
+    def _attempt_all(self, transaction: Transaction, batch: list[_Job[Any]]) -> list[_Outcome]:
+        reveals: list[Reveal] = []
+        waiting: list[_Job[Any]] = []
+        outcomes: list[_Outcome] = []
+        for job in batch:
+            if isinstance(job.work, Reveal):
+                reveals.append(job.work)
+                waiting.append(job)
+            else:
+                outcomes.append(_Outcome(job, *_attempt(transaction, job.work)))
+        if reveals:
+            result, error = _attempt(transaction, lambda t: self._reveals.write(t, reveals))
+            if error is not None:
+                self._reveals.forget()
+            outcomes += [_Outcome(job, result, error) for job in waiting]
+        return outcomes
+
+    def _give_up(self) -> None:
+        self.last_commit = None
+        self._reveals.forget()
+        # SQLite has already rolled back by itself after some errors (a full disk, for one).
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                # Then the next BEGIN fails and says why to those who wait for it.
+                return
+
+
+def _attempt(transaction: Transaction, work: Work[_T]) -> tuple[_T | None, Exception | None]:
+    """Run one write in a savepoint; a refusal undoes that write alone."""
+    mark = transaction.savepoint()
+    try:
+        result = work(transaction)
+    except Exception as error:
+        if not transaction.alive:
+            raise
+        transaction.roll_back_to(mark)
+        return None, unavailable(error) if isinstance(error, sqlite3.Error) else error
+    transaction.release()
+    return result, None
+
+
+def _settle(outcomes: Sequence[_Outcome]) -> None:
+    """Wake the waiters, with one call into each event loop."""
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_loop[outcome.job.loop].append(outcome)
+    for loop, its in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, its)
+        except RuntimeError:
+            # The loop was closed: nobody is left to hear of it, and the write stands.
+            continue
+
+
+def _resolve(outcomes: Sequence[_Outcome]) -> None:
+    for job, result, error in outcomes:
+        if job.future.done():
+            continue  # the waiter was cancelled
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
