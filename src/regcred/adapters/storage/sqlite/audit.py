@@ -23,18 +23,23 @@ _AFTER = (
 )
 _CHECKPOINT = "SELECT number, upto, head, at FROM audit_checkpoints "
 _LAST_CHECKPOINT = _CHECKPOINT + "ORDER BY number DESC LIMIT 1"
-_CHECKPOINT_AT = _CHECKPOINT + "WHERE number = ?"
+_CHECKPOINT_AT = _CHECKPOINT + "WHERE upto = ? ORDER BY number DESC LIMIT 1"
 _ADD_CHECKPOINT = """
     INSERT INTO audit_checkpoints (upto, head, at) VALUES (?, ?, ?) RETURNING number
 """
 _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_events"
-# The condition on `action` is that of the partial index, word for word.
+# The conditions on `action` are those of the partial indexes, word for word. What an operator
+# accepted counts from then on: only later rows can say that a secret is behind.
 _BEHIND = """
     SELECT project_id, id FROM (
         SELECT c.project_id, c.id, c.secret_version, (
             SELECT max(a.secret_version) FROM audit_events a
             WHERE a.project_id = c.project_id AND a.target = c.id AND a.action IN
                 ('credential.created', 'credential.replaced', 'credential.updated')
+                AND a.number > (
+                    SELECT coalesce(max(r.number), 0) FROM audit_events r
+                    WHERE r.action = 'store.rollback_accepted'
+                )
         ) AS audited, (
             SELECT x.secret_version FROM credential_secrets x
             WHERE x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
@@ -92,25 +97,25 @@ class AuditLog(Access):
         }
         return [_audit_row(row) for row in self._all(_page(narrowed), parameters)]
 
-    async def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
+    def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
         """Return rows of every project with a number above `number`, in number order."""
         return [
             SignedRow(row[0], audit_rows.signed_bytes(row[:-1]), row[-1])
             for row in self._all(_AFTER, (number, limit))
         ]
 
-    async def last_audit_number(self) -> int:
+    def last_number(self) -> int:
         """Return the newest row's number; 0 before the first."""
         row = self._one(_LAST_NUMBER)
         return row[0] if row else 0
 
-    async def last_checkpoint(self) -> Checkpoint | None:
+    def last_checkpoint(self) -> Checkpoint | None:
         """Return the newest checkpoint of the chain, if there is one."""
         return _checkpoint(self._one(_LAST_CHECKPOINT))
 
-    async def checkpoint_at(self, number: int) -> Checkpoint | None:
-        """Return the checkpoint of that number, if there is one."""
-        return _checkpoint(self._one(_CHECKPOINT_AT, (number,)))
+    def checkpoint_at(self, upto: int) -> Checkpoint | None:
+        """Return the newest checkpoint over the rows up to number `upto`, if there is one."""
+        return _checkpoint(self._one(_CHECKPOINT_AT, (upto,)))
 
     async def add_checkpoint(self, upto: int, head: bytes, at: datetime) -> int:
         """Store the chain's head over all rows up to `upto`, and return its number."""
@@ -119,12 +124,21 @@ class AuditLog(Access):
         )
         return row[0] if row else 0
 
-    async def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+    def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, credential) whose stored secret is older than the audit says.
 
         That is a row put back from an older copy: no write of this program leaves one.
         """
         return [(UUID(project), UUID(id_)) for project, id_ in self._all(_BEHIND)]
+
+    async def accept_rollback(self, event: AuditEvent) -> None:
+        """Commit the operator's word that the store was set back on purpose.
+
+        From then on `secret_versions_behind_audit` looks at later rows alone.
+        """
+        if event.action is not Action.ROLLBACK_ACCEPTED:
+            raise ValueError("the event must say that a rollback was accepted")
+        await self.record(event)
 
 
 def _page(narrowed: AuditFilter) -> str:

@@ -8,8 +8,7 @@ from regcred.domain.ports import WrappedSeed
 _FIND = "SELECT kid, generation, wrapped FROM service_keys WHERE purpose = ?"
 _PUT = """
     INSERT INTO service_keys (purpose, kid, generation, wrapped) VALUES (?, ?, ?, ?)
-    ON CONFLICT (purpose) DO UPDATE SET
-        kid = excluded.kid, generation = excluded.generation, wrapped = excluded.wrapped
+    ON CONFLICT (purpose) DO NOTHING
 """
 _KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys"
 _ANYTHING = """
@@ -26,15 +25,15 @@ class ServiceKeys(Access):
         return None if row is None else WrappedSeed(*row)
 
     async def put_service_key(self, purpose: str, key: WrappedSeed) -> None:
-        """Store the key for `purpose` in place of any other."""
+        """Keep the key for `purpose`; the first one stays, whoever else was making one."""
         row = (purpose, key.kid, key.generation, key.wrapped)
         await self._write(lambda transaction: transaction.change(_PUT, row))
 
-    async def kids_in_use(self) -> set[str]:
+    def kids_in_use(self) -> set[str]:
         """Return the ids of every key-encryption key that something is wrapped by."""
         return {row[0] for row in self._all(_KIDS)}
 
-    async def is_empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing was ever kept here: only then may new keys be made."""
         row = self._one(_ANYTHING)
         return row is None or not row[0]

@@ -196,6 +196,10 @@ _TABLES = (
     CREATE INDEX audited_secret_versions ON audit_events (project_id, target, secret_version)
     WHERE action IN ('credential.created', 'credential.replaced', 'credential.updated')
     """,
+    """
+    CREATE INDEX accepted_rollbacks ON audit_events (number)
+    WHERE action = 'store.rollback_accepted'
+    """,
     # The second and later logins of one reveal; the first is the row's own target.
     """
     CREATE TABLE audit_targets (
@@ -213,6 +217,7 @@ _TABLES = (
         at INTEGER NOT NULL
     ) STRICT
     """,
+    "CREATE INDEX checkpoints_by_row ON audit_checkpoints (upto)",
     """
     CREATE TABLE idempotent_requests (
         principal TEXT NOT NULL CHECK (length(principal) <= 1024),
