@@ -212,10 +212,21 @@ async def test_a_generation_outside_the_format_is_not_even_unwrapped(
     assert keys.asked == []
 
 
+@pytest.mark.parametrize("generation", [1, 2**32 - 1])
+async def test_the_first_and_the_last_generation_open(generation: int) -> None:
+    port = sealer(CountingKeys(answer=SEED))
+    seed = WrappedSeed("k", generation, b"")
+
+    sealed = await port.seal(seed, CONTEXT, Secret("x"))
+
+    assert (await port.open(seed, CONTEXT, sealed)).reveal() == "x"
+
+
 async def test_sizes_are_bounded_before_the_key_service_sees_them() -> None:
     keys = CountingKeys()
     port = sealer(keys)
 
+    assert MAX_WRAPPED == MAX_KID == 1024
     for seed in (
         WrappedSeed("k", 1, bytes(MAX_WRAPPED + 1)),
         WrappedSeed("k" * (MAX_KID + 1), 1, SEED),
@@ -280,8 +291,8 @@ def test_the_cache_drops_what_has_expired_when_something_is_added() -> None:
 
 
 def test_a_renewed_entry_is_the_youngest() -> None:
-    cache = SeedCache(Hand(), ttl=60, maximum=2)
-    for project in (1, 2, 1, 3):
+    cache = SeedCache(Hand(), ttl=60, maximum=3)
+    for project in (1, 2, 1, 3, 4):
         cache.put(*seed_of(project), Root(SEED, b""))
 
     assert cache.get(*seed_of(1)) is not None
