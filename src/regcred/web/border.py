@@ -40,7 +40,7 @@ class Border:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
-        began = time.perf_counter()
+        began, method = time.perf_counter(), scope["method"]
         outgoing = _Outgoing(scope, send)
         try:
             received = await self._admitted(scope, receive, outgoing)
@@ -57,7 +57,7 @@ class Border:
         _log.info(
             "request",
             request_id=outgoing.request_id,
-            method=scope["method"],
+            method=method,
             route=route_of(scope),
             status=outgoing.status,
             duration_ms=round((time.perf_counter() - began) * _SLOW_TO_COUNT, 1),

@@ -70,9 +70,12 @@ def install_errors(app: FastAPI, render_error: RenderError) -> None:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         return respond(request, InvalidInput.of(violations(found)))
 
-    async def unrouted(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else None
-        return respond(request, _fact_behind(status, request))
+    async def unrouted(request: Request, _error: Exception) -> Response:
+        allowed = allowed_methods(request.app.routes, request.scope["path"])
+        if allowed and request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
+        # The router refuses in two ways alone: no such path, or no such method on it.
+        return respond(request, MethodNotAllowed(allowed) if allowed else NotFound())
 
     app.add_exception_handler(RegcredError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -92,18 +95,6 @@ def allowed_methods(routes: Iterable[BaseRoute], path: str) -> tuple[str, ...]:
     if "GET" in methods:
         methods.add("HEAD")
     return tuple(sorted({*methods, "OPTIONS"}))
-
-
-def _fact_behind(status: int | None, request: Request) -> RegcredError:
-    """Return what the framework's own refusal means; it makes only 404 and 405."""
-    allowed = allowed_methods(request.app.routes, request.scope["path"])
-    if status == _METHOD_NOT_ALLOWED and allowed:
-        return MethodNotAllowed(allowed)
-    return NotFound() if status == _NOT_FOUND else Internal()
-
-
-_NOT_FOUND = 404
-_METHOD_NOT_ALLOWED = 405
 
 
 def _rule(error: Mapping[str, Any]) -> str:

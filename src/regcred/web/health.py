@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from regcred.web.refusals import MethodNotAllowed
 
 HEALTH_PATHS = frozenset({"/livez", "/readyz"})
-_METHODS = ("GET", "HEAD", "OPTIONS")
+_METHODS = ("GET", "HEAD")
 _OK = "ok"
 
 

@@ -147,7 +147,7 @@ CallNow = Annotated[Call, Depends(_call)]
 def rendered(shape: BaseModel, status: int = 200, *, version: int | None = None) -> Response:
     """Return `shape` as the JSON answer, with the ETag of its version."""
     headers = {} if version is None else {"ETag": etag(version)}
-    return Response(shape.model_dump_json(), status, headers, JSON)
+    return Response(shape.model_dump_json(by_alias=True), status, headers, JSON)
 
 
 def mark_replayed(answer: Response, *, replayed: bool) -> Response:

@@ -137,7 +137,7 @@ class Tried(Shape):
     """A login that a client would try, and the key under which it knows it."""
 
     credential: CredentialName
-    as_: str = Field(alias="as", serialization_alias="as")
+    as_: str = Field(alias="as")
 
 
 class ClientBehaviour(Shape):

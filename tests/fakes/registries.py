@@ -1,0 +1,44 @@
+"""Registries that answer by script: the verdict depends on the password alone."""
+
+from __future__ import annotations
+
+from regcred.domain.credential import Draft
+from regcred.domain.errors import InvalidInput, QuotaExceeded
+from regcred.domain.ports import Clock, Delivery
+from regcred.domain.registry import ImageReference
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import Verdict, VerdictKind
+
+REJECTED = "a password that every registry rejects"
+PUBLIC = "a password that proves nothing"
+TOO_OFTEN = "a password that was tried too often"
+
+_VERDICTS = {REJECTED: VerdictKind.REJECTED, PUBLIC: VerdictKind.PUBLIC}
+
+
+class ScriptedRegistries:
+    """Implements Registries without a network."""
+
+    providers = frozenset({"generic", "docker_hub"})
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.asked: list[tuple[Delivery, str | None]] = []
+
+    def check(self, draft: Draft) -> None:
+        if draft.provider not in self.providers:
+            raise InvalidInput("provider", "must be one of: docker_hub, generic")
+
+    async def verify(
+        self, delivery: Delivery, secret: Secret, image: ImageReference | None
+    ) -> Verdict:
+        password = secret.reveal()
+        if password == TOO_OFTEN:
+            raise QuotaExceeded("verifications of this registry", 7)
+        self.asked.append((delivery, None if image is None else str(image)))
+        return Verdict(
+            _VERDICTS.get(password, VerdictKind.OK),
+            self._clock(),
+            None if image is None else str(image),
+            {"scheme": "basic", "ping_status": 401, "granted": ("pull",), "anonymous": False},
+        )
