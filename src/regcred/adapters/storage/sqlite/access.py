@@ -93,14 +93,13 @@ class Access:
         )
 
 
-def require_version(found: Row | None, expected: int | None, missing: NotFound) -> int:
-    """Return the version in a row's first column. Raise `missing`, VersionMismatch."""
+def at_version(found: Row | None, expected: int | None, missing: NotFound) -> Row:
+    """Return a row, whose first column is its version. Raise `missing`, VersionMismatch."""
     if found is None:
         raise missing
-    version: int = found[0]
-    if expected is not None and expected != version:
+    if expected is not None and expected != found[0]:
         raise VersionMismatch
-    return version
+    return found
 
 
 def name_taken(error: sqlite3.IntegrityError, kind: str) -> Exception:

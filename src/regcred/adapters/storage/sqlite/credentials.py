@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, name_taken, require_version
+from regcred.adapters.storage.sqlite.access import Access, at_version, name_taken
 from regcred.adapters.storage.sqlite.indexing import index, unindex
 from regcred.adapters.storage.sqlite.rows import (
     CREDENTIAL,
@@ -143,13 +143,14 @@ class Credentials(Access):
         place = (str(credential.project_id), str(credential.id))
 
         def work(transaction: Transaction) -> RegistryCredential:
-            present = transaction.one(_PRESENT, place)
-            require_version(present, expected_version, CredentialNotFound())
+            present = at_version(
+                transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
+            )
             try:
                 transaction.change(_UPDATE, (*columns, *place))
             except sqlite3.IntegrityError as error:
                 raise name_taken(error, "credential") from error
-            _, number, secret_version, scopes, labels = present or (0, 0, 0, "", "")
+            _, number, secret_version, scopes, labels = present
             if (scopes, labels) != (joined(credential.scopes), json_text(credential.labels)):
                 unindex(transaction, place[0], number)
                 index(transaction, credential, number)
@@ -173,11 +174,11 @@ class Credentials(Access):
         place = (str(project_id), str(credential_id))
 
         def work(transaction: Transaction) -> None:
-            present = transaction.one(_PRESENT, place)
-            require_version(present, expected_version, CredentialNotFound())
+            present = at_version(
+                transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
+            )
             _clear_uses(transaction, place, event.at, with_uses=with_uses)
-            number = present[1] if present is not None else 0
-            unindex(transaction, place[0], number)
+            unindex(transaction, place[0], present[1])
             delete_sealed(transaction, place)
             transaction.change(_DELETE_VERDICTS, place)
             # Foreign keys RESTRICT: whatever still referred to it would refuse this statement.

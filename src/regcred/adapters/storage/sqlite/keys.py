@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, require_version
+from regcred.adapters.storage.sqlite.access import Access, at_version
 from regcred.adapters.storage.sqlite.rows import (
     KEY,
     joined,
@@ -98,8 +98,7 @@ class Keys(Access):
         place = (str(key.project_id), key.id)
 
         def work(transaction: Transaction) -> ApiKey:
-            found = transaction.one(_VERSION, place)
-            require_version(found, expected_version, KeyNotFound())
+            found = at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
             transaction.change(
                 _UPDATE,
                 (
@@ -123,8 +122,7 @@ class Keys(Access):
         place = (str(project_id), key_id)
 
         def work(transaction: Transaction) -> None:
-            found = transaction.one(_VERSION, place)
-            require_version(found, expected_version, KeyNotFound())
+            found = at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
             transaction.change(_DELETE, place)
             transaction.audit(event)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, name_taken, require_version
+from regcred.adapters.storage.sqlite.access import Access, at_version, name_taken
 from regcred.adapters.storage.sqlite.rows import PROJECT, micros, project
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import AuditEvent
@@ -17,7 +16,7 @@ from regcred.domain.project import Project
 
 _INSERT = """
     INSERT INTO projects (id, name, require_if_match, created_at, updated_at, version)
-    VALUES (?, ?, ?, ?, ?, 1) RETURNING number
+    VALUES (?, ?, ?, ?, ?, 1)
 """
 _INSERT_SEED = """
     INSERT INTO project_seeds (project_id, generation, kid, wrapped) VALUES (?, ?, ?, ?)
@@ -55,7 +54,7 @@ class Projects(Access):
 
         def work(transaction: Transaction) -> Project:
             try:
-                row = transaction.one(
+                transaction.change(
                     _INSERT,
                     (
                         project_id,
@@ -69,7 +68,7 @@ class Projects(Access):
                 raise name_taken(error, "project") from error
             transaction.change(_INSERT_SEED, (project_id, seed.generation, seed.kid, seed.wrapped))
             transaction.audit(event)
-            return replace(project, number=row[0] if row else 0, version=1)
+            return _stored(transaction, project_id)
 
         return await self._write(work)
 
@@ -94,8 +93,9 @@ class Projects(Access):
         project_id = str(project.id)
 
         def work(transaction: Transaction) -> Project:
-            found = transaction.one(_VERSION, (project_id,))
-            version = require_version(found, expected_version, ProjectNotFound())
+            found = at_version(
+                transaction.one(_VERSION, (project_id,)), expected_version, ProjectNotFound()
+            )
             try:
                 transaction.change(
                     _UPDATE,
@@ -109,7 +109,7 @@ class Projects(Access):
             except sqlite3.IntegrityError as error:
                 raise name_taken(error, "project") from error
             transaction.audit(event)
-            return replace(project, version=version + 1)
+            return _stored(transaction, project_id)
 
         return await self._write(work)
 
@@ -119,9 +119,10 @@ class Projects(Access):
         """Raise ProjectNotFound, VersionMismatch, ProjectNotEmpty."""
 
         def work(transaction: Transaction) -> None:
-            found = transaction.one(_VERSION, (str(project_id),))
-            require_version(found, expected_version, ProjectNotFound())
-            if found is not None and found[1]:
+            found = at_version(
+                transaction.one(_VERSION, (str(project_id),)), expected_version, ProjectNotFound()
+            )
+            if found[1]:
                 raise ProjectNotEmpty
             for statement in _DELETE:
                 transaction.change(statement, (str(project_id),))
@@ -137,3 +138,10 @@ class Projects(Access):
         if row is None:
             raise ProjectNotFound
         return WrappedSeed(*row)
+
+
+def _stored(transaction: Transaction, project_id: str) -> Project:
+    row = transaction.one(_BY_ID, (project_id,))
+    if row is None:
+        raise ProjectNotFound
+    return project(row)

@@ -15,7 +15,7 @@ from regcred.adapters.storage.sqlite.listing import Listing
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
 from regcred.adapters.storage.sqlite.projects import Projects
 from regcred.adapters.storage.sqlite.resolve import Resolving
-from regcred.adapters.storage.sqlite.schema import require_head
+from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
 from regcred.adapters.storage.sqlite.sealed_secrets import SealedSecrets
 from regcred.adapters.storage.sqlite.service_keys import ServiceKeys
 from regcred.adapters.storage.sqlite.transaction import Sign
@@ -101,3 +101,7 @@ class SqliteStore(
         last = self._writer.last_commit
         if last is None or time.monotonic() - last > _PROVEN_FOR:
             await self._write(lambda transaction: transaction.change(_WRITTEN))
+
+    def at_head(self) -> bool:
+        """Whether the schema is still the one this program needs."""
+        return revision_of(self._reader) == head_revision()

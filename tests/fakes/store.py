@@ -1,0 +1,570 @@
+"""A store in memory. Insecure and for tests alone: nothing is durable, nothing is private.
+
+It passes the conformance suite that the real stores pass, so a test that uses it speaks of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from regcred.domain.access import ApiKey
+from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import (
+    CredentialInUse,
+    CredentialNotFound,
+    KeyNotFound,
+    NameTaken,
+    NotFound,
+    ProjectNotEmpty,
+    ProjectNotFound,
+    StoreUnavailable,
+    UseNotFound,
+    VersionMismatch,
+)
+from regcred.domain.ports import (
+    AlreadyDone,
+    AuditFilter,
+    Candidate,
+    Clock,
+    CredentialFilter,
+    CredentialRef,
+    IdempotentRequest,
+    ProjectRef,
+    ResolveRead,
+    SealedSecret,
+    StoredKey,
+    WrappedSeed,
+)
+from regcred.domain.project import Project
+from regcred.domain.registry import RegistryAddress, Scope
+from regcred.domain.use import Use
+from regcred.domain.verdict import Standing, Verdict
+
+_T = TypeVar("_T")
+
+_DAY = timedelta(hours=24)
+_MINUTE = timedelta(seconds=60)
+_KEPT_VERDICTS = 100
+
+
+@dataclass
+class _Held:
+    """A credential with everything that dies with it."""
+
+    credential: RegistryCredential
+    secret: SealedSecret
+    verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
+    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Implements `regcred.domain.ports.Store` for tests.
+
+    Every method does its work without suspending, so each is atomic. `broken` makes every call
+    fail, as a disk that went away would.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.broken = False
+        self._clock = clock
+        self._projects: dict[UUID, Project] = {}
+        self._seeds: dict[UUID, WrappedSeed] = {}
+        self._keys: dict[str, StoredKey] = {}
+        self._held: dict[UUID, dict[UUID, _Held]] = {}
+        self._numbers: dict[UUID, int] = {}
+        self._last_project = 0
+        self._last_verdict = 0
+        self._audit: list[AuditRow] = []
+        self._done: dict[tuple[str, str], tuple[AlreadyDone, datetime]] = {}
+        self._moved: dict[str, datetime] = {}
+
+    # Projects
+
+    async def create_project(
+        self, project: Project, seed: WrappedSeed, event: AuditEvent
+    ) -> Project:
+        self._awake()
+        self._refuse_name(project, self._projects.values())
+        self._last_project += 1
+        stored = replace(project, number=self._last_project, version=1)
+        self._projects[project.id] = stored
+        self._seeds[project.id] = seed
+        self._held[project.id] = {}
+        self._append(event)
+        return stored
+
+    async def find_project(self, ref: ProjectRef) -> Project:
+        self._awake()
+        for project in self._projects.values():
+            if ref in (project.id, project.number):
+                return project
+        raise ProjectNotFound
+
+    async def list_projects(self, after: int, limit: int) -> Sequence[Project]:
+        self._awake()
+        ordered = sorted(self._projects.values(), key=lambda p: p.number)
+        return [p for p in ordered if p.number > after][:limit]
+
+    async def update_project(
+        self, project: Project, expected_version: int | None, event: AuditEvent
+    ) -> Project:
+        old = self._project(project.id, expected_version)
+        self._refuse_name(project, self._projects.values())
+        stored = replace(
+            old,
+            name=project.name,
+            require_if_match=project.require_if_match,
+            updated_at=project.updated_at,
+            version=old.version + 1,
+        )
+        self._projects[project.id] = stored
+        self._append(event)
+        return stored
+
+    async def delete_project(
+        self, project_id: UUID, expected_version: int | None, event: AuditEvent
+    ) -> None:
+        self._project(project_id, expected_version)
+        if self._held[project_id]:
+            raise ProjectNotEmpty
+        del self._projects[project_id], self._seeds[project_id], self._held[project_id]
+        self._keys = {i: s for i, s in self._keys.items() if s.key.project_id != project_id}
+        self._append(event)
+
+    async def project_seed(self, project_id: UUID) -> WrappedSeed:
+        self._project(project_id, None)
+        return self._seeds[project_id]
+
+    # Keys
+
+    async def create_key(
+        self,
+        key: ApiKey,
+        digest: bytes,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
+    ) -> ApiKey:
+        self._refuse_repeated(idempotent)
+        self._project(key.project_id, None)
+        stored = replace(key, version=1, last_used_at=None)
+        self._keys[key.id] = StoredKey(stored, digest)
+        self._remember(idempotent, key.id)
+        self._append(event)
+        return stored
+
+    async def find_key(self, project_id: UUID, key_id: str) -> ApiKey:
+        return self._key(project_id, key_id, None).key
+
+    async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
+        self._awake()
+        keys = sorted((s.key for s in self._keys.values()), key=lambda k: k.id)
+        return [k for k in keys if k.project_id == project_id and k.id > after][:limit]
+
+    async def update_key(
+        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+    ) -> ApiKey:
+        old = self._key(key.project_id, key.id, expected_version)
+        stored = replace(
+            old.key,
+            name=key.name,
+            image_patterns=key.image_patterns,
+            expires_at=key.expires_at,
+            disabled=key.disabled,
+            version=old.key.version + 1,
+        )
+        self._keys[key.id] = StoredKey(stored, old.digest)
+        self._append(event)
+        return stored
+
+    async def delete_key(
+        self, project_id: UUID, key_id: str, expected_version: int | None, event: AuditEvent
+    ) -> None:
+        self._key(project_id, key_id, expected_version)
+        del self._keys[key_id]
+        self._append(event)
+
+    async def key_for_authentication(self, key_id: str) -> StoredKey | None:
+        self._awake()
+        return self._keys.get(key_id)
+
+    # Credentials
+
+    async def create_credential(
+        self,
+        credential: RegistryCredential,
+        secret: SealedSecret,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
+    ) -> RegistryCredential:
+        self._refuse_repeated(idempotent)
+        self._project(credential.project_id, None)
+        held = self._held[credential.project_id]
+        self._refuse_name(credential, (h.credential for h in held.values()))
+        number = self._numbers.get(credential.project_id, 0) + 1
+        self._numbers[credential.project_id] = number
+        stored = replace(
+            credential,
+            number=number,
+            version=1,
+            secret_version=secret.secret_version,
+            standing=Standing(),
+            last_used_at=None,
+            last_used_by=None,
+        )
+        held[credential.id] = _Held(stored, secret)
+        self._remember(idempotent, str(credential.id))
+        self._append(event)
+        return stored
+
+    async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
+        self._awake()
+        held = self._held.get(project_id, {})
+        by_id = {str(id_): h for id_, h in held.items()}
+        found = by_id.get(str(ref).lower())
+        if found is not None:
+            return found.credential
+        for candidate in held.values():
+            if isinstance(ref, str) and candidate.credential.name == ref:
+                return candidate.credential
+        raise CredentialNotFound
+
+    async def list_credentials(
+        self, project_id: UUID, narrowed: CredentialFilter, after: int, limit: int
+    ) -> Sequence[RegistryCredential]:
+        self._awake()
+        return [
+            credential
+            for credential in self._by_number(project_id)
+            if credential.number > after and _passes(credential, narrowed)
+        ][:limit]
+
+    async def update_credential(
+        self,
+        credential: RegistryCredential,
+        expected_version: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> RegistryCredential:
+        held = self._credential(credential.project_id, credential.id, expected_version)
+        old = held.credential
+        others = self._held[credential.project_id].values()
+        self._refuse_name(credential, (h.credential for h in others))
+        renewed = secret is not None and secret.secret_version != old.secret_version
+        held.credential = replace(
+            credential,
+            number=old.number,
+            created_at=old.created_at,
+            version=old.version + 1,
+            secret_version=secret.secret_version if secret else old.secret_version,
+            standing=Standing() if renewed else old.standing,
+            last_used_at=old.last_used_at,
+            last_used_by=old.last_used_by,
+        )
+        held.secret = secret or held.secret
+        self._append(event)
+        return held.credential
+
+    async def delete_credential(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        expected_version: int | None,
+        event: AuditEvent,
+        *,
+        with_uses: bool = False,
+    ) -> None:
+        held = self._credential(project_id, credential_id, expected_version)
+        uses = _live(held, event.at)
+        if uses and not with_uses:
+            raise CredentialInUse(uses)
+        del self._held[project_id][credential_id]
+        self._append(event)
+
+    async def sealed_secret(self, project_id: UUID, credential_id: UUID) -> SealedSecret:
+        return self._credential(project_id, credential_id, None).secret
+
+    async def record_verdict(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        secret_version: int,
+        verdict: Verdict,
+        event: AuditEvent,
+    ) -> None:
+        held = self._credential(project_id, credential_id, None)
+        self._last_verdict += 1
+        held.verdicts = [*held.verdicts, (self._last_verdict, verdict)][-_KEPT_VERDICTS:]
+        if secret_version == held.credential.secret_version:
+            standing = held.credential.standing.after(verdict)
+            held.credential = replace(held.credential, standing=standing)
+        self._append(event)
+
+    async def list_verdicts(
+        self, project_id: UUID, credential_id: UUID, before: int, limit: int
+    ) -> Sequence[tuple[int, Verdict]]:
+        self._awake()
+        held = self._held.get(project_id, {}).get(credential_id)
+        newest_first = reversed(held.verdicts if held else [])
+        return [(n, v) for n, v in newest_first if not before or n < before][:limit]
+
+    # Uses
+
+    async def put_use(
+        self, project_id: UUID, credential_id: UUID, use: Use, event: AuditEvent
+    ) -> None:
+        held = self._credential(project_id, credential_id, None)
+        old = held.uses.get((use.kind, use.name))
+        if old is not None and not old.expired(use.created_at):
+            use = replace(use, created_at=old.created_at)
+        held.uses[use.kind, use.name] = use
+        self._append(event)
+
+    async def delete_use(
+        self, project_id: UUID, credential_id: UUID, kind: str, name: str, event: AuditEvent
+    ) -> None:
+        held = self._credential(project_id, credential_id, None)
+        use = held.uses.get((kind, name))
+        if use is None or use.expired(event.at):
+            raise UseNotFound
+        del held.uses[kind, name]
+        self._append(event)
+
+    async def list_uses(
+        self, project_id: UUID, credential_id: UUID, now: datetime
+    ) -> Sequence[Use]:
+        return _live(self._credential(project_id, credential_id, None), now)
+
+    # Pulling
+
+    async def read_for_resolve(
+        self,
+        key_id: str,
+        project: ProjectRef | None,
+        address: RegistryAddress,
+        repository: str | None,
+    ) -> ResolveRead:
+        self._awake()
+        key = self._keys.get(key_id)
+        if key is None:
+            return ResolveRead(None, None, ())
+        try:
+            found = await self.find_project(key.key.project_id if project is None else project)
+        except ProjectNotFound:
+            return ResolveRead(key, None, ())
+        limit = 256 if repository is None else 64
+        matches = sorted(
+            (
+                (scope, held)
+                for held in self._held[found.id].values()
+                for scope in held.credential.scopes
+                if _matches(scope, address, repository)
+            ),
+            key=lambda match: (*_closeness(match[0], repository), match[1].credential.number),
+            reverse=True,
+        )
+        candidates = [_candidate(held, scope) for scope, held in matches[:limit]]
+        return ResolveRead(key, str(found.id), candidates)
+
+    async def record_reveal(self, reveal: Reveal) -> None:
+        self._awake()
+        target, secret_version = reveal.logins[0] if reveal.logins else ("", None)
+        self._append(
+            AuditEvent(
+                Action.CREDENTIAL_REVEALED,
+                UUID(reveal.project_id),
+                reveal.principal,
+                reveal.at,
+                target,
+                secret_version,
+                reveal.request_id,
+                reveal.peer,
+                {
+                    "image": reveal.image,
+                    "client": reveal.client,
+                    "logins": tuple(f"{id_}:{version}" for id_, version in reveal.logins),
+                },
+            )
+        )
+        held = self._held.get(UUID(reveal.project_id), {})
+        for id_, _ in reveal.logins:
+            used = held.get(UUID(id_))
+            if used is not None and self._stale(id_, reveal.at):
+                used.credential = replace(
+                    used.credential, last_used_at=reveal.at, last_used_by=reveal.principal
+                )
+        kind, _, key_id = reveal.principal.partition(":")
+        key = self._keys.get(key_id)
+        if kind == "key" and key is not None and self._stale(reveal.principal, reveal.at):
+            self._keys[key_id] = StoredKey(replace(key.key, last_used_at=reveal.at), key.digest)
+
+    # Audit and requests
+
+    async def record(self, event: AuditEvent) -> None:
+        self._awake()
+        self._append(event)
+
+    async def list_audit(
+        self, project_id: UUID, narrowed: AuditFilter, before: int, limit: int
+    ) -> Sequence[AuditRow]:
+        self._awake()
+        return [
+            row
+            for row in reversed(self._audit)
+            if row.event.project_id == project_id
+            and (not before or row.number < before)
+            and _told(row.event, narrowed)
+        ][:limit]
+
+    async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
+        self._awake()
+        done, at = self._done.get((principal, key), (None, None))
+        return done if at is not None and self._clock() - at < _DAY else None
+
+    async def check(self) -> None:
+        self._awake()
+
+    # Inside
+
+    def _awake(self) -> None:
+        if self.broken:
+            raise StoreUnavailable("this test broke it")
+
+    def _append(self, event: AuditEvent) -> None:
+        self._audit.append(AuditRow(len(self._audit) + 1, event, 1, event.request_id))
+
+    def _project(self, project_id: UUID, expected_version: int | None) -> Project:
+        self._awake()
+        project = self._projects.get(project_id)
+        return _current(project, expected_version, ProjectNotFound(), lambda p: p.version)
+
+    def _key(self, project_id: UUID, key_id: str, expected_version: int | None) -> StoredKey:
+        self._awake()
+        stored = self._keys.get(key_id)
+        if stored is not None and stored.key.project_id != project_id:
+            stored = None
+        return _current(stored, expected_version, KeyNotFound(), lambda s: s.key.version)
+
+    def _credential(
+        self, project_id: UUID, credential_id: UUID, expected_version: int | None
+    ) -> _Held:
+        self._awake()
+        held = self._held.get(project_id, {}).get(credential_id)
+        return _current(
+            held, expected_version, CredentialNotFound(), lambda h: h.credential.version
+        )
+
+    def _by_number(self, project_id: UUID) -> list[RegistryCredential]:
+        credentials = (held.credential for held in self._held.get(project_id, {}).values())
+        return sorted(credentials, key=lambda c: c.number)
+
+    def _refuse_name(
+        self,
+        new: Project | RegistryCredential,
+        present: Iterable[Project | RegistryCredential],
+    ) -> None:
+        if any(old.name == new.name and old.id != new.id for old in present):
+            raise NameTaken("project" if isinstance(new, Project) else "credential")
+
+    def _refuse_repeated(self, request: IdempotentRequest | None) -> None:
+        self._awake()
+        if request is None:
+            return
+        done, at = self._done.get((request.principal, request.key), (None, None))
+        if done is not None and at is not None and self._clock() - at < _DAY:
+            raise AlreadyDone(done.digest, done.resource_id)
+
+    def _remember(self, request: IdempotentRequest | None, resource_id: str) -> None:
+        if request is not None:
+            done = AlreadyDone(request.digest, resource_id)
+            self._done[request.principal, request.key] = (done, self._clock())
+
+    def _stale(self, whose: str, now: datetime) -> bool:
+        if whose in self._moved and now - self._moved[whose] < _MINUTE:
+            return False
+        self._moved[whose] = now
+        return True
+
+
+def _current(
+    found: _T | None, expected: int | None, missing: NotFound, version: Callable[[_T], int]
+) -> _T:
+    """Return what was found at the expected version. Raise `missing`, VersionMismatch."""
+    if found is None:
+        raise missing
+    if expected is not None and version(found) != expected:
+        raise VersionMismatch
+    return found
+
+
+def _live(held: _Held, now: datetime) -> list[Use]:
+    uses = (use for use in held.uses.values() if not use.expired(now))
+    return sorted(uses, key=lambda use: (use.kind, use.name))
+
+
+def _matches(scope: Scope, address: RegistryAddress, repository: str | None) -> bool:
+    if repository is None:
+        return scope.covers_registry(address)
+    return scope.covers(address, repository)
+
+
+def _closeness(scope: Scope, repository: str | None) -> tuple[bool, int]:
+    """Rank for the limit: exact hosts first; then longer paths, or whole registries for a host."""
+    if repository is None:
+        return (not scope.pattern, int(not scope.path))
+    return (not scope.pattern, len(scope.path))
+
+
+def _candidate(held: _Held, scope: Scope) -> Candidate:
+    credential = held.credential
+    return Candidate(
+        str(credential.id),
+        credential.name,
+        credential.created_at,
+        credential.expires_at,
+        str(scope),
+        credential.delivery,
+        credential.standing,
+        credential.secret_version,
+        held.secret.seed,
+        held.secret.sealed,
+    )
+
+
+def _passes(credential: RegistryCredential, narrowed: CredentialFilter) -> bool:
+    label, value = narrowed.label or (None, None)
+    registry = narrowed.registry
+    used, expires = credential.last_used_at, credential.expires_at
+    return (
+        narrowed.name in (None, credential.name)
+        and narrowed.provider in (None, credential.provider)
+        and narrowed.username in (None, credential.username)
+        and narrowed.verdict in (None, credential.standing.last)
+        and (
+            registry is None
+            or any((s.host, s.port) == (registry.host, registry.port) for s in credential.scopes)
+        )
+        and (label is None or label in credential.labels)
+        and (value is None or credential.labels.get(label or "") == value)
+        and (
+            narrowed.expiring_before is None
+            or (expires is not None and expires < narrowed.expiring_before)
+        )
+        and (narrowed.unused_since is None or used is None or used < narrowed.unused_since)
+    )
+
+
+def _told(event: AuditEvent, narrowed: AuditFilter) -> bool:
+    logins = event.details.get("logins")
+    revealed = {text.rpartition(":")[0] for text in logins} if isinstance(logins, tuple) else set()
+    return (
+        narrowed.action in (None, str(event.action))
+        and narrowed.principal in (None, event.principal)
+        and (narrowed.target in (None, event.target) or narrowed.target in revealed)
+        and (narrowed.since is None or event.at >= narrowed.since)
+        and (narrowed.until is None or event.at < narrowed.until)
+    )
