@@ -15,7 +15,7 @@ import structlog
 
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
-from regcred.adapters.storage.sqlite import SqliteStore
+from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports import Clock

@@ -1,7 +1,7 @@
 """Open everything durable, in the order in which it can be trusted.
 
 Directories, then the store's schema, then the key ring (made only beside an empty store), then
-the service's own keys under it, then the store again with the keys that sign its audit rows.
+the service's own keys under it, the one that signs audit rows among them.
 Whatever does not fit refuses the start and changes nothing.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -22,7 +21,9 @@ from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.file_keyring import FileKeyring
 from regcred.adapters.sealing.sealer import EnvelopeSealer
 from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
-from regcred.adapters.storage.sqlite import ServingLock, SqliteStore, schema
+from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.sqlite.place import ServingLock
+from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
 from regcred.settings import Settings
 
@@ -71,9 +72,13 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
             held.enter_context(ServingLock(directory))
         if schema.current_revision(directory) is None:
             schema.migrate(directory)
-        fresh, keyring, keys = await _unlock(settings, directory)
-        store = SqliteStore.open(directory, sign=keys.audit_signer.sign, clock=utc_now)
+        store = SqliteStore.open(directory, clock=utc_now)
         held.callback(store.close)
+        keyring = _open_keyring(settings, store)
+        keys = await unlock(
+            keyring, store, store_is_empty=store.is_empty(), random=os.urandom
+        )
+        store.sign_with(keys.audit_signer.sign)
         yield State(
             store=store,
             keyring=keyring,
@@ -83,7 +88,7 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
             clock=utc_now,
             new_id=new_uuid,
             random=os.urandom,
-            fresh=fresh,
+            fresh=not await store.list_projects(0, 1),
         )
 
 
@@ -96,19 +101,11 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
     return before, schema.head_revision()
 
 
-async def _unlock(settings: Settings, directory: Path) -> tuple[bool, FileKeyring, ServiceKeys]:
-    """Open the key ring and the service's keys with a store that cannot sign yet."""
-    store = SqliteStore.open(directory, sign=None, clock=utc_now)
-    try:
-        empty = store.is_empty()
-        keyring = FileKeyring.open_or_create(
-            settings.keyring_file,
-            store_is_empty=empty,
-            kids_in_use=store.kids_in_use(),
-            random=os.urandom,
-            now=utc_now(),
-        )
-        keys = await unlock(keyring, store, store_is_empty=empty, random=os.urandom)
-        return empty, keyring, keys
-    finally:
-        store.close()
+def _open_keyring(settings: Settings, store: SqliteStore) -> FileKeyring:
+    return FileKeyring.open_or_create(
+        settings.keyring_file,
+        store_is_empty=store.is_empty(),
+        kids_in_use=store.kids_in_use(),
+        random=os.urandom,
+        now=utc_now(),
+    )
