@@ -210,6 +210,10 @@ CredentialRef = UUID | str
 """A credential by id or by name; a text that is an id is tried as an id first."""
 
 
+SWAP_ATTEMPTS = 5
+"""How often a use case reads and swaps again when someone else was faster, before giving up."""
+
+
 class Store(Protocol):
     """Everything durable. One conformance suite runs on every implementation.
 

@@ -11,6 +11,8 @@ from regcred.domain.registry import ImageReference
 from regcred.domain.selection import matched_scope, rank
 from regcred.usecases.manage_projects import reach_project
 
+_NOT_THIS_KEYS = "this key is narrowed to other images"
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -39,8 +41,8 @@ class ExplainImage:
     async def __call__(self, caller: Caller, ref: ProjectRef | None, image: str) -> Explanation:
         """Rank every login at the image's registry.
 
-        A narrowed puller sees its own matches alone. Raise InvalidReference, ProjectNotFound,
-        AccessDenied.
+        A narrowed key sees the logins that its patterns touch. Raise InvalidReference,
+        InvalidInput (a registry that is no address), ProjectNotFound, AccessDenied.
         """
         project = await reach_project(self._store, caller, ref, Permission.READ)
         reference = ImageReference.parse(image)
@@ -50,11 +52,15 @@ class ExplainImage:
         visible = [
             c
             for c in read.candidates
-            if not caller.image_patterns or caller.may_receive(matched_scope(c))
+            if not caller.image_patterns
+            or any(pattern.overlaps(matched_scope(c)) for pattern in caller.image_patterns)
         ]
-        return Explanation(
-            reference, _ranked(reference, visible), behaviours(caller, reference, visible)
+        ranked = (
+            _ranked(reference, visible)
+            if caller.may_pull(reference.address(), reference.repository)
+            else tuple(Ranked(c, None, _NOT_THIS_KEYS) for c in rank(visible))
         )
+        return Explanation(reference, ranked, behaviours(caller, reference, visible))
 
 
 def _ranked(reference: ImageReference, visible: list[Candidate]) -> tuple[Ranked, ...]:

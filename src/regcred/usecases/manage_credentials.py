@@ -7,13 +7,12 @@ secret version, and the verdicts about the old one no longer count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
 
 from regcred.domain.access import Caller, Permission
-from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.audit import Action, AuditEvent, AuditValue
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import (
     CredentialNotFound,
@@ -23,6 +22,7 @@ from regcred.domain.errors import (
     VersionRequired,
 )
 from regcred.domain.ports import (
+    SWAP_ATTEMPTS,
     AlreadyDone,
     Clock,
     CredentialFilter,
@@ -31,46 +31,18 @@ from regcred.domain.ports import (
     NewId,
     ProjectRef,
     Registries,
-    SealContext,
     SealedSecret,
     Sealer,
     Store,
-    WrappedSeed,
 )
 from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import PROVEN, Verdict
+from regcred.usecases.change_credential import Change, Created, drafted, merged, rewritten
 from regcred.usecases.manage_projects import reach_project
+from regcred.usecases.seal_secret import open_current, seal_for
 
-_T = TypeVar("_T")
-
-_ATTEMPTS = 5
-PASSWORD_FIELD = "password"  # noqa: S105  the sealed field's name, not a password
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a patch gives; `given` names the fields, because None is a value of some of them."""
-
-    given: frozenset[str]
-    name: str = ""
-    username: str = ""
-    password: Secret | None = None
-    registry_url: str | None = None
-    provider: str = ""
-    settings: dict[str, str | None] | None = None
-    """Merged by RFC 7396: a member of None is removed, None as a whole removes them all."""
-
-    description: str = ""
-    labels: dict[str, str | None] | None = None
-    expires_at: datetime | None = None
-
-
-class Created(NamedTuple):
-    """A stored login, and whether a repeated request found it stored already."""
-
-    credential: RegistryCredential
-    replayed: bool
+__all__ = ["Change", "Created", "ManageCredentials"]
 
 
 class ManageCredentials:
@@ -123,22 +95,7 @@ class ManageCredentials:
                 return Created(await self._replay(project, done, idempotent), replayed=True)
         verdict = await self._prove(draft) if proven else None
         now = self._clock()
-        credential = RegistryCredential(
-            self._new_id(),
-            0,
-            project.id,
-            draft.name,
-            draft.provider,
-            draft.username,
-            now,
-            now,
-            registry_url=draft.registry_url,
-            scopes=draft.scopes,
-            settings=draft.settings,
-            description=draft.description,
-            labels=draft.labels,
-            expires_at=draft.expires_at,
-        )
+        credential = drafted(self._new_id(), project.id, draft, now)
         secret = await self._sealed(credential, draft.password)
         event = _event(caller, Action.CREDENTIAL_CREATED, credential, now)
         try:
@@ -190,12 +147,14 @@ class ManageCredentials:
         """
         project = await self._reach_for_change(caller, ref, expected_version)
         self._registries.check(draft)
-        await self._store.find_credential(project.id, credential)
+        # Before the registry is asked: what cannot be stored is not worth a try at a login.
+        _refuse_moved(await self._store.find_credential(project.id, credential), expected_version)
         verdict = await self._prove(draft) if proven else None
 
-        for _ in range(_ATTEMPTS):
+        for _ in range(SWAP_ATTEMPTS):
             old = await self._store.find_credential(project.id, credential)
-            new = _rewritten(old, draft, self._clock())
+            _refuse_moved(old, expected_version)
+            new = rewritten(old, draft, self._clock())
             secret = await self._sealed(new, draft.password)
             event = _event(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
             stored = await self._swap(old, new, expected_version, secret, event)
@@ -218,25 +177,25 @@ class ManageCredentials:
         Raise what `replace` raises.
         """
         project = await self._reach_for_change(caller, ref, expected_version)
-        for _ in range(_ATTEMPTS):
-            old = await self._store.find_credential(project.id, credential)
-            password = change.password or await self._open(old)
-            draft = _merged(old, change, password)
+        proof: tuple[Delivery, Secret, Verdict] | None = None
+        for _ in range(SWAP_ATTEMPTS):
+            old, password = await self._present(project, credential, change.password)
+            _refuse_moved(old, expected_version)
+            draft = merged(old, change, password)
             self._registries.check(draft)
-            verdict = await self._prove(draft) if proven else None
-            new = _rewritten(old, draft, self._clock())
+            if proven and (proof is None or proof[:2] != (draft.delivery, password)):
+                proof = (draft.delivery, password, await self._prove(draft))
+            new = rewritten(old, draft, self._clock())
             secret: SealedSecret | None = None
             if change.password is not None or new.delivery != old.delivery:
                 secret = await self._sealed(new, password)
             else:
                 new = replace(new, secret_version=old.secret_version)
-            event = replace(
-                _event(caller, Action.CREDENTIAL_UPDATED, new, new.updated_at),
-                details={"name": new.name, "changed": tuple(sorted(change.given))},
-            )
+            changed = tuple(sorted(change.given))
+            event = _event(caller, Action.CREDENTIAL_UPDATED, new, new.updated_at, changed=changed)
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._with_verdict(caller, stored, verdict)
+                return await self._with_verdict(caller, stored, proof[2] if proof else None)
         raise VersionMismatch
 
     async def delete(
@@ -285,8 +244,8 @@ class ManageCredentials:
     ) -> RegistryCredential:
         if verdict is None:
             return stored
-        event = _event(caller, Action.CREDENTIAL_VERIFIED, stored, verdict.checked_at)
-        event = replace(event, details={"verdict": str(verdict.kind)})
+        kind, at = str(verdict.kind), verdict.checked_at
+        event = _event(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
         await self._store.record_verdict(
             stored.project_id, stored.id, stored.secret_version, verdict, event
         )
@@ -304,8 +263,6 @@ class ManageCredentials:
 
         Compare-and-swap even without If-Match: the secret version was counted up from `old`.
         """
-        if expected_version is not None and expected_version != old.version:
-            raise VersionMismatch
         try:
             return await self._store.update_credential(new, old.version, secret, event)
         except VersionMismatch:
@@ -317,86 +274,23 @@ class ManageCredentials:
         seed = await self._store.project_seed(credential.project_id)
         return await seal_for(self._sealer, seed, credential, secret)
 
-    async def _open(self, credential: RegistryCredential) -> Secret:
-        return await open_secret(self._store, self._sealer, credential)
+    async def _present(
+        self, project: Project, credential: CredentialRef, password: Secret | None
+    ) -> tuple[RegistryCredential, Secret]:
+        """Return the credential with `password`, or with its own: a new one opens nothing old."""
+        if password is not None:
+            return await self._store.find_credential(project.id, credential), password
+        return await open_current(self._store, self._sealer, project.id, credential)
 
 
-async def seal_for(
-    sealer: Sealer, seed: WrappedSeed, credential: RegistryCredential, secret: Secret
-) -> SealedSecret:
-    """Seal `secret` to the place that `credential` names. Raise KeyringUnavailable."""
-    context = seal_context(credential, credential.delivery, credential.secret_version)
-    sealed = await sealer.seal(seed, context, secret)
-    return SealedSecret(credential.secret_version, seed, sealed)
-
-
-async def open_secret(store: Store, sealer: Sealer, credential: RegistryCredential) -> Secret:
-    """Open a credential's present secret. Raise CredentialNotFound, SealBroken."""
-    stored = await store.sealed_secret(credential.project_id, credential.id)
-    context = seal_context(credential, credential.delivery, stored.secret_version)
-    return await sealer.open(stored.seed, context, stored.sealed)
-
-
-def seal_context(
-    credential: RegistryCredential, delivery: Delivery, secret_version: int
-) -> SealContext:
-    """Return the place a credential's secret is bound to."""
-    return SealContext(
-        str(credential.project_id), str(credential.id), PASSWORD_FIELD, secret_version, delivery
-    )
-
-
-def _rewritten(old: RegistryCredential, draft: Draft, now: datetime) -> RegistryCredential:
-    """Return `old` with everything a person writes taken from `draft`, under a new secret."""
-    return replace(
-        old,
-        name=draft.name,
-        provider=draft.provider,
-        username=draft.username,
-        registry_url=draft.registry_url,
-        scopes=draft.scopes,
-        settings=draft.settings,
-        description=draft.description,
-        labels=draft.labels,
-        expires_at=draft.expires_at,
-        updated_at=now,
-        secret_version=old.secret_version + 1,
-    )
-
-
-def _merged(old: RegistryCredential, change: Change, password: Secret) -> Draft:
-    def kept(field: str, new: _T, present: _T) -> _T:
-        return new if field in change.given else present
-
-    return Draft(
-        name=kept("name", change.name, old.name),
-        username=kept("username", change.username, old.username),
-        password=password,
-        registry_url=kept("registry_url", change.registry_url, old.registry_url),
-        provider=kept("provider", change.provider, old.provider),
-        settings=_merge(old.settings, kept("settings", change.settings, {})),
-        description=kept("description", change.description, old.description),
-        labels=_merge(old.labels, kept("labels", change.labels, {})),
-        expires_at=kept("expires_at", change.expires_at, old.expires_at),
-    )
-
-
-def _merge(present: Mapping[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:
-    """Apply a JSON merge patch to a flat object: None, as a whole or a member, removes."""
-    if patch is None:
-        return {}
-    return {key: value for key, value in {**present, **patch}.items() if value is not None}
+def _refuse_moved(present: RegistryCredential, expected_version: int | None) -> None:
+    if expected_version is not None and expected_version != present.version:
+        raise VersionMismatch
 
 
 def _event(
-    caller: Caller, action: Action, credential: RegistryCredential, at: datetime
+    caller: Caller, action: Action, of: RegistryCredential, at: datetime, **details: AuditValue
 ) -> AuditEvent:
-    return AuditEvent.by(
-        caller,
-        action,
-        credential.project_id,
-        at,
-        str(credential.id),
-        secret_version=credential.secret_version,
-        name=credential.name,
-    )
+    project, target, version = of.project_id, str(of.id), of.secret_version
+    details = {"name": of.name, **details}
+    return AuditEvent.by(caller, action, project, at, target, secret_version=version, **details)

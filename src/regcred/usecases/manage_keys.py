@@ -13,8 +13,9 @@ from datetime import datetime
 from regcred.domain import text
 from regcred.domain.access import ApiKey, Caller, Permission, Role
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.errors import AccessDenied, IdempotencyConflict, InvalidInput
+from regcred.domain.errors import AccessDenied, IdempotencyConflict, InvalidInput, VersionMismatch
 from regcred.domain.ports import (
+    SWAP_ATTEMPTS,
     AlreadyDone,
     Clock,
     IdempotentRequest,
@@ -125,24 +126,29 @@ class ManageKeys:
 
         Raise ProjectNotFound, KeyNotFound, VersionMismatch, InvalidInput, AccessDenied.
         """
-        key = await self.get(caller, ref, key_id)
-        if key.operator:
-            caller.require_operator()
-        now = self._clock()
-        if "name" in changes:
-            key = replace(key, name=text.name(str(changes["name"])))
-        if isinstance(patterns := changes.get("image_patterns"), (list, tuple)):
-            key = replace(key, image_patterns=_patterns(caller, tuple(map(str, patterns))))
-        if "expires_at" in changes:
-            wanted = changes["expires_at"]
-            wanted = wanted if isinstance(wanted, datetime) else None
-            key = replace(key, expires_at=_expiry(caller, wanted, now))
-        if "disabled" in changes:
-            key = replace(key, disabled=bool(changes["disabled"]))
-        event = AuditEvent.by(
-            caller, Action.KEY_UPDATED, key.project_id, now, key.id, changed=tuple(sorted(changes))
-        )
-        return await self._store.update_key(key, expected_version, event)
+        for _ in range(SWAP_ATTEMPTS):
+            old = await self.get(caller, ref, key_id)
+            if old.operator:
+                caller.require_operator()
+            now = self._clock()
+            new = _changed(caller, old, changes, now)
+            event = AuditEvent.by(
+                caller,
+                Action.KEY_UPDATED,
+                old.project_id,
+                now,
+                old.id,
+                changed=tuple(sorted(changes)),
+            )
+            # Compare-and-swap even without If-Match: two changes at once must both count, or a
+            # rename could enable again what was disabled a moment ago.
+            try:
+                version = old.version if expected_version is None else expected_version
+                return await self._store.update_key(new, version, event)
+            except VersionMismatch:
+                if expected_version is not None:
+                    raise
+        raise VersionMismatch
 
     async def delete(
         self, caller: Caller, ref: ProjectRef | None, key_id: str, expected_version: int | None
@@ -158,14 +164,48 @@ class ManageKeys:
         await self._store.delete_key(key.project_id, key.id, expected_version, event)
 
 
+def _changed(caller: Caller, key: ApiKey, changes: dict[str, object], now: datetime) -> ApiKey:
+    """Return `key` with `changes`. None stands for no patterns and for no expiry of its own."""
+    enabled = key.disabled and not changes.get("disabled", True)
+    if "name" in changes:
+        key = replace(key, name=text.name(str(changes["name"])))
+    if "image_patterns" in changes:
+        patterns = changes["image_patterns"]
+        patterns = patterns if isinstance(patterns, (list, tuple)) else ()
+        key = replace(key, image_patterns=_patterns(caller, tuple(map(str, patterns))))
+    if "expires_at" in changes:
+        wanted = changes["expires_at"]
+        wanted = wanted if isinstance(wanted, datetime) else None
+        key = replace(key, expires_at=_expiry(caller, wanted, now))
+    if "disabled" in changes:
+        key = replace(key, disabled=bool(changes["disabled"]))
+    if enabled or "expires_at" in changes:
+        _refuse_stronger(caller, key)
+    return key
+
+
+def _refuse_stronger(caller: Caller, key: ApiKey) -> None:
+    """Refuse to give life to a key that reaches more images, or lives longer, than the caller's.
+
+    Weakening such a key (its name, fewer images, disabling, deleting) needs no such check.
+    """
+    _refuse_wider(caller, key.image_patterns)
+    if caller.expires_at and (key.expires_at is None or key.expires_at > caller.expires_at):
+        raise AccessDenied("a key that lives longer")
+
+
+def _refuse_wider(caller: Caller, patterns: tuple[ImagePattern, ...]) -> None:
+    if caller.image_patterns and not (patterns and all(map(caller.may_receive, patterns))):
+        raise AccessDenied("a key that is not narrowed to fewer images")
+
+
 def _patterns(caller: Caller, texts: tuple[str, ...]) -> tuple[ImagePattern, ...]:
     if len(texts) > MAX_PATTERNS:
         raise InvalidInput("image_patterns", f"must be at most {MAX_PATTERNS}")
     patterns = tuple(
         ImagePattern.parse(pattern, field=f"image_patterns.{n}") for n, pattern in enumerate(texts)
     )
-    if caller.image_patterns and not (patterns and all(map(caller.may_receive, patterns))):
-        raise AccessDenied("a key that is not narrowed to fewer images")
+    _refuse_wider(caller, patterns)
     return patterns
 
 

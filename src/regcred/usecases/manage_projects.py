@@ -8,8 +8,8 @@ from dataclasses import replace
 from regcred.domain import text
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.errors import InvalidInput
-from regcred.domain.ports import Clock, NewId, ProjectRef, Sealer, Store
+from regcred.domain.errors import InvalidInput, VersionMismatch
+from regcred.domain.ports import SWAP_ATTEMPTS, Clock, NewId, ProjectRef, Sealer, Store
 from regcred.domain.project import Project
 
 
@@ -64,18 +64,26 @@ class ManageProjects:
         require_if_match: bool | None = None,
     ) -> Project:
         """Change what is given. Raise ProjectNotFound, VersionMismatch, NameTaken, InvalidInput."""
-        project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
-        now = self._clock()
-        changed = replace(
-            project,
-            name=project.name if name is None else text.name(name),
-            require_if_match=(
-                project.require_if_match if require_if_match is None else require_if_match
-            ),
-            updated_at=now,
-        )
-        event = AuditEvent.by(caller, Action.PROJECT_UPDATED, project.id, now, str(project.id))
-        return await self._store.update_project(changed, expected_version, event)
+        for _ in range(SWAP_ATTEMPTS):
+            project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
+            now = self._clock()
+            changed = replace(
+                project,
+                name=project.name if name is None else text.name(name),
+                require_if_match=(
+                    project.require_if_match if require_if_match is None else require_if_match
+                ),
+                updated_at=now,
+            )
+            event = AuditEvent.by(caller, Action.PROJECT_UPDATED, project.id, now, str(project.id))
+            # Compare-and-swap even without If-Match: two changes at once must both count.
+            try:
+                version = project.version if expected_version is None else expected_version
+                return await self._store.update_project(changed, version, event)
+            except VersionMismatch:
+                if expected_version is not None:
+                    raise
+        raise VersionMismatch
 
     async def delete(
         self, caller: Caller, ref: ProjectRef | None, expected_version: int | None

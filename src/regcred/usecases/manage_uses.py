@@ -40,12 +40,9 @@ class ManageUses:
         if lease_seconds is not None and not 1 <= lease_seconds <= MAX_LEASE:
             raise InvalidInput("lease_seconds", f"must be 1 to {MAX_LEASE}")
         now = self._clock()
-        use = Use(
-            text.printable(kind, field="kind", maximum=63),
-            text.printable(name, field="name", maximum=255),
-            now,
-            None if lease_seconds is None else now + timedelta(seconds=lease_seconds),
-        )
+        kind, name = _user(kind, name)
+        lease = None if lease_seconds is None else now + timedelta(seconds=lease_seconds)
+        use = Use(kind, name, now, lease)
         event = AuditEvent.by(
             caller, Action.USE_PUT, found.project_id, now, str(found.id), kind=kind, name=name
         )
@@ -60,8 +57,9 @@ class ManageUses:
         kind: str,
         name: str,
     ) -> None:
-        """Release a use. Raise CredentialNotFound, UseNotFound."""
+        """Release a use. Raise CredentialNotFound, UseNotFound, InvalidInput."""
         found = await self._reach(caller, ref, credential, Permission.WRITE)
+        kind, name = _user(kind, name)
         event = AuditEvent.by(
             caller,
             Action.USE_DELETED,
@@ -92,3 +90,11 @@ class ManageUses:
         if not caller.may_see(found):
             raise CredentialNotFound
         return found
+
+
+def _user(kind: str, name: str) -> tuple[str, str]:
+    """Return who uses a credential, in the one spelling that is stored. Raise InvalidInput."""
+    return (
+        text.printable(kind, field="kind", maximum=63),
+        text.printable(name, field="name", maximum=255),
+    )

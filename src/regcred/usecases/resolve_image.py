@@ -31,7 +31,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
 from regcred.usecases.authenticate import caller_behind
-from regcred.usecases.manage_credentials import PASSWORD_FIELD
+from regcred.usecases.seal_secret import PASSWORD_FIELD
 
 # All are pure functions of text that many nodes ask about again and again.
 _parse = lru_cache(maxsize=16384)(ImageReference.parse)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from regcred.domain.access import Caller
 from regcred.domain.credential import Draft, RegistryCredential
-from regcred.domain.errors import CredentialNotFound, InvalidInput
+from regcred.domain.errors import CredentialNotFound, InvalidInput, NameTaken
 from regcred.domain.ports import CredentialFilter, ProjectRef
 from regcred.domain.registry import HUB, HUB_ALIASES, HUB_SERVER_URL, RegistryAddress, Scope
 from regcred.domain.secret import Secret
@@ -61,7 +61,8 @@ class ServeDockerHelper:
     ) -> None:
         """Keep what `docker login` hands over, replacing what an earlier one stored.
 
-        Raise InvalidInput, AccessDenied, ProjectNotFound.
+        Raise InvalidInput, AccessDenied, ProjectNotFound, NameTaken (a person's credential has
+        the name under which it would be kept).
         """
         scope = _server_scope(server)
         name = _stored_name(scope)
@@ -78,18 +79,23 @@ class ServeDockerHelper:
             )
             await self._credentials.create(caller, ref, draft)
             return
-        _refuse_foreign(present)
+        if not _stored_by_login(present, scope):
+            raise NameTaken("credential")
         change = Change(frozenset({"username", "password"}), username=username, password=password)
-        await self._credentials.patch(caller, ref, name, None, change)
+        # The version that was read: docker knows no If-Match, and a project may demand it.
+        await self._credentials.patch(caller, ref, name, present.version, change)
 
     async def erase(self, caller: Caller, ref: ProjectRef | None, server: str) -> None:
         """Delete what an earlier `store` kept, and nothing else.
 
         Raise CredentialNotFound, CredentialInUse, AccessDenied, ProjectNotFound.
         """
-        name = _stored_name(_server_scope(server))
-        _refuse_foreign(await self._credentials.get(caller, ref, name))
-        await self._credentials.delete(caller, ref, name, None)
+        scope = _server_scope(server)
+        name = _stored_name(scope)
+        present = await self._credentials.get(caller, ref, name)
+        if not _stored_by_login(present, scope):
+            raise CredentialNotFound
+        await self._credentials.delete(caller, ref, name, present.version)
 
 
 def _server_scope(server: str) -> Scope:
@@ -111,9 +117,10 @@ def _server_keys(scope: Scope) -> tuple[str, ...]:
 
 
 def _stored_name(scope: Scope) -> str:
-    return "docker-login-" + str(scope).translate(str.maketrans("/:[]", "----"))
+    """Return a name that no other scope has: neither `_` nor `+` can stand in a host."""
+    return "docker-login-" + str(scope).translate(str.maketrans("/:", "+_"))
 
 
-def _refuse_foreign(credential: RegistryCredential) -> None:
-    if credential.labels.get(CREATED_BY) != HELPER:
-        raise CredentialNotFound
+def _stored_by_login(credential: RegistryCredential, scope: Scope) -> bool:
+    """Whether it is what `docker login` keeps for `scope`, not edited to go elsewhere since."""
+    return credential.labels.get(CREATED_BY) == HELPER and credential.scopes == (scope,)

@@ -11,8 +11,8 @@ from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import Clock, CredentialRef, ProjectRef, Registries, Sealer, Store
 from regcred.domain.registry import ImageReference
 from regcred.domain.verdict import Verdict
-from regcred.usecases.manage_credentials import open_secret
 from regcred.usecases.manage_projects import reach_project
+from regcred.usecases.seal_secret import open_current
 
 
 class VerifyCredential:
@@ -38,8 +38,7 @@ class VerifyCredential:
         login's scope), QuotaExceeded, SealBroken.
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
-        found = await self._store.find_credential(project.id, credential)
-        secret = await open_secret(self._store, self._sealer, found)
+        found, secret = await open_current(self._store, self._sealer, project.id, credential)
         verdict = await self._registries.verify(found.delivery, secret, image)
         event = AuditEvent.by(
             caller,

@@ -1,0 +1,93 @@
+"""What a write of a login asks for, and what the login is after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.secret import Secret
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a patch gives; `given` names the fields, because None is a value of some of them."""
+
+    given: frozenset[str]
+    name: str = ""
+    username: str = ""
+    password: Secret | None = None
+    registry_url: str | None = None
+    provider: str = ""
+    settings: dict[str, str | None] | None = None
+    """Merged by RFC 7396: a member of None is removed, None as a whole removes them all."""
+
+    description: str = ""
+    labels: dict[str, str | None] | None = None
+    expires_at: datetime | None = None
+
+
+class Created(NamedTuple):
+    """A stored login, and whether a repeated request found it stored already."""
+
+    credential: RegistryCredential
+    replayed: bool
+
+
+def drafted(
+    credential_id: UUID, project_id: UUID, draft: Draft, now: datetime
+) -> RegistryCredential:
+    """Return `draft` as a new login of the project; the store gives it its number."""
+    blank = RegistryCredential(
+        credential_id, 0, project_id, "", "", "", created_at=now, updated_at=now, secret_version=0
+    )
+    return rewritten(blank, draft, now)
+
+
+def rewritten(old: RegistryCredential, draft: Draft, now: datetime) -> RegistryCredential:
+    """Return `old` with everything a person writes taken from `draft`, under a new secret."""
+    return replace(
+        old,
+        name=draft.name,
+        provider=draft.provider,
+        username=draft.username,
+        registry_url=draft.registry_url,
+        scopes=draft.scopes,
+        settings=draft.settings,
+        description=draft.description,
+        labels=draft.labels,
+        expires_at=draft.expires_at,
+        updated_at=now,
+        secret_version=old.secret_version + 1,
+    )
+
+
+def merged(old: RegistryCredential, change: Change, password: Secret) -> Draft:
+    """Return `old` with what `change` gives. Raise InvalidInput."""
+
+    def kept(field: str, new: _T, present: _T) -> _T:
+        return new if field in change.given else present
+
+    return Draft(
+        name=kept("name", change.name, old.name),
+        username=kept("username", change.username, old.username),
+        password=password,
+        registry_url=kept("registry_url", change.registry_url, old.registry_url),
+        provider=kept("provider", change.provider, old.provider),
+        settings=_merge(old.settings, kept("settings", change.settings, {})),
+        description=kept("description", change.description, old.description),
+        labels=_merge(old.labels, kept("labels", change.labels, {})),
+        expires_at=kept("expires_at", change.expires_at, old.expires_at),
+    )
+
+
+def _merge(present: Mapping[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:
+    """Apply a JSON merge patch to a flat object: None, as a whole or a member, removes."""
+    if patch is None:
+        return {}
+    return {key: value for key, value in {**present, **patch}.items() if value is not None}
