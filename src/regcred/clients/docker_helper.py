@@ -376,7 +376,9 @@ def reason(error: OSError) -> str:
     """Return why a connection failed, in a few words."""
     if isinstance(error, socket.gaierror):
         return "its name does not resolve"
-    return printable(getattr(error, "reason", None) or error.strerror or error)
+    if tls := getattr(error, "reason", None):
+        return f"no TLS there ({printable(tls)})"
+    return printable(error.strerror or error)
 
 
 def printable(text: object) -> str:

@@ -1,0 +1,50 @@
+"""regcred audit."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated
+
+import typer
+
+from regcred.clients.cli.options import Limit, Output, Project, moment
+from regcred.clients.cli.output import Format, Noun, show_list
+from regcred.clients.cli.session import service
+
+app = typer.Typer(help="The trail of what was done and handed out.", no_args_is_help=True)
+
+_ROW = Noun(
+    lambda row: row["number"],
+    {
+        "number": lambda row: row.get("number"),
+        "at": lambda row: row.get("at"),
+        "action": lambda row: row.get("action"),
+        "principal": lambda row: row.get("principal"),
+        "target": lambda row: row.get("target"),
+        "count": lambda row: row.get("count"),
+        "details": lambda row: row.get("details"),
+    },
+)
+
+
+@app.command()
+def ls(
+    action: Annotated[str | None, typer.Option(help="Such as credential.revealed.")] = None,
+    principal: Annotated[str | None, typer.Option(help="Who, such as key:ID.")] = None,
+    target: Annotated[str | None, typer.Option(help="The id of what it happened to.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    limit: Limit = 50,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
+    """List audit rows in the service's order."""
+    filters = {
+        "action": action,
+        "principal": principal,
+        "target": target,
+        "since": moment(since, "--since"),
+        "until": moment(until, "--until"),
+    }
+    with service(project) as api:
+        show_list(itertools.islice(api.audit(filters), limit), _ROW, output)

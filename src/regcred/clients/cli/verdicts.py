@@ -1,0 +1,62 @@
+"""A registry's verdict in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import typer
+
+from regcred.clients.cli.output import Format, Json, Noun, cell, record, structure
+from regcred.clients.cli.words import Exit
+
+MEANINGS = {
+    "ok": "the registry accepts this login",
+    "rejected": "the registry turned this username and secret away",
+    "denied": "the login is real, and it may not pull this repository",
+    "missing": "the login may pull here, and there is no such repository or tag",
+    "public": "anybody can pull this image, so nothing is proven about the login",
+    "expired": "the login is past its time",
+    "rate_limited": "the registry is limiting requests, and did not look at the login",
+    "unreachable": "the registry did not answer, so nothing is known about the login",
+    "untrusted_realm": "the registry wants the password sent to another host; it was not sent",
+    "not_a_registry": "what answers there is not a registry",
+    "unsupported": "the registry wants a kind of login that regcred does not speak",
+}
+
+VERDICT = Noun(
+    lambda verdict: verdict["verdict"],
+    {
+        "checked": lambda verdict: verdict.get("checked_at"),
+        "verdict": lambda verdict: verdict.get("verdict"),
+        "image": lambda verdict: verdict.get("image"),
+        "evidence": lambda verdict: verdict.get("evidence"),
+    },
+)
+
+
+def show_verdict(verdict: Json, output: Format) -> None:
+    """Print a verdict; for a person, what it means, what was seen and what to do."""
+    if output is Format.name:
+        typer.echo(cell(verdict.get("verdict")))
+    elif output is Format.table:
+        record(_told(verdict))
+    else:
+        structure(verdict, output)
+
+
+def exit_for(verdict: Mapping[str, object]) -> None:
+    """Return when the verdict is good. Raise typer.Exit otherwise."""
+    if verdict.get("verdict") != "ok":
+        raise typer.Exit(Exit.VERDICT)
+
+
+def _told(verdict: Json) -> Json:
+    kind = verdict.get("verdict")
+    told = {"verdict": kind, "meaning": MEANINGS.get(str(kind), "see the service's documents")}
+    if verdict.get("image"):
+        told["image"] = verdict["image"]
+    told["checked"] = verdict.get("checked_at")
+    if verdict.get("evidence"):
+        told["evidence"] = verdict["evidence"]
+    told["next step"] = verdict.get("next_step")
+    return told
