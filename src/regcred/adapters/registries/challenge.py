@@ -67,7 +67,7 @@ def _parse(header: str) -> list[Challenge]:
     if not header.isascii() or not header.replace("\t", " ").isprintable():
         raise Malformed("not printable ASCII")
     words, numbered = _number(header)
-    if not words:
+    if not numbered:
         return []
     try:
         grouped = www_authenticate.parse(numbered)
@@ -75,13 +75,13 @@ def _parse(header: str) -> list[Challenge]:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         # The library was not made to refuse: whatever it trips over is no challenge.
         raise Malformed("not a list of challenges") from None
-    if sum(1 + 2 * len(c.parameters) for c in challenges) < len(words) - _token68s(grouped):
+    if ",".join(_written(scheme, rest) for scheme, rest in grouped.items()) != numbered:
         raise Malformed("parts of it belong to no challenge")
     return challenges
 
 
 def _number(header: str) -> tuple[dict[str, str], str]:
-    """Return what each numbered word stands for, and the header made of such words."""
+    """Return what each numbered word stands for, and the header written with such words."""
     words: dict[str, str] = {}
     shown: list[str] = []
     at = 0
@@ -96,12 +96,11 @@ def _number(header: str) -> tuple[dict[str, str], str]:
             quoted = piece.lastgroup == "quoted"
             words[word] = _ESCAPE.sub(r"\1", text[1:-1]) if quoted else text
             shown.append(word)
-        elif text != "," or (shown and shown[-1] != ","):
-            # Empty list items are allowed (RFC 9110 section 5.6.1) and mean nothing.
+        else:
             shown.append(text if piece.lastgroup == "mark" else " ")
-            if shown[-1] == " " and len(shown) > 1 and shown[-2] == ",":
-                shown.pop()
-    return words, "".join(shown).strip(" ,")
+    # Empty list items are allowed (RFC 9110 section 5.6.1) and mean nothing.
+    listed = re.sub(r" *,[ ,]*", ",", "".join(shown))
+    return words, re.sub(r" *= *", "=", listed).strip(" ,")
 
 
 def _restore(scheme: str, rest: object, words: dict[str, str]) -> Challenge:
@@ -110,5 +109,8 @@ def _restore(scheme: str, rest: object, words: dict[str, str]) -> Challenge:
     return Challenge(words[scheme].lower(), pairs)
 
 
-def _token68s(grouped: dict[str, object]) -> int:
-    return sum(isinstance(rest, str) for rest in grouped.values())
+def _written(scheme: str, rest: object) -> str:
+    """Write a group as it must have stood in the header, if the library skipped nothing."""
+    if isinstance(rest, dict):
+        return f"{scheme} " + ",".join(f"{key}={value}" for key, value in rest.items())
+    return scheme if rest is None else f"{scheme} {rest}"

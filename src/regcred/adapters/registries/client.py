@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Self
 from urllib.parse import urlencode
 
 import httpcore2
@@ -56,24 +57,25 @@ class RegistryClient:
         """Drive `handshake` to its end and return what it found. Raise ForeignOrigin."""
         # Reading the system's certificates takes milliseconds that the loop does not have.
         context = await asyncio.to_thread(tls_context, ca_bundle)
-        async with httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            network_backend=self._backend,
-            max_connections=4,
-            http1=True,
-            http2=False,
-            retries=0,
-        ) as pool:
-            line = _Line(pool)
-            step = _advance(handshake, None)
-            try:
-                async with asyncio.timeout(self._deadline):
-                    while isinstance(step, Request):
-                        step = _advance(handshake, await line.ask(step))
-            except TimeoutError:
+        async with (
+            _Opened(self._backend) as opened,
+            httpcore2.AsyncConnectionPool(
+                ssl_context=context, network_backend=opened, max_connections=4, retries=0
+            ) as pool,
+        ):
+            return await self._drive(handshake, _Line(pool))
+
+    async def _drive(self, handshake: Handshake, line: _Line) -> Finding:
+        step = _advance(handshake, None)
+        try:
+            async with asyncio.timeout(self._deadline):
                 while isinstance(step, Request):
-                    step = _advance(handshake, Unanswered(line.cause_of_silence))
-            return step
+                    step = _advance(handshake, await line.ask(step))
+        except TimeoutError:
+            # The handshake may have something to say still, but nothing to ask any more.
+            while isinstance(step, Request):
+                step = _advance(handshake, Unanswered(line.cause_of_silence))
+        return step
 
 
 @lru_cache(maxsize=32)
@@ -94,6 +96,37 @@ def _advance(handshake: Handshake, outcome: Reply | Exception | None) -> Request
     except StopIteration as end:
         finding: Finding = end.value
         return finding
+
+
+class _Opened(httpcore2.AsyncNetworkBackend):
+    """Closes every connection at the end: a TLS handshake cut short would leave its socket open."""
+
+    def __init__(self, inner: httpcore2.AsyncNetworkBackend) -> None:
+        self._inner = inner
+        self._streams: list[httpcore2.AsyncNetworkStream] = []
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        return self._keep(
+            await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    def _keep(self, stream: httpcore2.AsyncNetworkStream) -> httpcore2.AsyncNetworkStream:
+        self._streams.append(stream)
+        return stream
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stream in self._streams:
+            await stream.aclose()
 
 
 class _Line:
@@ -188,10 +221,7 @@ def _render(request: Request) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         headers.append((b"Authorization", _HEADERS[proof.attach](proof)))
     if request.form is None:
         return headers, None
-    fields = dict(request.form)
-    if proof is not None:
-        fields |= _grant_fields(proof)
-    content = urlencode(fields).encode()
+    content = urlencode(dict(request.form) | _grant_fields(proof)).encode()
     return [*headers, _FORM, (b"Content-Length", str(len(content)).encode())], content
 
 
@@ -206,7 +236,9 @@ def _bearer(proof: Proof) -> bytes:
 _HEADERS = {Attach.BASIC: _basic, Attach.BEARER: _bearer}
 
 
-def _grant_fields(proof: Proof) -> dict[str, str]:
+def _grant_fields(proof: Proof | None) -> dict[str, str]:
+    if proof is None or proof.attach in _HEADERS:
+        return {}
     if proof.attach is Attach.REFRESH_GRANT:
         return {"refresh_token": proof.secret.reveal()}
     return {"username": proof.username, "password": proof.secret.reveal()}

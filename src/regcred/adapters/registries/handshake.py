@@ -293,6 +293,4 @@ class _Dance:
 
 
 def _with_query(target: str, parameters: tuple[tuple[str, str], ...]) -> str:
-    if not parameters:
-        return target
     return target + ("&" if "?" in target else "?") + urlencode(parameters)

@@ -101,6 +101,8 @@ def realm_setting(value: str) -> None:
 
 def ca_bundle_setting(value: str) -> None:
     """Pass 1 to 32 certificates in PEM and nothing else that matters."""
+    if not value.isascii():
+        raise ValueError("must be plain ASCII (leave names and comments out)")
     if "PRIVATE KEY" in value:
         raise ValueError("must hold certificates alone, and this holds a private key")
     if not 1 <= value.count("-----BEGIN CERTIFICATE-----") <= _MAX_CERTIFICATES:

@@ -1,0 +1,1 @@
+"""Tests of the handshake, the guarded transport and the providers."""

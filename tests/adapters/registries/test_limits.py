@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from regcred.adapters.registries import limits
+from regcred.adapters.registries.limits import HostRate, Places
+from regcred.domain.errors import QuotaExceeded
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_host_has_its_own_rate() -> None:
+    watch = Watch()
+    rate = HostRate(60, watch)
+    for _ in range(60):
+        rate.take("a.example")
+    rate.take("b.example")
+
+    with pytest.raises(QuotaExceeded) as refused:
+        rate.take("a.example")
+
+    assert refused.value.retry_after == 1
+    watch.now += 1
+    rate.take("a.example")
+    with pytest.raises(QuotaExceeded):
+        rate.take("a.example")
+
+
+def test_a_quiet_host_saves_up_no_more_than_a_minute() -> None:
+    watch = Watch()
+    rate = HostRate(2, watch)
+    rate.take("a.example")
+    watch.now += 3600
+    rate.take("a.example")
+    rate.take("a.example")
+
+    with pytest.raises(QuotaExceeded) as refused:
+        rate.take("a.example")
+    assert refused.value.retry_after == 30
+
+
+def test_the_table_of_hosts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MAX_HOSTS", 3)
+    rate = HostRate(1, Watch())
+    for host in "abcd":
+        rate.take(host)
+
+    assert list(rate._buckets) == ["b", "c", "d"]
+
+
+async def test_places_are_waited_for_and_given_back() -> None:
+    places = Places(1, patience=30)
+    order = []
+
+    async def one(name: str) -> None:
+        async with places.one():
+            order.append(name)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(one("a"), one("b"), one("c"))
+
+    assert sorted(order) == ["a", "b", "c"]
+
+
+async def test_who_finds_no_place_in_time_is_told_to_come_again() -> None:
+    places = Places(1, patience=0.01)
+    async with places.one():
+        with pytest.raises(QuotaExceeded) as refused:
+            async with places.one():
+                pytest.fail("there is one place")
+    assert refused.value.retry_after == 1
+
+    async with places.one():
+        pass

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import trustme
+
+from regcred.adapters.registries import providers
+from regcred.adapters.registries.provider import Provider
+from regcred.domain.errors import InvalidInput
+from tests.adapters.registries.asking import draft, registries
+
+
+def fields(error: InvalidInput) -> list[str]:
+    return [violation.field for violation in error.violations]
+
+
+def test_slugs_are_unique_and_helpful() -> None:
+    slugs = [provider.slug for provider in providers.PROVIDERS]
+
+    assert len(set(slugs)) == len(slugs)
+    assert slugs[-1] == "generic"
+    assert all(provider.help for provider in providers.PROVIDERS)
+
+
+def test_no_host_belongs_to_two_families() -> None:
+    hosts = [host for provider in providers.PROVIDERS for host in provider.hosts]
+
+    assert len(set(hosts)) == len(hosts)
+    assert all(host == host.lower().removesuffix(".") for host in hosts)
+
+
+@pytest.mark.parametrize(
+    ("slug", "host", "found"),
+    [
+        ("generic", "docker.io", "docker_hub"),
+        ("generic", "registry-1.docker.io", "docker_hub"),
+        ("generic", "docker.io.evil.example", "generic"),
+        ("generic", "xdocker.io", "generic"),
+        ("generic", "reg.example", "generic"),
+        ("docker_hub", "reg.example", "docker_hub"),
+    ],
+)
+def test_a_generic_login_at_a_familys_host_is_the_familys(slug: str, host: str, found: str) -> None:
+    assert providers.for_host(slug, host).slug == found
+
+
+def test_a_family_owns_the_hosts_below_a_wildcard() -> None:
+    family = Provider("family", hosts=("*.cloud.example",))
+
+    assert family.owns("a.cloud.example")
+    assert family.owns("a.b.cloud.example")
+    assert not family.owns("cloud.example")
+    assert not family.owns("evilcloud.example")
+    assert not family.owns("a.cloud.example.evil")
+
+
+def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidInput, match="docker_hub, generic") as refused:
+        registries().check(draft("reg.example", provider="nobody"))
+
+    assert fields(refused.value) == ["provider"]
+
+
+def test_every_unknown_setting_is_named() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft("reg.example", region="x", role="y", realm="tokens.example"))
+
+    assert fields(refused.value) == ["settings.region", "settings.role"]
+
+
+@pytest.mark.parametrize("realm", ["https://tokens.example/t", "tokens.example", "[::1]:5000"])
+def test_a_realm_may_be_pinned(realm: str) -> None:
+    registries().check(draft("reg.example", realm=realm))
+
+
+@pytest.mark.parametrize("realm", ["", "ftp://x.example", "https://u@x.example", "127.1", "a/b"])
+def test_an_unreadable_realm_is_refused_and_not_repeated(realm: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft("reg.example", realm=realm))
+
+    assert fields(refused.value) == ["settings.realm"]
+    assert not realm or realm not in str(refused.value)
+
+
+def test_a_bundle_of_certificates_is_taken() -> None:
+    pem = trustme.CA().cert_pem.bytes().decode()
+
+    registries().check(draft("reg.example", ca_bundle=pem * 3))
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n" * 33,
+        "-----BEGIN CERTIFICATE-----\nü\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_an_unreadable_bundle_is_refused(bundle: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft("reg.example", ca_bundle=bundle))
+
+    assert fields(refused.value) == ["settings.ca_bundle"]
+
+
+def test_a_private_key_is_not_kept_as_a_certificate() -> None:
+    ca = trustme.CA()
+    both = ca.cert_pem.bytes().decode() + ca.private_key_pem.bytes().decode()
+
+    with pytest.raises(InvalidInput, match="private key"):
+        registries().check(draft("reg.example", ca_bundle=both))
+
+
+@pytest.mark.parametrize(
+    "url", [None, "docker.io", "https://index.docker.io/v1/", "registry-1.docker.io/team"]
+)
+def test_docker_hub_takes_all_its_names(url: str | None) -> None:
+    registries().check(draft(url, provider="docker_hub"))
+
+
+@pytest.mark.parametrize("url", ["ghcr.io", "docker.io:5000", "docker.io.evil.example", "??"])
+def test_docker_hub_is_nowhere_else(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft(url, provider="docker_hub"))
+
+    assert fields(refused.value) == ["registry_url"]

@@ -1,0 +1,168 @@
+"""No forbidden address is ever connected to, however it is spelled or resolved (threat A36-A38)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpcore2
+import pytest
+
+from regcred.adapters.registries.transport import DestinationRefused, GuardedBackend
+from regcred.domain.errors import InvalidInput
+from regcred.domain.verdict import VerdictKind
+from tests.adapters.registries.asking import ask, draft, registries
+from tests.adapters.registries.scripted import Says, Server, bearer_challenge
+from tests.adapters.registries.ssrf import (
+    ANSWERS,
+    ENCODINGS,
+    LEGITIMATE,
+    PORTS,
+    PUBLIC,
+    TARGETS,
+    Network,
+    attempt,
+    forbidden,
+)
+
+Case = tuple[str, int]
+
+
+def spelled() -> Iterator[Case]:
+    """Yield every target in every spelling, as the host of a connection."""
+    for encode in ENCODINGS.values():
+        for target in TARGETS:
+            for port in PORTS:
+                yield encode(target), port
+
+
+def resolved() -> Iterator[tuple[str, tuple[tuple[str, ...], ...]]]:
+    """Yield names with their answers, look-up by look-up."""
+    for number, address in enumerate(forbidden()):
+        for kind, answers in ANSWERS.items():
+            yield f"n{number}-{kind.replace(' ', '-')}.example", (answers(address),)
+        yield f"n{number}-rebinds-second.example", (PUBLIC, (address,))
+        yield f"n{number}-rebinds-third.example", (PUBLIC, PUBLIC, (address,))
+
+
+def test_the_corpus_is_as_large_as_it_says() -> None:
+    assert len(ENCODINGS) >= 31
+    assert len(TARGETS) == 14
+    assert len(list(spelled())) + len(list(resolved())) >= 1600
+    assert len(set(LEGITIMATE)) >= 50
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = Network()
+    network.install(monkeypatch)
+    return network
+
+
+async def try_spelled(backend: httpcore2.AsyncNetworkBackend) -> list[Any]:
+    return [
+        await attempt(lambda host=host, port=port: backend.connect_tcp(host, port))  # type: ignore[misc]  # mypy cannot type the bound defaults
+        for host, port in spelled()
+    ]
+
+
+async def try_resolved(backend: httpcore2.AsyncNetworkBackend, network: Network) -> None:
+    """Connect as often as the name has answers, as a client with retries would."""
+    for name, rounds in resolved():
+        network.names[name] = rounds
+        for _ in rounds:
+            await attempt(lambda name=name: backend.connect_tcp(name, 443))  # type: ignore[misc]  # mypy cannot type the bound default
+
+
+async def test_no_spelling_reaches_a_forbidden_address(network: Network) -> None:
+    outcomes = await try_spelled(GuardedBackend())
+
+    assert network.attempts == []
+    # Refused before any connection, and with one face.
+    assert set(outcomes) == {DestinationRefused}
+
+
+async def test_no_answer_of_the_resolver_reaches_a_forbidden_address(network: Network) -> None:
+    await try_resolved(GuardedBackend(), network)
+
+    assert network.violations == []
+    assert network.attempts
+    # One look-up a connection: nothing is asked again between check and use.
+    assert all(network.lookups[name] == len(rounds) for name, rounds in resolved())
+
+
+async def test_the_same_harness_catches_an_unguarded_backend(network: Network) -> None:
+    unguarded = httpcore2.AnyIOBackend()
+
+    await try_spelled(unguarded)
+    spelled_hits = len(network.violations)
+    await try_resolved(unguarded, network)
+
+    assert spelled_hits > 300
+    assert len(network.violations) - spelled_hits > 300
+
+
+async def test_every_legitimate_registry_is_reached(network: Network) -> None:
+    backend = GuardedBackend()
+    for name in LEGITIMATE:
+        network.names[name] = (PUBLIC,)
+        network.attempts.clear()
+        await attempt(lambda name=name: backend.connect_tcp(name, 443))  # type: ignore[misc]  # mypy cannot type the bound default
+
+        assert network.attempts == list(PUBLIC), name
+
+
+async def test_a_credential_never_leads_to_a_forbidden_address(network: Network) -> None:
+    asked = registries(allow_networks=(), allow_http=(), per_host_rate=1_000_000)
+    for encode in ENCODINGS.values():
+        for target in TARGETS:
+            for scheme in ("https://", "http://", ""):
+                try:
+                    verdict = await ask(asked, draft(f"{scheme}{encode(target)}/team"))
+                except InvalidInput:
+                    continue
+                assert verdict.kind in {VerdictKind.UNREACHABLE, VerdictKind.UNSUPPORTED}
+
+    assert network.attempts == []
+
+
+async def test_a_trusted_realm_name_goes_through_the_same_guard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(lambda _: bearer_challenge("http://tokens.example:5000/token"))
+    async with server.serving():
+        network = Network({"tokens.example": (("10.0.0.5",),)})
+        monkeypatch.setattr("socket.getaddrinfo", network._getaddrinfo)
+        asked = registries(allow_http=("127.0.0.1", "tokens.example"))
+        verdict = await ask(asked, draft(server.url, realm="http://tokens.example:5000"))
+
+    assert verdict.kind is VerdictKind.UNREACHABLE
+    assert verdict.evidence["cause"] == "connect"
+    assert network.lookups["tokens.example"] == 1
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_redirects_lead_nowhere(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    for target in TARGETS:
+        server = Server(lambda _, t=target: Says(code, (("Location", f"http://{t}/v2/"),)))  # type: ignore[misc]  # mypy cannot type the bound default
+        elsewhere = Network()
+        async with server.serving():
+            real = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+            async def sock_connect(
+                loop: Any, sock: Any, address: Any, real: Any = real, to: Network = elsewhere
+            ) -> None:
+                to.attempts.append(f"{address[0]}:{address[1]}")
+                await real(loop, sock, address)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", sock_connect
+                )
+                verdict = await ask(registries(), draft(server.url))
+
+        assert verdict.kind is VerdictKind.NOT_A_REGISTRY
+        assert verdict.evidence["redirect_host"] == target
+        assert elsewhere.attempts == [server.authority]
+        assert server.authorizations == []
