@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import socket
 import time
@@ -103,6 +104,7 @@ async def _kept(keeper: AuditKeeper) -> AsyncIterator[None]:
 
 def _app(settings: Settings, state: State) -> ASGIApp:
     store, sealer, clock = state.store, state.sealer, state.clock
+    new_request_id = _request_ids()
     registries = RealRegistries(
         clock,
         time.monotonic,
@@ -125,14 +127,14 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,
         clock=clock,
-        new_request_id=_request_id,
+        new_request_id=new_request_id,
         readiness=lambda: _readiness(state),
     )
     resolve = ResolveImage(store, sealer, state.digests, clock)
     hot = HotPath(
         {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
         DIALECT.render_error,
-        _request_id,
+        new_request_id,
     )
     return build_app(services, hot_path=hot)
 
@@ -153,8 +155,14 @@ async def _readiness(state: State) -> Mapping[str, str]:
     return checks
 
 
-def _request_id() -> str:
-    return secrets.token_hex(12)
+def _request_ids() -> Callable[[], str]:
+    """Return a source of request ids: a random start for the process, then a count.
+
+    An id names a request in logs; nothing rests on nobody guessing the next one. Drawing random
+    bytes for each would cost the hot path a system call.
+    """
+    start, count = secrets.token_hex(8), itertools.count(1)
+    return lambda: f"{start}-{next(count):x}"
 
 
 def _listen(settings: Settings) -> socket.socket:
