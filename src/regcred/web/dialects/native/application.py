@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import orjson
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -23,16 +25,17 @@ def make_app(services: Services) -> FastAPI:
     """Return the application; it answers every path from the root as it is."""
     app = plain_app()
     app.router.routes.extend(ROUTES)
-    described = document(app)
-    as_json = orjson.dumps(described)
-    as_html = page(described).encode()
+    # Written when first asked for: it takes longer than everything else at the start.
+    described = cache(lambda: document(app))
+    as_json = cache(lambda: orjson.dumps(described()))
+    as_html = cache(lambda: page(described()))
 
     async def openapi(_request: Request) -> Response:
-        return Response(as_json, media_type=JSON)
+        return Response(as_json(), media_type=JSON)
 
     async def docs(_request: Request) -> Response:
         policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return Response(as_html, headers=policy, media_type="text/html")
+        return Response(as_html(), headers=policy, media_type="text/html")
 
     app.router.routes.append(Route("/v1/openapi.json", openapi, include_in_schema=False))
     app.router.routes.append(Route("/v1/docs", docs, include_in_schema=False))

@@ -1,0 +1,180 @@
+"""A whole service in memory: the real use cases and the real web over fakes, without a network."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+
+from regcred.adapters.sealing.service_keys import ServiceKeys
+from regcred.domain.access import ApiKey, Role
+from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.ports import Store
+from regcred.domain.project import Project
+from regcred.domain.token import RANDOM_BYTES, ApiToken
+from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.manage_keys import ManageKeys
+from regcred.usecases.manage_projects import ManageProjects
+from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.verify_credential import VerifyCredential
+from regcred.usecases.resolve_image import ResolveImage
+from regcred.web.app import build_app
+from regcred.web.delivery.docker_credential import DockerCredential
+from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.resolve import Resolve
+from regcred.web.dialects.native import DIALECT
+from regcred.web.services import Services
+from tests.fakes.registries import ScriptedRegistries
+from tests.fakes.sealer import PlainSealer
+from tests.fakes.store import MemoryStore
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+Reply = httpx2.Response
+
+
+class TickingClock:
+    """Time moves by a millisecond whenever someone looks."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+
+class World:
+    """Two projects with a key for every role; everything is reached through `send`."""
+
+    def __init__(self) -> None:
+        self.clock = TickingClock()
+        self.store: Store = MemoryStore(self.clock)
+        self.sealer = PlainSealer()
+        self.registries = ScriptedRegistries(self.clock)
+        self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
+        self.checks: dict[str, str] = {"store": "ok", "keyring": "ok", "migrations": "ok"}
+        self.keys: dict[str, str] = {}
+        """Name -> key text: viewer, puller, editor, admin, operator, and foreign ones."""
+
+        self._ids = itertools.count(1)
+        self._requests = itertools.count(1)
+        self.services = self._services()
+        resolve = ResolveImage(
+            self.store, self.sealer, self.service_keys.key_digests, self.clock
+        )
+        endpoints = {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)}
+        hot = HotPath(endpoints, DIALECT.render_error, self.services.new_request_id)
+        self.app = build_app(self.services, hot)
+
+    async def populate(self) -> World:
+        """Make the projects and keys. The home is project 1, the foreign one project 2."""
+        self.home = await self.make_project("home")
+        self.foreign = await self.make_project("foreign")
+        for role in Role:
+            self.keys[role] = await self.make_key(self.home, role)
+            self.keys[f"foreign {role}"] = await self.make_key(self.foreign, role)
+        self.keys["operator"] = await self.make_key(self.home, Role.ADMIN, operator=True)
+        return self
+
+    async def make_project(self, name: str) -> Project:
+        """Store a project."""
+        project = Project(self.new_id(), 0, name, self.clock(), self.clock())
+        seed = await self.sealer.new_seed(str(project.id))
+        event = AuditEvent(Action.PROJECT_CREATED, project.id, "test", self.clock())
+        return await self.store.create_project(project, seed, event)
+
+    async def make_key(self, project: Project, role: Role, **more: Any) -> str:
+        """Store a key and return its text."""
+        token = ApiToken.mint(os.urandom(RANDOM_BYTES))
+        key = ApiKey(token.id, project.id, str(role), role, self.clock(), **more)
+        event = AuditEvent(Action.KEY_CREATED, project.id, "test", self.clock(), key.id)
+        await self.store.create_key(key, self.service_keys.key_digests.digest(token.secret), event)
+        return token.reveal()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        *,
+        key: str | None = "admin",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | str | None = None,
+    ) -> Reply:
+        """Send one request with the key of that name (or that text); None sends none."""
+        sent = {} if key is None else {"Authorization": f"Bearer {self.keys.get(key, key)}"}
+        transport = httpx2.ASGITransport(app=self.app, client=("192.0.2.7", 5000))
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://regcred.test", trust_env=False
+        ) as client:
+            options = {"content": content} if content is not None else {"json": json}
+            if json is None and content is None:
+                options = {}
+            return await client.request(method, path, headers={**sent, **(headers or {})}, **options)
+
+    async def add(self, name: str = "ci-pull", *, key: str = "admin", **more: Any) -> Any:
+        """Store a credential in the key's home and return it as shown."""
+        reply = await self.send(
+            "POST", "/v1/projects/-/credentials", credential(name=name, **more), key=key
+        )
+        assert reply.status_code == 201, reply.text
+        return reply.json()
+
+    def new_id(self) -> UUID:
+        """Return ids in order."""
+        return UUID(int=(0x019A9C1E << 96) | (7 << 76) | (2 << 62) | next(self._ids))
+
+    async def _readiness(self) -> dict[str, str]:
+        return self.checks
+
+    def _services(self) -> Services:
+        store, clock = self.store, self.clock
+        credentials = ManageCredentials(store, self.sealer, self.registries, clock, self.new_id)
+        digests = self.service_keys.key_digests
+        return Services(
+            authenticate=Authenticate(store, digests, clock),
+            projects=ManageProjects(store, self.sealer, clock, self.new_id),
+            keys=ManageKeys(store, digests, clock, os.urandom),
+            credentials=credentials,
+            verify=VerifyCredential(store, self.sealer, self.registries, clock),
+            explain=ExplainImage(store),
+            uses=ManageUses(store, clock),
+            audit=ReadAudit(store),
+            docker_helper=ServeDockerHelper(credentials),
+            cursors=self.service_keys.cursors,
+            request_digest=self.service_keys.request_digests.digest,
+            clock=clock,
+            new_request_id=lambda: f"made-{next(self._requests):05}",
+            readiness=self._readiness,
+        )
+
+
+def credential(**fields: Any) -> dict[str, Any]:
+    """Return a body that stores a credential."""
+    return {
+        "name": "ci-pull",
+        "registry_url": "https://registry.example.com/team",
+        "username": "robot",
+        "password": "a-token-with-pull-rights",
+        **fields,
+    }
+
+
+def problem(reply: Reply) -> str:
+    """Return which problem an answer is, and check that it is one in every respect."""
+    assert reply.headers["content-type"] == "application/problem+json"
+    said = reply.json()
+    assert said["status"] == reply.status_code
+    assert said["request_id"] == reply.headers["x-request-id"]
+    kind: str = said["type"].removeprefix("urn:regcred:problem:")
+    return kind
