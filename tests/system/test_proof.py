@@ -24,6 +24,9 @@ pytestmark = pytest.mark.system
 
 NOT_FOUND = "credentials not found in native keychain"
 
+_UNAUTHORIZED = ("unauthorized", "no basic auth credentials")
+"""What skopeo and podman, and docker, say when a registry wants a login that it did not get."""
+
 Store = Callable[..., Any]
 
 
@@ -225,10 +228,16 @@ def pulls(machine: Machine, world: World, folder: Path) -> dict[str, Finished]:
     }
 
 
+def refused(done: Finished) -> None:
+    """Claim that the registry, and nothing else, is why a pull failed."""
+    assert done.code != 0
+    assert any(word in done.text for word in _UNAUTHORIZED), done.text
+
+
 def test_nothing_is_pulled_without_a_login(world: World, machine: Machine, tmp_path: Path) -> None:
     """The control: the image is private, so what succeeds below succeeds by the login."""
     for done in pulls(machine, world, tmp_path).values():
-        assert done.code != 0
+        refused(done)
     assert machine.helper("get", world.registry.address).out.strip() == NOT_FOUND
 
 
@@ -248,7 +257,7 @@ def test_podman_pulls_the_image(
     world: World, machine: Machine, store: Store, require_tool: RequireTool
 ) -> None:
     require_tool("podman")
-    assert machine.podman_pull(world.image()).code != 0
+    refused(machine.podman_pull(world.image()))
     store("login")
 
     done = machine.podman_pull(world.image())
@@ -260,7 +269,7 @@ def test_docker_reads_the_manifest(
     world: World, machine: Machine, store: Store, require_tool: RequireTool
 ) -> None:
     require_tool("docker")
-    assert machine.docker_manifest(world.image()).code != 0
+    refused(machine.docker_manifest(world.image()))
     store("login")
 
     done = machine.docker_manifest(world.image())
@@ -306,7 +315,7 @@ def test_the_next_pull_uses_the_replaced_password(
     world.api.set_password("login", new)
     with_the_new = machine.skopeo_inspect(world.image())
 
-    assert with_the_old.code != 0
+    refused(with_the_old)
     assert with_the_new.code == 0, with_the_new.text
 
 

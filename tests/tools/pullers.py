@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 from tests.tools.programs import Finished, ProgramMissing, environment, find, regcred, run
@@ -63,15 +64,18 @@ class Machine:
         )
 
     def podman_pull(self, image: str) -> Finished:
-        """Pull a whole image into a storage of its own, which needs no kernel support."""
-        places = ("--root", f"{self.home}/root", "--runroot", f"{self.home}/run")
-        return run(
-            [
-                *(find("podman"), *places, "--storage-driver", "vfs", "--cgroup-manager=cgroupfs"),
-                *("pull", "--tls-verify=false", image),
-            ],
-            env=self.env,
-        )
+        """Pull a whole image into a fresh storage of its own, which needs no kernel support."""
+        root = tempfile.mkdtemp(prefix="podman-", dir=self.home)
+        # Podman takes no --runroot longer than 50 characters.
+        with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as runroot:
+            return run(
+                [
+                    *(find("podman"), "--root", root, "--runroot", runroot),
+                    *("--storage-driver", "vfs", "--cgroup-manager=cgroupfs"),
+                    *("pull", "--tls-verify=false", image),
+                ],
+                env=self.env,
+            )
 
     def docker_manifest(self, image: str) -> Finished:
         """Read an image's manifest with docker's CLI, which needs no engine for that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,10 @@ class World:
     def machine(self, name: str, *, role: str = "puller") -> tuple[Machine, str]:
         """Make a machine with a key of its own and the helper installed; return the key's id."""
         made = self.api.make_key(name, role)
-        machine = Machine(self.folder / "machines" / name, self.service.url)
+        machines = self.folder / "machines"
+        machines.mkdir(exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=machines))
+        machine = Machine(home, self.service.url)
         done = machine.login(made["key"])
         if done.code != 0:
             raise RuntimeError(f"regcred login: {done.text}")
