@@ -15,9 +15,9 @@ LONGER = {"src/regcred/clients/docker_helper.py"}
 
 # A rule's code, then a reason.
 EXCEPTIONS = {
-    "noqa": re.compile(r"#\s*noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*\s+\W*\w.{6,}"),
-    "type: ignore": re.compile(r"#\s*type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+\W*\w.{6,}"),
-    "pragma: no": re.compile(r"#\s*pragma: no (cover|branch)\s+\W*\w.{6,}"),
+    "noqa": re.compile(r"#\s*noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*\s+\W*\w.{4,}"),
+    "type: ignore": re.compile(r"#\s*type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+\W*\w.{4,}"),
+    "pragma: no": re.compile(r"#\s*pragma: no (cover|branch)\s+\W*\w.{4,}"),
 }
 # Written so that this file does not match itself.
 PACKAGE_INDEX = re.compile("p[y]pi\\.org|pythonh[o]sted|npmj[s]\\.|deb\\.deb[i]an")
