@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access, at_version
@@ -75,7 +74,7 @@ class Keys(Access):
             )
             self._remember(transaction, idempotent, key.id)
             transaction.audit(event)
-            return replace(key, version=1, last_used_at=None)
+            return _stored(transaction, (str(key.project_id), key.id))
 
         return await self._write(work)
 
@@ -98,7 +97,7 @@ class Keys(Access):
         place = (str(key.project_id), key.id)
 
         def work(transaction: Transaction) -> ApiKey:
-            found = at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
+            at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
             transaction.change(
                 _UPDATE,
                 (
@@ -110,8 +109,7 @@ class Keys(Access):
                 ),
             )
             transaction.audit(event)
-            row = transaction.one(_FIND, place)
-            return key if row is None else stored_key(row).key
+            return _stored(transaction, place)
 
         return await self._write(work)
 
@@ -122,7 +120,7 @@ class Keys(Access):
         place = (str(project_id), key_id)
 
         def work(transaction: Transaction) -> None:
-            found = at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
+            at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
             transaction.change(_DELETE, place)
             transaction.audit(event)
 
@@ -132,3 +130,10 @@ class Keys(Access):
         """Return the key of that public id, in whatever project; None if there is none."""
         row = self._one(_BY_ID, (key_id,))
         return None if row is None else stored_key(row)
+
+
+def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:
+    row = transaction.one(_FIND, place)
+    if row is None:
+        raise KeyNotFound
+    return stored_key(row).key

@@ -93,7 +93,7 @@ class Projects(Access):
         project_id = str(project.id)
 
         def work(transaction: Transaction) -> Project:
-            found = at_version(
+            at_version(
                 transaction.one(_VERSION, (project_id,)), expected_version, ProjectNotFound()
             )
             try:
