@@ -8,6 +8,7 @@ import pytest
 
 from regcred.adapters.registries.providers import find
 from regcred.adapters.registries.registries import _target
+from regcred.domain.credential import Draft
 from regcred.domain.errors import InvalidInput, QuotaExceeded
 from regcred.domain.ports import Registries
 from regcred.domain.verdict import VerdictKind as V
@@ -129,10 +130,20 @@ async def test_a_login_without_a_registry_cannot_be_asked_about(url: str | None)
         assert verdict.evidence["note"]
 
 
-async def test_a_provider_that_is_gone_is_a_verdict() -> None:
-    verdict = await ask(registries(), draft("reg.example", provider="bygone"))
+@pytest.mark.parametrize(
+    "about",
+    [
+        draft("reg.example", provider="bygone"),
+        draft("reg.example", bygone="setting"),
+        draft("reg.example", ca_bundle="unreadable"),
+        draft("reg.example", realm="un readable"),
+    ],
+)
+async def test_what_was_stored_under_other_rules_is_a_verdict(about: Draft) -> None:
+    verdict = await ask(registries(), about)
 
     assert verdict.kind is V.UNSUPPORTED
+    assert verdict.evidence["note"]
 
 
 @pytest.mark.parametrize(

@@ -55,11 +55,11 @@ def _always(_answer: Answer) -> bool:
 
 
 def _registry_like(answer: Answer) -> bool:
-    """Distribution says who it is; others answer with JSON or nothing. A web site does neither."""
+    """Distribution says who it is; others answer `{}` or nothing. A web site does neither."""
     if (answer.reply.header("docker-distribution-api-version") or "").startswith("registry/2"):
         return True
     try:
-        return not answer.reply.body.strip() or bool(json.loads(answer.reply.body) is not None)
+        return not answer.reply.body.strip() or isinstance(json.loads(answer.reply.body), dict)
     except (ValueError, RecursionError):
         return False
 

@@ -70,15 +70,19 @@ class Provider:
         )
 
     def check_draft(self, draft: Draft) -> None:
-        """Check settings and login. Raise InvalidInput, naming every setting that is wrong."""
+        """Check settings and login. Raise InvalidInput."""
+        self.check_settings(draft.settings)
+        self.check(draft)
+
+    def check_settings(self, settings: Mapping[str, str]) -> None:
+        """Raise InvalidInput, naming every setting that is unknown or unreadable."""
         violations = [
             Violation(f"settings.{name}", rule)
-            for name, value in draft.settings.items()
+            for name, value in settings.items()
             if (rule := self._broken_rule(name, value))
         ]
         if violations:
             raise InvalidInput.of(violations)
-        self.check(draft)
 
     def _broken_rule(self, name: str, value: str) -> str:
         if name not in self.settings:

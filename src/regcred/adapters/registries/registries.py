@@ -26,7 +26,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
 
 _NO_REGISTRY = "The credential names no registry that can be asked."
-_NO_PROVIDER = "The credential's provider is unknown to this server."
+_NO_PROVIDER = "The credential's provider or its settings are unknown to this server."
 _HTTP_REFUSED = "Plain http is not allowed for this host: the operator would have to allow it."
 _DEFAULT_PORT = 443
 
@@ -133,9 +133,13 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
     """Return which registry to ask, or a sentence that says why there is none."""
     try:
         named = providers.find(delivery.provider)
+        # What was stored before a rule was made may break it.
+        named.check_settings(delivery.settings)
     except InvalidInput:
         return _NO_PROVIDER
-    scopes = [Scope.parse(text) for text in delivery.scopes] or derive_scopes(named.registry)
+    scopes = [Scope.parse(text) for text in delivery.scopes]
+    if delivery.registry_url is None:
+        scopes = list(derive_scopes(named.registry))
     if not scopes:
         return _NO_REGISTRY
     if image is not None:

@@ -89,7 +89,11 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         for address in addresses:
             try:
                 return await self._inner.connect_tcp(
-                    str(address), port, seconds, local_address, socket_options
+                    str(address),
+                    port,
+                    timeout=seconds,
+                    local_address=local_address,
+                    socket_options=socket_options,
                 )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
