@@ -40,5 +40,5 @@ class PlainSealer:
 
 def _place(seed: WrappedSeed, context: SealContext) -> list[object]:
     provider, url, scopes, username, settings = context.delivery
-    where = [provider, url, list(scopes), username, sorted(settings.items())]
+    where = [provider, url, list(scopes), username, sorted(map(list, settings.items()))]
     return [seed.wrapped.decode(), *context[:4], where]

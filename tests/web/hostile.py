@@ -86,5 +86,18 @@ HOSTILE_TEXTS: dict[str, str] = {
 """Texts that some field, though not every one, must refuse; none may break anything."""
 
 ODD_TYPES: tuple[object, ...] = (
-    None, True, 0, -1, 2**63 - 1, 1.5, "", [], ["x"], {}, {"x": "y"}, {"x": None}, [[]], {"x": {}},
+    None,
+    True,
+    0,
+    -1,
+    2**63 - 1,
+    1.5,
+    "",
+    [],
+    ["x"],
+    {},
+    {"x": "y"},
+    {"x": None},
+    [[]],
+    {"x": {}},
 )

@@ -97,9 +97,7 @@ async def perform(
         return await world.send(
             operation.method, operation.at(**names), content=sent, key=who, headers=headers
         )
-    return await world.send(
-        operation.method, operation.at(**names), sent, key=who, headers=headers
-    )
+    return await world.send(operation.method, operation.at(**names), sent, key=who, headers=headers)
 
 
 async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, str]:

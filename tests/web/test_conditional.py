@@ -54,8 +54,23 @@ async def test_a_list_matches_by_its_strong_tags(sent: str, expected: int) -> No
 
 @pytest.mark.parametrize(
     "sent",
-    ["", " ", "3", "abc", '"3', '3"', '"a"b', '"3" "4"', ',"3"', '"3",,"4"', 'w/"3"', '*, "3"',
-     '"a b"', '"\x7f"', ", ".join(f'"{n}"' for n in range(1, 40))],
+    [
+        "",
+        " ",
+        "3",
+        "abc",
+        '"3',
+        '3"',
+        '"a"b',
+        '"3" "4"',
+        ',"3"',
+        '"3",,"4"',
+        'w/"3"',
+        '*, "3"',
+        '"a b"',
+        '"\x7f"',
+        ", ".join(f'"{n}"' for n in range(1, 40)),
+    ],
 )
 async def test_what_is_no_list_of_tags_is_refused(sent: str) -> None:
     with pytest.raises(InvalidInput, match="If-Match"):

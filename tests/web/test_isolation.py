@@ -126,8 +126,22 @@ async def test_an_operator_reaches_every_project_by_id_and_number(world: World) 
 
 
 @pytest.mark.parametrize(
-    "project", ["0", "01", "-1", "+1", "1.0", "1e3", "١", str(2**53), "9" * 40, "home", "--",
-                "{019a9c1e-0000-7000-8000-000000000001}", "019a9c1e000070008000000000000001"]
+    "project",
+    [
+        "0",
+        "01",
+        "-1",
+        "+1",
+        "1.0",
+        "1e3",
+        "\u0661",
+        str(2**53),
+        "9" * 40,
+        "home",
+        "--",
+        "{019a9c1e-0000-7000-8000-000000000001}",
+        "019a9c1e000070008000000000000001",
+    ],
 )
 async def test_what_names_no_project_is_not_found(world: World, project: str) -> None:
     path = f"/v1/projects/{project}" if project.isascii() else "/v1/projects/%D9%A1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -50,10 +51,8 @@ def test_sane_objects_are_read_as_the_standard_library_reads_them(value: object)
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_object_or_refused(body: bytes) -> None:
-    try:
+    with contextlib.suppress(MalformedRequest):
         assert isinstance(parse_object(body), dict)
-    except MalformedRequest:
-        pass
 
 
 def test_the_deepest_allowed_nesting_is_read() -> None:

@@ -92,7 +92,15 @@ async def test_revoked_disabled_and_expired_keys_stop_at_once(world: World) -> N
 
 @pytest.mark.parametrize(
     "header",
-    ["Basic dTpw", "Bearer", "Bearer  {key}", "{key}", "Token {key}", "Bearer {key} x", "Bearer\t{key}"],
+    [
+        "Basic dTpw",
+        "Bearer",
+        "Bearer  {key}",
+        "{key}",
+        "Token {key}",
+        "Bearer {key} x",
+        "Bearer\t{key}",
+    ],
 )
 async def test_other_ways_to_present_a_key_are_refused(world: World, header: str) -> None:
     sent = header.format(key=world.keys["admin"])

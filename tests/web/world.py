@@ -24,9 +24,9 @@ from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
-from regcred.usecases.resolve_image import ResolveImage
 from regcred.web.app import build_app
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
@@ -69,10 +69,11 @@ class World:
         self._ids = itertools.count(1)
         self._requests = itertools.count(1)
         self.services = self._services()
-        resolve = ResolveImage(
-            self.store, self.sealer, self.service_keys.key_digests, self.clock
-        )
-        endpoints = {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)}
+        resolve = ResolveImage(self.store, self.sealer, self.service_keys.key_digests, self.clock)
+        endpoints = {
+            "resolve": Resolve(resolve),
+            "docker-credential/get": DockerCredential(resolve),
+        }
         hot = HotPath(endpoints, DIALECT.render_error, self.services.new_request_id)
         self.app = build_app(self.services, hot)
 
@@ -120,7 +121,9 @@ class World:
             options = {"content": content} if content is not None else {"json": json}
             if json is None and content is None:
                 options = {}
-            return await client.request(method, path, headers={**sent, **(headers or {})}, **options)
+            return await client.request(
+                method, path, headers={**sent, **(headers or {})}, **options
+            )
 
     async def add(self, name: str = "ci-pull", *, key: str = "admin", **more: Any) -> Any:
         """Store a credential in the key's home and return it as shown."""

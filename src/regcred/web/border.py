@@ -28,7 +28,8 @@ from regcred.web.refusals import Internal
 _log = structlog.get_logger("regcred.web")
 
 CLOSE = (b"connection", b"close")
-_SLOW_TO_COUNT = 1000
+SERVER_ERROR = 500
+_MILLISECONDS = 1000
 
 
 class Border:
@@ -60,7 +61,7 @@ class Border:
             method=method,
             route=route_of(scope),
             status=outgoing.status,
-            duration_ms=round((time.perf_counter() - began) * _SLOW_TO_COUNT, 1),
+            duration_ms=round((time.perf_counter() - began) * _MILLISECONDS, 1),
         )
 
     async def _admitted(
@@ -82,6 +83,8 @@ class Border:
         self, send: _Outgoing, error: RegcredError, *more: tuple[bytes, bytes]
     ) -> None:
         answer = self._render_error(error, send.request_id)
+        if answer.status >= SERVER_ERROR and not isinstance(error, Internal):
+            log_failure(send.request_id, error)
         headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body)), *more]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -115,6 +118,11 @@ class _Outgoing:
 def route_of(scope: Scope) -> str:
     """Return the template of the route that answered, never the path that was asked for."""
     return str(getattr(scope.get("route"), "path", "-"))
+
+
+def log_failure(request_id: str, error: RegcredError) -> None:
+    """Log a fact that the operator must deal with; its text names causes, never secrets."""
+    _log.error("failed", request_id=request_id, error=type(error).__name__, reason=str(error))
 
 
 def log_unexpected(request_id: str, error: BaseException) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from regcred.domain.errors import InvalidInput, NotFound, RegcredError, Violation
+from regcred.web.border import SERVER_ERROR, log_failure
 from regcred.web.dialect import RenderError
 from regcred.web.refusals import Internal, MethodNotAllowed
 
@@ -59,6 +60,8 @@ def install_errors(app: FastAPI, render_error: RenderError) -> None:
 
     def respond(request: Request, error: RegcredError) -> Response:
         answer = render_error(error, request.state.request_id)
+        if answer.status >= SERVER_ERROR and not isinstance(error, Internal):
+            log_failure(request.state.request_id, error)
         response = Response(answer.body, answer.status)
         response.raw_headers += answer.headers
         return response

@@ -29,6 +29,20 @@ def example(**members: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [members]})
 
 
+def patch_example(**members: Any) -> ConfigDict:
+    """Return the configuration of a patch: an example, and no defaults, which would mislead.
+
+    What a patch does not name is kept; the defaults in the code are never read.
+    """
+
+    def documented(schema: dict[str, Any]) -> None:
+        schema["examples"] = [members]
+        for field in schema["properties"].values():
+            field.pop("default", None)
+
+    return ConfigDict(json_schema_extra=documented)
+
+
 def _instant(value: object) -> datetime:
     if isinstance(value, datetime):
         return value

@@ -21,6 +21,7 @@ from regcred.web.dialects.native.wire.common import (
     Password,
     Shape,
     example,
+    patch_example,
 )
 
 _WRITTEN = {
@@ -107,13 +108,17 @@ class CredentialPatch(Shape):
     null removes: the registry, the description, the expiry, all or one of settings and labels.
     """
 
-    model_config = example(labels={"team": None, "owner": "platform"}, description=None)
+    model_config = patch_example(labels={"team": None, "owner": "platform"}, description=None)
 
     name: Name = ""
     registry_url: RegistryUrl = None
     provider: Provider = ""
     username: Username = ""
-    password: Password | None = Field(default=None, description="Left away: the old one stays.")
+    # Its default is never read: `given` says whether there is one. null is no password.
+    password: Password = Field(
+        default=None,  # type: ignore[assignment]  # see above
+        description="Left away: the old one stays.",
+    )
     settings: dict[str, str | None] | None = None
     labels: dict[str, str | None] | None = None
     description: str | None = Field(default=None, json_schema_extra={"maxLength": 1024})

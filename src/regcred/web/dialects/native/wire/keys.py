@@ -10,7 +10,13 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from regcred.domain.access import ApiKey, Role
 from regcred.usecases.manage_keys import CreatedKey, KeyDraft
-from regcred.web.dialects.native.wire.common import Instant, Page, Shape, example
+from regcred.web.dialects.native.wire.common import (
+    Instant,
+    Page,
+    Shape,
+    example,
+    patch_example,
+)
 from regcred.web.errors import rule
 
 REPLAYED = "This Idempotency-Key made the key before; its text was shown then and is kept nowhere."
@@ -127,7 +133,7 @@ class NewKey(Shape):
 class KeyPatch(Shape):
     """What to change of a key (JSON merge patch)."""
 
-    model_config = example(disabled=True)
+    model_config = patch_example(disabled=True)
 
     name: str = Field(default="", json_schema_extra={"minLength": 1, "maxLength": 255})
     image_patterns: list[str] = _Patterns

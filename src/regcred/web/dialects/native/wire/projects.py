@@ -9,7 +9,7 @@ from pydantic import Field
 
 from regcred.domain import project as domain
 from regcred.domain.access import GRANTS, Caller, Permission, Role
-from regcred.web.dialects.native.wire.common import Page, Shape, example
+from regcred.web.dialects.native.wire.common import Page, Shape, example, patch_example
 from regcred.web.dialects.native.wire.keys import KEY, Key
 
 PROJECT = {
@@ -67,7 +67,7 @@ class NewProject(Shape):
 class ProjectPatch(Shape):
     """What to change of a project (JSON merge patch; nothing here can be null)."""
 
-    model_config = example(require_if_match=True)
+    model_config = patch_example(require_if_match=True)
 
     name: str = Field(default="", json_schema_extra={"minLength": 1, "maxLength": 255})
     require_if_match: bool = False
