@@ -97,15 +97,11 @@ async def test_a_slow_tls_handshake_ends_at_the_deadline() -> None:
 
 
 async def test_one_deadline_covers_all_steps() -> None:
-    def script(seen: Seen) -> Says:
-        return Says(200) if seen.authorization else BASIC_CHALLENGE
-
-    async with Server(script).serving() as server:
-        pending = Server(drip=silence)
-        async with pending.serving():
-            server.script = lambda _: bearer_challenge(f"{pending.url}/token")
+    async with Server(drip=silence).serving() as tokens:
+        challenge = bearer_challenge(f"{tokens.url}/token")
+        async with Server(lambda _: challenge).serving() as server:
             verdict = await ask(
-                registries(deadline=LATER), draft(server.url, realm=pending.authority)
+                registries(deadline=LATER), draft(server.url, realm=tokens.authority)
             )
 
     assert verdict.kind is V.UNREACHABLE
