@@ -161,7 +161,7 @@ def target(found: Settings) -> tuple[bool, str, int, str]:
         port = port[1:]
     else:
         host, _, port = authority.partition(":")
-        clean = not host.strip(_HOST)
+        clean = not host.strip(_HOST) and all(0 < len(part) < 64 for part in host.split("."))
     secure = scheme == "https"
     if not (mark and (secure or scheme == "http") and host and clean) or path.strip(_HOST + "/~%"):
         raise Refused(f"{where} is not like https://HOST[:PORT]")
@@ -413,7 +413,7 @@ def store(found: Settings, stdin: int) -> bytes:
     if not all(isinstance(part, str) for part in parts):
         raise Refused("what was given to store is not the JSON of a docker login")
     server, user, secret = parts
-    checked_server(server.encode(errors="replace"))
+    checked_server(server.encode(errors="surrogatepass"))
     if not user:
         raise Refused(NO_USERNAME)
     body = json.dumps({"ServerURL": server, "Username": user, "Secret": secret}).encode()

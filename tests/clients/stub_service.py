@@ -1,0 +1,371 @@
+"""A small HTTP server that speaks the native API's contract from memory.
+
+It knows the shapes and the errors, none of the service's rules: what a test needs said, it plants.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+KEY = "rgc_stubstubstub_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG000000"
+REVEALED = "s3cr3t-of-the-registry"
+NEW_KEY = "rgc_madebystub00_shownOnceAndNeverAgainShownOnceAndNeverAga000000"
+NOW = "2026-11-21T10:00:00Z"
+
+Json = dict[str, Any]
+
+
+class Seen(NamedTuple):
+    """A request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Reply(NamedTuple):
+    """What goes back. `body` is JSON unless it is bytes."""
+
+    status: int
+    body: object = b""
+    media_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def problem(slug: str, status: int, detail: str, **more: Any) -> Reply:
+    body = {
+        "type": f"urn:regcred:problem:{slug}",
+        "title": slug.replace("-", " "),
+        "status": status,
+        "detail": detail,
+        "request_id": "request-1",
+        **more,
+    }
+    return Reply(status, body, "application/problem+json")
+
+
+def verdict(kind: str, image: str | None = None) -> Json:
+    return {
+        "verdict": kind,
+        "checked_at": NOW,
+        "image": image,
+        "evidence": {"scheme": "basic", "status": 401},
+        "next_step": f"Do what one does about {kind}.",
+    }
+
+
+class StubService:
+    """State that tests set up and look at, and the routes on it."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.planted: dict[tuple[str, str], Reply] = {}
+        self.projects = [project(1, "default"), project(2, "other")]
+        self.keys: dict[str, Json] = {"own": key("own", "operator", "admin")}
+        self.credentials: dict[str, Json] = {}
+        self.verdict = "ok"
+        self.logins: list[Json] = []
+        self.withheld: list[Json] = []
+        self.explained: Json = {}
+        self.rows: list[Json] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self._server.daemon_threads = False
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def last(self) -> Seen:
+        return self.seen[-1]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def plant(self, method: str, path: str, reply: Reply) -> None:
+        """Answer this request so, whatever the state is."""
+        self.planted[method, path] = reply
+
+    def add(self, name: str, **more: Any) -> Json:
+        """Store a credential."""
+        made = {**credential(name, len(self.credentials) + 1), **more}
+        self.credentials[name] = made
+        return made
+
+    def answer(self, seen: Seen) -> Reply:
+        self.seen.append(seen)
+        if (planted := self.planted.get((seen.method, seen.path))) is not None:
+            return planted
+        if seen.headers.get("authorization") != f"Bearer {KEY}":
+            return problem("not-authenticated", 401, "this API key is unknown or was revoked")
+        for method, pattern, act in ROUTES:
+            if method == seen.method and (found := re.fullmatch(pattern, seen.path)):
+                return act(Call(self, seen, *map(unquote, found.groups())))
+        return problem("not-found", 404, "no such resource")
+
+
+def project(number: int, name: str) -> Json:
+    return {
+        "id": f"00000000-0000-7000-8000-{number:012}",
+        "number": number,
+        "name": name,
+        "require_if_match": False,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": 1,
+    }
+
+
+def key(key_id: str, name: str, role: str) -> Json:
+    return {
+        "id": key_id,
+        "name": name,
+        "role": role,
+        "operator": False,
+        "project_id": project(1, "default")["id"],
+        "image_patterns": [],
+        "expires_at": None,
+        "disabled": False,
+        "created_at": NOW,
+        "last_used_at": None,
+        "version": 3,
+    }
+
+
+def credential(name: str, number: int) -> Json:
+    return {
+        "id": f"11111111-0000-7000-8000-{number:012}",
+        "number": number,
+        "project_id": project(1, "default")["id"],
+        "name": name,
+        "provider": "generic",
+        "registry_url": "registry.example",
+        "scopes": ["registry.example"],
+        "username": "puller",
+        "settings": {},
+        "labels": {},
+        "description": "",
+        "expires_at": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": 7,
+        "verdict": None,
+        "withheld": False,
+        "last_used_at": None,
+        "last_used_by": None,
+    }
+
+
+# Routes
+
+
+class Call(NamedTuple):
+    """A request with what the path named."""
+
+    stub: StubService
+    seen: Seen
+    ref: str = ""
+    name: str = ""
+
+
+NOTHING = Reply(204)
+
+
+def listed(items: list[Json], seen: Seen) -> Reply:
+    """Return one page; a cursor is the place where the next begins. Pages hold two."""
+    start = int(seen.query.get("cursor", "0"))
+    end = start + 2
+    more = str(end) if end < len(items) else None
+    return Reply(200, {"items": items[start:end], "next_cursor": more})
+
+
+def whoami(call: Call) -> Reply:
+    own = call.stub.keys["own"]
+    return Reply(
+        200,
+        {
+            "principal": "key:own",
+            "key": own,
+            "project": call.stub.projects[0],
+            "role": own["role"],
+            "operator": True,
+            "permissions": ["read", "write"],
+        },
+    )
+
+
+def find_project(stub: StubService, ref: str) -> Json | None:
+    if ref == "-":
+        return stub.projects[0]
+    return next((one for one in stub.projects if ref in {str(one["number"]), one["id"]}), None)
+
+
+def show_project(call: Call) -> Reply:
+    found = find_project(call.stub, call.ref)
+    return Reply(200, found) if found else problem("project-not-found", 404, "no such project")
+
+
+def create_project(call: Call) -> Reply:
+    made = project(len(call.stub.projects) + 1, call.seen.json["name"])
+    call.stub.projects.append(made)
+    return Reply(201, made)
+
+
+def delete_project(call: Call) -> Reply:
+    call.stub.projects = [
+        one for one in call.stub.projects if one is not find_project(call.stub, call.ref)
+    ]
+    return NOTHING
+
+
+def create_key(call: Call) -> Reply:
+    asked = call.seen.json
+    made = {**key("made", asked["name"], asked["role"]), **asked}
+    call.stub.keys["made"] = made
+    return Reply(201, {**made, "key": NEW_KEY})
+
+
+def with_key(call: Call) -> Reply:
+    if call.name not in call.stub.keys:
+        return problem("key-not-found", 404, "no such key")
+    if call.seen.method == "DELETE":
+        del call.stub.keys[call.name]
+        return NOTHING
+    if call.seen.method == "PATCH":
+        call.stub.keys[call.name].update(call.seen.json)
+    return Reply(200, call.stub.keys[call.name])
+
+
+def without_password(asked: Json) -> Json:
+    return {name: value for name, value in asked.items() if name != "password"}
+
+
+def create_credential(call: Call) -> Reply:
+    asked = call.seen.json
+    if asked["name"] in call.stub.credentials:
+        return problem("name-taken", 409, "another credential has this name")
+    return Reply(201, call.stub.add(**without_password(asked)))
+
+
+def with_credential(call: Call) -> Reply:
+    named = [n for n, one in call.stub.credentials.items() if call.name in {n, one["id"]}]
+    if not named:
+        return problem("credential-not-found", 404, "no such credential")
+    found = call.stub.credentials[named[0]]
+    if call.seen.method == "DELETE":
+        del call.stub.credentials[named[0]]
+        return NOTHING
+    if call.seen.method == "PATCH":
+        found.update(without_password(call.seen.json))
+    return Reply(200, found)
+
+
+def verify(call: Call) -> Reply:
+    return Reply(200, verdict(call.stub.verdict, call.seen.json.get("image")))
+
+
+def history(call: Call) -> Reply:
+    return listed([verdict("ok"), verdict("rejected"), verdict("denied")], call.seen)
+
+
+def resolve(call: Call) -> Reply:
+    body = {"reference": REFERENCE, "logins": call.stub.logins, "withheld": call.stub.withheld}
+    return Reply(200, body)
+
+
+REFERENCE = {
+    "registry": "registry.example",
+    "repository": "team/app",
+    "tag": "1",
+    "digest": None,
+}
+
+
+def login(name: str) -> Json:
+    return {
+        "credential": {"id": "1", "name": name},
+        "registry": "registry.example",
+        "username": "puller",
+        "password": REVEALED,
+        "expires_at": None,
+    }
+
+
+def helper_get(call: Call) -> Reply:
+    if not call.stub.logins:
+        return NOTHING
+    server = call.seen.body.decode()
+    return Reply(200, {"ServerURL": server, "Username": "puller", "Secret": REVEALED})
+
+
+Act = Callable[[Call], Reply]
+P = "/v1/projects/([^/]+)"
+ROUTES: list[tuple[str, str, Act]] = [
+    ("GET", "/v1/whoami", whoami),
+    ("GET", "/v1/projects", lambda call: listed(call.stub.projects, call.seen)),
+    ("POST", "/v1/projects", create_project),
+    ("GET", P, show_project),
+    ("DELETE", P, delete_project),
+    ("GET", f"{P}/keys", lambda call: listed([*call.stub.keys.values()], call.seen)),
+    ("POST", f"{P}/keys", create_key),
+    *((method, f"{P}/keys/([^/]+)", with_key) for method in ("GET", "PATCH", "DELETE")),
+    ("GET", f"{P}/credentials", lambda call: listed([*call.stub.credentials.values()], call.seen)),
+    ("POST", f"{P}/credentials", create_credential),
+    ("POST", f"{P}/credentials/([^/]+):verify", verify),
+    ("GET", f"{P}/credentials/([^/]+)/verdicts", history),
+    *((method, f"{P}/credentials/([^/]+)", with_credential) for method in ("GET", "PATCH")),
+    ("DELETE", f"{P}/credentials/([^/]+)", with_credential),
+    ("POST", f"{P}/resolve", resolve),
+    ("POST", f"{P}/explain", lambda call: Reply(200, call.stub.explained)),
+    ("GET", f"{P}/audit", lambda call: listed(call.stub.rows, call.seen)),
+    ("POST", f"{P}/docker-credential/get", helper_get),
+    ("GET", f"{P}/docker-credential/list", lambda _: Reply(200, {"registry.example": "puller"})),
+    ("POST", f"{P}/docker-credential/store", lambda _: NOTHING),
+    ("POST", f"{P}/docker-credential/erase", lambda _: NOTHING),
+]
+
+
+def handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout: ClassVar[float] = 10
+
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            url = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(length)
+            reply = stub.answer(Seen(self.command, url.path, query, headers, body))
+            content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body)
+            sent = content if isinstance(content, bytes) else content.encode()
+            self.send_response(reply.status)
+            if sent:
+                self.send_header("Content-Type", reply.media_type)
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(sent)))
+            self.end_headers()
+            self.wfile.write(sent)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815  http.server's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its signature
+            """Stay quiet."""
+
+    return Handler
