@@ -291,9 +291,9 @@ def _canonical_host(host: str, field: str) -> str:
     # A name whose last label has no letter at its start is what resolvers take for a number.
     if labels[-1][0].isdigit():
         try:
-            if str(ipaddress.IPv4Address(host)) == host:
-                return host
+            canonical = str(ipaddress.IPv4Address(host))
         except ValueError:
-            pass
-        raise InvalidInput(field, "an IPv4 address must be four plain decimal numbers")
+            canonical = ""
+        if canonical != host:
+            raise InvalidInput(field, "an IPv4 address must be four plain decimal numbers")
     return host
