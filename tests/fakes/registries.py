@@ -25,9 +25,10 @@ class ScriptedRegistries:
         self._clock = clock
         self.asked: list[tuple[Delivery, str | None]] = []
 
-    def check(self, draft: Draft) -> None:
+    def check(self, draft: Draft) -> Draft:
         if draft.provider not in self.providers:
             raise InvalidInput("provider", "must be one of: docker_hub, generic")
+        return draft
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None

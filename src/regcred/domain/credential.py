@@ -91,21 +91,19 @@ class Draft:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
+    scopes: tuple[Scope, ...] = ()
+    """The images it is for: where its registry is, or what its provider stands for."""
 
     def __post_init__(self) -> None:
         """Check and normalise every field. Raise InvalidInput."""
         _set(self, "name", text.name(self.name))
         _set(self, "username", text.username(self.username))
         _set(self, "registry_url", registry_url(self.registry_url))
+        _set(self, "scopes", self.scopes or derive_scopes(self.registry_url))
         _set(self, "provider", provider(self.provider))
         _set(self, "settings", settings(self.settings))
         _set(self, "description", description(self.description))
         _set(self, "labels", labels(self.labels))
-
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        """Return the images this login is for, derived from where its registry is."""
-        return derive_scopes(self.registry_url)
 
     @property
     def delivery(self) -> Delivery:

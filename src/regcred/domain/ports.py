@@ -102,8 +102,11 @@ class Cursors(Protocol):
 class Registries(Protocol):
     """Real registries, as far as a login concerns them."""
 
-    def check(self, draft: Draft) -> None:
-        """Check what was typed in by its provider's rules. Raise InvalidInput."""
+    def check(self, draft: Draft) -> Draft:
+        """Check what was typed in by its provider's rules. Raise InvalidInput.
+
+        Return the draft whole: one without a registry is for the provider's own.
+        """
         ...
 
     async def verify(

@@ -88,7 +88,7 @@ class ManageCredentials:
         ProjectNotFound, QuotaExceeded.
         """
         project = await reach_project(self._store, caller, ref, Permission.WRITE)
-        self._registries.check(draft)
+        draft = self._registries.check(draft)
         if idempotent is not None:
             done = await self._store.find_idempotent(idempotent.principal, idempotent.key)
             if done is not None:
@@ -146,7 +146,7 @@ class ManageCredentials:
         Raise what `create` raises, and CredentialNotFound, VersionMismatch, VersionRequired.
         """
         project = await self._reach_for_change(caller, ref, expected_version)
-        self._registries.check(draft)
+        draft = self._registries.check(draft)
         # Before the registry is asked: what cannot be stored is not worth a try at a login.
         _refuse_moved(await self._store.find_credential(project.id, credential), expected_version)
         verdict = await self._prove(draft) if proven else None
@@ -182,7 +182,7 @@ class ManageCredentials:
             old, password = await self._present(project, credential, change.password)
             _refuse_moved(old, expected_version)
             draft = merged(old, change, password)
-            self._registries.check(draft)
+            draft = self._registries.check(draft)
             if proven and (proof is None or proof[:2] != (draft.delivery, password)):
                 proof = (draft.delivery, password, await self._prove(draft))
             new = rewritten(old, draft, self._clock())

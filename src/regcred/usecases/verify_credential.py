@@ -61,7 +61,7 @@ class VerifyCredential:
         Raise ProjectNotFound, AccessDenied, InvalidInput, QuotaExceeded.
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
-        self._registries.check(draft)
+        draft = self._registries.check(draft)
         verdict = await self._registries.verify(draft.delivery, draft.password, image)
         event = AuditEvent.by(
             caller,

@@ -6,7 +6,7 @@ It picks the provider, the registry and the bounds; the handshake finds out, the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
@@ -72,9 +72,16 @@ class RealRegistries:
         self._places = Places(max_concurrency, deadline)
         self._rate = HostRate(per_host_rate, monotonic)
 
-    def check(self, draft: Draft) -> None:
-        """Check what was typed in by its provider's rules. Raise InvalidInput."""
-        providers.find(draft.provider).check_draft(draft)
+    def check(self, draft: Draft) -> Draft:
+        """Check what was typed in by its provider's rules. Raise InvalidInput.
+
+        Return the draft whole: one without a registry is for the provider's own.
+        """
+        provider = providers.find(draft.provider)
+        provider.check_draft(draft)
+        if draft.registry_url is None:
+            return replace(draft, scopes=derive_scopes(provider.registry))
+        return draft
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
