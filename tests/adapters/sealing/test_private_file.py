@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,10 @@ def test_data_is_durable_before_its_name_and_the_name_before_the_answer(
     fsync, link, rename = os.fsync, os.link, os.rename
 
     def watched_fsync(descriptor: int) -> None:
-        kind = "directory" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "data"
-        happened.append(kind)
+        found = os.fstat(descriptor)
+        happened.append(
+            "directory" if stat.S_ISDIR(found.st_mode) else f"{found.st_size} bytes of data"
+        )
         fsync(descriptor)
 
     def watched_link(*args: object, **named: object) -> None:
@@ -163,7 +166,7 @@ def test_data_is_durable_before_its_name_and_the_name_before_the_answer(
     else:
         replace_private(path, b"data")
 
-    assert happened == ["data", "name", "directory"]
+    assert happened == ["4 bytes of data", "name", "directory"]
 
 
 def test_a_new_directory_is_made_durable_too(
@@ -182,3 +185,22 @@ def test_a_new_directory_is_made_durable_too(
 
     assert synced[0] == tmp_path
     assert synced[-1] == tmp_path / "keys"
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "file"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    create(path)
+    replace_private(path, b"data")
+    read(path)
+    with pytest.raises(StartRefused):
+        create(path)
+    path.chmod(0o644)
+    with pytest.raises(StartRefused):
+        read(path)
+    path.parent.chmod(0o755)
+    with pytest.raises(StartRefused):
+        read(path)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -39,6 +39,20 @@ async def test_an_empty_store_gets_a_key_and_keeps_it() -> None:
     assert first.key_digests.digest("x") == again.key_digests.digest("x")
 
 
+async def test_a_first_start_that_was_cut_off_goes_on_with_the_key_it_made() -> None:
+    """The store still counts as empty, and already has a service key."""
+
+    class Written(Rows):
+        async def put_service_key(self, purpose: str, key: WrappedSeed) -> None:
+            pytest.fail("the key was made again")
+
+    before = await made()
+
+    await unlock(
+        keyring(), Written(before.rows["service"]), store_is_empty=True, random=Predictable()
+    )
+
+
 async def test_the_root_stands_in_the_store_only_wrapped() -> None:
     rows, random = Rows(), Predictable()
 

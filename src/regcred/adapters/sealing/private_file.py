@@ -17,8 +17,8 @@ from regcred.domain.errors import StartRefused
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 _OTHERS = 0o077
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 
 
 def read_private(path: Path, *, what: str, limit: int) -> bytes:
@@ -110,7 +110,7 @@ def _make_directory(path: Path) -> None:
         path.mkdir(mode=DIRECTORY_MODE, parents=True)
     except FileExistsError:
         return
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(parent)
     finally:
@@ -120,7 +120,7 @@ def _make_directory(path: Path) -> None:
 @contextmanager
 def _directory(path: Path) -> Iterator[int]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except NotADirectoryError:
         raise StartRefused(f"{path} is not a directory: move what is there away") from None
     except PermissionError:
