@@ -1,230 +1,34 @@
-"""What the domain needs from the outside world, as protocols that adapters implement.
-
-Three rules hold for every port. Data is read only inside a project that the caller names. A
-write takes the AuditEvent that commits with it, so that a change without its trace cannot be
-written. Methods are `async` because a store may be far away; the embedded one answers reads
-without ever suspending.
-"""
+"""The store, noun by noun; `Store` is all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
-from regcred.domain.credential import Delivery, Draft, RegistryCredential
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.ports.sealing import SealedSecret, WrappedSeed
+from regcred.domain.ports.values import (
+    AlreadyDone,
+    AuditFilter,
+    CredentialFilter,
+    CredentialRef,
+    IdempotentRequest,
+    ProjectRef,
+    ResolveRead,
+    StoredKey,
+)
 from regcred.domain.project import Project
-from regcred.domain.registry import ImageReference, RegistryAddress
-from regcred.domain.secret import Secret
+from regcred.domain.registry import RegistryAddress
 from regcred.domain.use import Use
-from regcred.domain.verdict import Standing, Verdict, VerdictKind
+from regcred.domain.verdict import Verdict
 
-Clock = Callable[[], datetime]
-"""Returns now, aware, in UTC, to the microsecond."""
 
-NewId = Callable[[], UUID]
-"""Returns a fresh UUIDv7."""
-
-RandomBytes = Callable[[int], bytes]
-"""Returns that many bytes from the system's secure source."""
-
-
-class WrappedSeed(NamedTuple):
-    """A 32-byte seed as the store holds it: wrapped by the key-encryption key `kid`."""
-
-    kid: str
-    generation: int
-    wrapped: bytes
-
-
-class SealContext(NamedTuple):
-    """The place a sealed value belongs to; every part is bound into its associated data."""
-
-    project_id: str
-    credential_id: str
-    field: str
-    secret_version: int
-    delivery: Delivery
-
-
-class SealedSecret(NamedTuple):
-    """A secret as the store holds it, with the seed that it opens under."""
-
-    secret_version: int
-    seed: WrappedSeed
-    sealed: bytes
-
-
-class Sealer(Protocol):
-    """The only cryptography on credentials' secrets (docs/sealing.md)."""
-
-    async def new_seed(self, project_id: str) -> WrappedSeed:
-        """Make a project's seed. Raise KeyringUnavailable."""
-        ...
-
-    async def seal(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes:
-        """Seal a secret to its place. Raise SealBroken, KeyringUnavailable."""
-        ...
-
-    async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
-        """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
-        ...
-
-
-class KeyDigests(Protocol):
-    """Digests of API keys' secrets: HMAC-SHA-256 with a pepper that the store does not hold."""
-
-    def digest(self, secret: str) -> bytes:
-        """Return the 32 bytes that are stored for a key."""
-        ...
-
-    def matches(self, secret: str, digest: bytes | None) -> bool:
-        """Compare in constant time; None (no such key) costs the same and is False."""
-        ...
-
-
-class Cursors(Protocol):
-    """Sealed page positions: opaque, bound to one project and one list, useless elsewhere."""
-
-    def seal(self, project_id: str, listing: str, position: str) -> str:
-        """Return URL-safe text."""
-        ...
-
-    def open(self, project_id: str, listing: str, cursor: str) -> str:
-        """Return the position. Raise InvalidInput(`cursor`) for anything not sealed here."""
-        ...
-
-
-class Registries(Protocol):
-    """Real registries, as far as a login concerns them."""
-
-    def check(self, draft: Draft) -> Draft:
-        """Check what was typed in by its provider's rules. Raise InvalidInput.
-
-        Return the draft whole: one without a registry is for the provider's own.
-        """
-        ...
-
-    async def verify(
-        self, delivery: Delivery, secret: Secret, image: ImageReference | None
-    ) -> Verdict:
-        """Ask the registry about the login. Every outcome is a verdict; never raises for one.
-
-        Raise QuotaExceeded when too many checks of one host are under way.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotentRequest:
-    """A write that may be sent again: `digest` is an HMAC over the whole request."""
-
-    principal: str
-    key: str
-    digest: bytes
-
-
-class AlreadyDone(Exception):
-    """The store has done this IdempotentRequest's key before."""
-
-    def __init__(self, digest: bytes, resource_id: str) -> None:
-        self.digest = digest
-        self.resource_id = resource_id
-        super().__init__("done before")
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialFilter:
-    """What a list of credentials is narrowed to; None means any. Parts are ANDed."""
-
-    name: str | None = None
-    """Exactly this name."""
-
-    provider: str | None = None
-    registry: RegistryAddress | None = None
-    """Has a scope at this host and port (patterns are compared as they are written)."""
-
-    username: str | None = None
-    label: tuple[str, str | None] | None = None
-    """Has this label; with this value unless None."""
-
-    verdict: VerdictKind | None = None
-    expiring_before: datetime | None = None
-    unused_since: datetime | None = None
-    """Not handed out at or after this time (or ever)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """What a list of audit rows is narrowed to; None means any."""
-
-    action: str | None = None
-    principal: str | None = None
-    target: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class StoredKey(NamedTuple):
-    """A key with the digest of its secret."""
-
-    key: ApiKey
-    digest: bytes
-
-
-class Candidate(NamedTuple):
-    """A login whose scope takes in an image: what resolve and explain rank.
-
-    Lean, because the hot path makes one for every match.
-    """
-
-    id: str
-    name: str
-    created_at: datetime
-    expires_at: datetime | None
-    matched: str
-    """The matching scope, as text; one of `delivery.scopes`."""
-
-    delivery: Delivery
-    standing: Standing
-    secret_version: int
-    seed: WrappedSeed
-    """The seed that `sealed` opens under."""
-
-    sealed: bytes
-
-
-class ResolveRead(NamedTuple):
-    """All that one resolve needs, from one fresh read."""
-
-    key: StoredKey | None
-    project_id: str | None
-    candidates: Sequence[Candidate]
-
-
-ProjectRef = UUID | int
-"""A project by id or by number."""
-
-CredentialRef = UUID | str
-"""A credential by id or by name; a text that is an id is tried as an id first."""
-
-
-SWAP_ATTEMPTS = 5
-"""How often a use case reads and swaps again when someone else was faster, before giving up."""
-
-
-class Store(Protocol):
-    """Everything durable. One conformance suite runs on every implementation.
-
-    Each write is one transaction with its audit row, durable when the method returns, and either
-    whole or not there at all. Versions: an `expected_version` of None means "whatever it is".
-    """
-
-    # Projects
+class ProjectStore(Protocol):
+    """Projects and their seeds."""
 
     async def create_project(
         self, project: Project, seed: WrappedSeed, event: AuditEvent
@@ -262,7 +66,9 @@ class Store(Protocol):
         """Return the newest seed, under which new secrets are sealed. Raise ProjectNotFound."""
         ...
 
-    # Keys
+
+class KeyStore(Protocol):
+    """API keys."""
 
     async def create_key(
         self,
@@ -301,7 +107,9 @@ class Store(Protocol):
         """Return the key of that public id, in whatever project; None if there is none."""
         ...
 
-    # Credentials
+
+class CredentialStore(Protocol):
+    """Credentials, their sealed secrets and their verdicts."""
 
     async def create_credential(
         self,
@@ -382,7 +190,9 @@ class Store(Protocol):
         """Return (number, verdict), newest first, numbers below `before` (0: from the newest)."""
         ...
 
-    # Uses
+
+class UseStore(Protocol):
+    """Deployments that need a credential to stay."""
 
     async def put_use(
         self, project_id: UUID, credential_id: UUID, use: Use, event: AuditEvent
@@ -402,7 +212,9 @@ class Store(Protocol):
         """Return live uses by kind and name. Raise CredentialNotFound."""
         ...
 
-    # Pulling
+
+class PullStore(Protocol):
+    """The hot path: one read and one write."""
 
     async def read_for_resolve(
         self,
@@ -427,7 +239,9 @@ class Store(Protocol):
         """
         ...
 
-    # Audit and requests
+
+class AuditStore(Protocol):
+    """What happened, and which requests were done before."""
 
     async def record(self, event: AuditEvent) -> None:
         """Commit an audit row for something that changed no data."""
@@ -443,7 +257,13 @@ class Store(Protocol):
         """Return what an Idempotency-Key did within its 24 hours, if anything."""
         ...
 
-    # Health
+
+class Store(ProjectStore, KeyStore, CredentialStore, UseStore, PullStore, AuditStore, Protocol):
+    """Everything durable. One conformance suite runs on every implementation.
+
+    Each write is one transaction with its audit row, durable when the method returns, and either
+    whole or not there at all. Versions: an `expected_version` of None means "whatever it is".
+    """
 
     async def check(self) -> None:
         """Pass if the store can be read and written. Raise StoreUnavailable."""

@@ -1,0 +1,41 @@
+"""What the domain needs from the outside world, as protocols that adapters implement.
+
+Three rules hold for every port. Data is read only inside a project that the caller names. A
+write takes the AuditEvent that commits with it, so that a change without its trace cannot be
+written. Methods are `async` because a store may be far away; the embedded one answers reads
+without ever suspending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from regcred.domain.ports.registries import Registries as Registries
+from regcred.domain.ports.sealing import Cursors as Cursors
+from regcred.domain.ports.sealing import KeyDigests as KeyDigests
+from regcred.domain.ports.sealing import SealContext as SealContext
+from regcred.domain.ports.sealing import SealedSecret as SealedSecret
+from regcred.domain.ports.sealing import Sealer as Sealer
+from regcred.domain.ports.sealing import WrappedSeed as WrappedSeed
+from regcred.domain.ports.store import Store as Store
+from regcred.domain.ports.values import SWAP_ATTEMPTS as SWAP_ATTEMPTS
+from regcred.domain.ports.values import AlreadyDone as AlreadyDone
+from regcred.domain.ports.values import AuditFilter as AuditFilter
+from regcred.domain.ports.values import Candidate as Candidate
+from regcred.domain.ports.values import CredentialFilter as CredentialFilter
+from regcred.domain.ports.values import CredentialRef as CredentialRef
+from regcred.domain.ports.values import IdempotentRequest as IdempotentRequest
+from regcred.domain.ports.values import ProjectRef as ProjectRef
+from regcred.domain.ports.values import ResolveRead as ResolveRead
+from regcred.domain.ports.values import StoredKey as StoredKey
+
+Clock = Callable[[], datetime]
+"""Returns now, aware, in UTC, to the microsecond."""
+
+NewId = Callable[[], UUID]
+"""Returns a fresh UUIDv7."""
+
+RandomBytes = Callable[[int], bytes]
+"""Returns that many bytes from the system's secure source."""

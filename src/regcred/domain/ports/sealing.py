@@ -1,0 +1,74 @@
+"""What is sealed, and who seals it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from regcred.domain.credential import Delivery
+from regcred.domain.secret import Secret
+
+
+class WrappedSeed(NamedTuple):
+    """A 32-byte seed as the store holds it: wrapped by the key-encryption key `kid`."""
+
+    kid: str
+    generation: int
+    wrapped: bytes
+
+
+class SealContext(NamedTuple):
+    """The place a sealed value belongs to; every part is bound into its associated data."""
+
+    project_id: str
+    credential_id: str
+    field: str
+    secret_version: int
+    delivery: Delivery
+
+
+class SealedSecret(NamedTuple):
+    """A secret as the store holds it, with the seed that it opens under."""
+
+    secret_version: int
+    seed: WrappedSeed
+    sealed: bytes
+
+
+class Sealer(Protocol):
+    """The only cryptography on credentials' secrets (docs/sealing.md)."""
+
+    async def new_seed(self, project_id: str) -> WrappedSeed:
+        """Make a project's seed. Raise KeyringUnavailable."""
+        ...
+
+    async def seal(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes:
+        """Seal a secret to its place. Raise SealBroken, KeyringUnavailable."""
+        ...
+
+    async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
+        """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
+        ...
+
+
+class KeyDigests(Protocol):
+    """Digests of API keys' secrets: HMAC-SHA-256 with a pepper that the store does not hold."""
+
+    def digest(self, secret: str) -> bytes:
+        """Return the 32 bytes that are stored for a key."""
+        ...
+
+    def matches(self, secret: str, digest: bytes | None) -> bool:
+        """Compare in constant time; None (no such key) costs the same and is False."""
+        ...
+
+
+class Cursors(Protocol):
+    """Sealed page positions: opaque, bound to one project and one list, useless elsewhere."""
+
+    def seal(self, project_id: str, listing: str, position: str) -> str:
+        """Return URL-safe text."""
+        ...
+
+    def open(self, project_id: str, listing: str, cursor: str) -> str:
+        """Return the position. Raise InvalidInput(`cursor`) for anything not sealed here."""
+        ...

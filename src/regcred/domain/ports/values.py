@@ -1,0 +1,113 @@
+"""What goes into the store and comes out of it, besides the domain's own things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from regcred.domain.access import ApiKey
+from regcred.domain.credential import Delivery
+from regcred.domain.ports.sealing import WrappedSeed
+from regcred.domain.registry import RegistryAddress
+from regcred.domain.verdict import Standing, VerdictKind
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """A write that may be sent again: `digest` is an HMAC over the whole request."""
+
+    principal: str
+    key: str
+    digest: bytes
+
+
+class AlreadyDone(Exception):
+    """The store has done this IdempotentRequest's key before."""
+
+    def __init__(self, digest: bytes, resource_id: str) -> None:
+        self.digest = digest
+        self.resource_id = resource_id
+        super().__init__("done before")
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFilter:
+    """What a list of credentials is narrowed to; None means any. Parts are ANDed."""
+
+    name: str | None = None
+    """Exactly this name."""
+
+    provider: str | None = None
+    registry: RegistryAddress | None = None
+    """Has a scope at this host and port (patterns are compared as they are written)."""
+
+    username: str | None = None
+    label: tuple[str, str | None] | None = None
+    """Has this label; with this value unless None."""
+
+    verdict: VerdictKind | None = None
+    expiring_before: datetime | None = None
+    unused_since: datetime | None = None
+    """Not handed out at or after this time (or ever)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What a list of audit rows is narrowed to; None means any."""
+
+    action: str | None = None
+    principal: str | None = None
+    target: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class StoredKey(NamedTuple):
+    """A key with the digest of its secret."""
+
+    key: ApiKey
+    digest: bytes
+
+
+class Candidate(NamedTuple):
+    """A login whose scope takes in an image: what resolve and explain rank.
+
+    Lean, because the hot path makes one for every match.
+    """
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    matched: str
+    """The matching scope, as text; one of `delivery.scopes`."""
+
+    delivery: Delivery
+    standing: Standing
+    secret_version: int
+    seed: WrappedSeed
+    """The seed that `sealed` opens under."""
+
+    sealed: bytes
+
+
+class ResolveRead(NamedTuple):
+    """All that one resolve needs, from one fresh read."""
+
+    key: StoredKey | None
+    project_id: str | None
+    candidates: Sequence[Candidate]
+
+
+ProjectRef = UUID | int
+"""A project by id or by number."""
+
+CredentialRef = UUID | str
+"""A credential by id or by name; a text that is an id is tried as an id first."""
+
+
+SWAP_ATTEMPTS = 5
+"""How often a use case reads and swaps again when someone else was faster, before giving up."""
