@@ -103,6 +103,9 @@ def at_version(found: Row | None, expected: int | None, missing: NotFound) -> Ro
 
 
 def name_taken(error: sqlite3.IntegrityError, kind: str) -> Exception:
-    """Return NameTaken if a unique name refused the write, else the error itself."""
+    """Return NameTaken if the unique name refused the write, else the error itself.
+
+    SQLite tells which columns clashed only in its message, as `table.column, table.column`.
+    """
     unique = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
-    return NameTaken(kind) if unique else error
+    return NameTaken(kind) if unique and str(error).endswith(".name") else error

@@ -13,10 +13,17 @@ from regcred.adapters.storage.sqlite.rows import MAX_INTEGER, Row, details, inst
 from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
 from regcred.domain.ports import AuditFilter
 
-_OF_TARGET = (
-    "(target = :target OR number IN ("
-    "SELECT number FROM audit_targets WHERE project_id = :project AND target = :target))"
+# What a row is about: its own target, or one of the further logins of a reveal.
+_ROWS = ("e.number", "audit_events e")
+_ROWS_OF_TARGET = (
+    (*_ROWS, ("e.target = :target",)),
+    (
+        "t.number",
+        "audit_targets t CROSS JOIN audit_events e ON e.number = t.number",
+        ("t.project_id = :project", "t.target = :target", "t.number < :before"),
+    ),
 )
+_COLUMNS = ", ".join(f"e.{column}" for column in audit_rows.COLUMNS.split(", ")[1:])
 _AFTER = (
     f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
     "WHERE number > ? ORDER BY number LIMIT ?"
@@ -143,24 +150,27 @@ class AuditLog(Access):
 
 def _page(narrowed: AuditFilter) -> str:
     conditions = [
-        "project_id = :project",
-        "number < :before",
+        "e.project_id = :project",
+        "e.number < :before",
         *(
             condition
             for wanted, condition in (
-                (narrowed.action, "action = :action"),
-                (narrowed.principal, "principal = :principal"),
-                (narrowed.target, _OF_TARGET),
-                (narrowed.since, "at >= :since"),
-                (narrowed.until, "at < :until"),
+                (narrowed.action, "e.action = :action"),
+                (narrowed.principal, "e.principal = :principal"),
+                (narrowed.since, "e.at >= :since"),
+                (narrowed.until, "e.at < :until"),
             )
             if wanted is not None
         ),
     ]
-    return (
-        f"SELECT {audit_rows.COLUMNS} FROM audit_events "  # noqa: S608  constants alone
-        f"WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT :limit"
+    sources = ((*_ROWS, ()),) if narrowed.target is None else _ROWS_OF_TARGET
+    # Two sources are each in number order by an index, and SQLite merges them.
+    selects = (
+        f"SELECT {number}, {_COLUMNS} FROM {tables} "  # noqa: S608  constants alone
+        f"WHERE {' AND '.join((*own, *conditions))}"
+        for number, tables, own in sources
     )
+    return f"{' UNION ALL '.join(selects)} ORDER BY number DESC LIMIT :limit"
 
 
 def _audit_row(row: Row) -> AuditRow:

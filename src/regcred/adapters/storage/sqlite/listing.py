@@ -40,6 +40,7 @@ class _Source(NamedTuple):
     tables: str
     number: str
     condition: str
+    distinct: str = ""
 
 
 _PLAIN = _Source("credentials c", "c.number", "c.project_id = :project")
@@ -88,9 +89,8 @@ def _parameters(narrowed: CredentialFilter) -> dict[str, object]:
 def _statement(narrowed: CredentialFilter) -> str:
     source = _source(narrowed)
     conditions = [source.condition, f"{source.number} > :after", *_conditions(narrowed)]
-    # DISTINCT: a credential may have several scopes at one host.
     return (
-        f"SELECT DISTINCT {CREDENTIAL} FROM {source.tables} "  # noqa: S608  constants alone
+        f"SELECT {source.distinct}{CREDENTIAL} FROM {source.tables} "  # noqa: S608  constants alone
         f"WHERE {' AND '.join(conditions)} ORDER BY {source.number} LIMIT :limit"
     )
 
@@ -103,7 +103,9 @@ def _source(narrowed: CredentialFilter) -> _Source:
         tables = f"credential_labels l {_JOIN} l.number"
         return _Source(tables, "l.number", _LABELLED + value)
     if narrowed.registry is not None:
-        return _Source(f"credential_scopes s {_JOIN} s.number", "s.number", _AT_HOST)
+        # A credential may have several scopes at one host.
+        tables = f"credential_scopes s {_JOIN} s.number"
+        return _Source(tables, "s.number", _AT_HOST, "DISTINCT ")
     return _PLAIN
 
 

@@ -17,6 +17,7 @@ from regcred.domain.errors import StartRefused
 
 DATABASE = "regcred.db"
 LOCK = "serve.lock"
+MOUNTINFO = Path("/proc/self/mountinfo")
 
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o600
 _OTHERS = 0o077
@@ -111,10 +112,8 @@ def _tighten(path: Path, mode: int) -> None:
 
 
 def _refuse_network(directory: Path) -> None:
-    mountinfo = Path("/proc/self/mountinfo")
-    # Without /proc (not Linux) nothing can be known, and the operator's documentation says so.
-    text = mountinfo.read_text(errors="surrogateescape") if mountinfo.exists() else ""
-    kind = network_file_system(directory.resolve(), text)
+    mountinfo = MOUNTINFO.read_text(errors="surrogateescape")
+    kind = network_file_system(directory.resolve(), mountinfo)
     if kind is not None:
         raise StartRefused(
             f"{directory} is on a network file system ({kind}), where SQLite loses data: "

@@ -50,7 +50,7 @@ class RevealLog:
         further = [
             (group[0].project_id, target, first + n)
             for n, group in enumerate(groups.values())
-            for target in dict.fromkeys(id_ for id_, _ in group[0].logins[1:])
+            for target in {id_ for id_, _ in group[0].logins[1:]} - {group[0].logins[0][0]}
         ]
         if further:
             transaction.change_many(_INSERT_TARGET, further)

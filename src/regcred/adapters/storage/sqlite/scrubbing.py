@@ -46,18 +46,15 @@ class Scrubber:
 
     def scrub(self) -> None:
         """Move the log into the file and cut it to nothing; a reader in the way postpones it."""
-        if self._since is None:
-            return
+        if self._since is not None:
+            self._since = None if self._truncated() else self._monotonic()
+
+    def _truncated(self) -> bool:
         try:
             self._connection.execute(f"PRAGMA busy_timeout={_READERS}").close()
             row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            done = row is not None and row[0] == 0
-        except sqlite3.Error:
-            done = False
-        finally:
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}").close()
-        self._since = None if done else self._monotonic()
-
-    def finish(self) -> None:
-        """Make a last attempt before the connection closes."""
-        self.scrub()
+        except sqlite3.Error:
+            # Tried again later; should the time-out stay short, writes fail sooner, not wrongly.
+            return False
+        return row is not None and row[0] == 0

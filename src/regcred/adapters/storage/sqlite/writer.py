@@ -106,7 +106,7 @@ class Writer:
                 _settle(self._commit(batch))
             if self._scrubber.due(idle=not batch):
                 self._scrubber.scrub()
-        self._scrubber.finish()
+        self._scrubber.scrub()
         self._connection.close()
 
     def _take(self) -> tuple[list[_Job[Any]], bool]:
@@ -162,13 +162,13 @@ class Writer:
     def _give_up(self) -> None:
         self.last_commit = None
         self._reveals.forget()
-        # SQLite has already rolled back by itself after some errors (a full disk, for one).
-        if self._connection.in_transaction:
-            try:
+        try:
+            # SQLite has already rolled back by itself after some errors (a full disk, for one).
+            if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            except sqlite3.Error:
-                # Then the next BEGIN fails and says why to those who wait for it.
-                return
+        except sqlite3.Error:
+            # Then the next BEGIN fails and says why to those who wait for it.
+            return
 
 
 def _attempt(transaction: Transaction, work: Work[_T]) -> tuple[_T | None, Exception | None]:

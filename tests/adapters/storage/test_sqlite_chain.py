@@ -1,0 +1,270 @@
+"""What the audit chain, the key ring and the start build on."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from regcred.adapters.storage.sqlite import SqliteStore, connection
+from regcred.adapters.storage.sqlite.audit_rows import signed_bytes
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
+from regcred.domain.ports import WrappedSeed
+from tests.adapters.storage.samples import (
+    START,
+    Clock,
+    World,
+    a_reveal,
+    event,
+    sealed,
+    seed,
+)
+
+
+def sign(row: bytes) -> bytes:
+    return hmac.digest(b"key", row, "sha256")
+
+
+def raw(directory: Path, statement: str, *parameters: object) -> None:
+    """Edit the file behind the store's back."""
+    with closing(connection.connect(directory / "regcred.db")) as database:
+        database.execute("PRAGMA foreign_keys=OFF")
+        database.execute(statement, parameters)
+
+
+class TestSignedRows:
+    async def test_every_row_is_signed_when_it_is_written(
+        self, directory: Path, clock: Clock
+    ) -> None:
+        with closing(SqliteStore.open(directory, sign=sign, clock=clock)) as store:
+            world = await World(store, clock).begin()
+            login = await world.add()
+            await asyncio.gather(
+                *(store.record_reveal(a_reveal(world.id, login.id)) for _ in range(5))
+            )
+            rows = store.rows_after(0, 100)
+
+        assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+        assert all(row.mac == sign(row.signed) for row in rows)
+
+    async def test_without_a_key_rows_are_unsigned_until_there_is_one(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        sqlite_store.sign_with(sign)
+        await sqlite_world.add()
+        first, second = sqlite_store.rows_after(0, 10)
+
+        assert (first.mac, second.mac) == (b"", sign(second.signed))
+
+    @pytest.mark.parametrize(
+        ("column", "value"),
+        [
+            ("at", 1),
+            ("project_id", "x"),
+            ("action", "x"),
+            ("principal", "x"),
+            ("target", "x"),
+            ("secret_version", 9),
+            ("secret_version", None),
+            ("request_id", "x"),
+            ("last_request_id", "x"),
+            ("count", 2),
+            ("peer", "x"),
+            ("details", "{}"),
+        ],
+    )
+    async def test_an_edit_of_any_column_shows(
+        self,
+        sqlite_world: World,
+        sqlite_store: SqliteStore,
+        directory: Path,
+        column: str,
+        value: object,
+    ) -> None:
+        sqlite_store.sign_with(sign)
+        told = event(
+            Action.LOGIN_VERIFIED, sqlite_world.id, secret_version=3, details={"verdict": "ok"}
+        )
+        await sqlite_store.record(told)
+        raw(directory, f"UPDATE audit_events SET {column} = ? WHERE number = 2", value)  # noqa: S608  a test's own names
+        (row,) = sqlite_store.rows_after(1, 10)
+
+        assert row.mac != sign(row.signed)
+
+    def test_no_two_rows_share_their_bytes(self) -> None:
+        row = (1, 2, "p", "a", "b", "c", None, "d", "e", 1, "f", "{}")
+        shifted = (1, 2, "p", "ab", "", "c", None, "d", "e", 1, "f", "{}")
+        versioned = (*row[:6], 0, *row[7:])
+
+        assert len({signed_bytes(r) for r in (row, shifted, versioned)}) == 3
+
+    def test_the_bytes_are_a_known_answer(self) -> None:
+        row = (7, 1, "p", "a", "k", "", None, "r", "r", 1, "", "{}")
+
+        assert signed_bytes(row).hex() == (
+            "0000000d"
+            "00000014"
+            "00000001"
+            "00000001"
+            "00000001"
+            "00000001"
+            "00000001"
+            "00000000"
+            "00000000"
+            "00000001"
+            "00000001"
+            "00000001"
+            "00000000"
+            "00000002" + b"regcred-audit-row-v171pakrr1{}".hex()
+        )
+
+
+class TestCheckpoints:
+    async def test_rows_are_walked_in_pages(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        for n in range(5):
+            await sqlite_world.add(f"c{n}")
+
+        assert sqlite_store.last_number() == 6
+        assert [row.number for row in sqlite_store.rows_after(0, 4)] == [1, 2, 3, 4]
+        assert [row.number for row in sqlite_store.rows_after(4, 4)] == [5, 6]
+        assert sqlite_store.rows_after(6, 4) == []
+
+    async def test_an_empty_store_has_no_numbers(self, sqlite_store: SqliteStore) -> None:
+        assert sqlite_store.last_number() == 0
+        assert sqlite_store.last_checkpoint() is None
+        assert sqlite_store.checkpoint_at(0) is None
+
+    async def test_checkpoints_are_found_by_the_row_they_reach(
+        self, sqlite_store: SqliteStore
+    ) -> None:
+        first = await sqlite_store.add_checkpoint(5, b"head-5", START)
+        await sqlite_store.add_checkpoint(9, b"head-9", START)
+        again = await sqlite_store.add_checkpoint(5, b"head-5-anew", START)
+        last, there = sqlite_store.last_checkpoint(), sqlite_store.checkpoint_at(9)
+
+        assert (first, again) == (1, 3)
+        assert last == (3, 5, b"head-5-anew", START)
+        assert there is not None
+        assert (there.upto, there.head) == (9, b"head-9")
+        assert sqlite_store.checkpoint_at(5) == last
+        assert sqlite_store.checkpoint_at(6) is None
+
+
+class TestRolledBackRows:
+    async def _replaced(self, world: World, store: SqliteStore, directory: Path) -> None:
+        """Replace a secret, then put back the credential's older rows, as a restored copy would."""
+        login = await world.add()
+        replaced = event(Action.CREDENTIAL_REPLACED, world.id, login.id, START, secret_version=2)
+        await store.update_credential(login, None, sealed(2), replaced)
+        assert store.secret_versions_behind_audit() == []
+        raw(directory, "UPDATE credentials SET secret_version = 1")
+        raw(directory, "UPDATE credential_secrets SET secret_version = 1")
+        assert store.secret_versions_behind_audit() == [(world.id, login.id)]
+
+    async def test_a_secret_put_back_is_noticed(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        await self._replaced(sqlite_world, sqlite_store, directory)
+
+    async def test_the_secret_row_alone_is_noticed_too(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        await self._replaced(sqlite_world, sqlite_store, directory)
+        raw(directory, "UPDATE credentials SET secret_version = 2")
+
+        assert len(sqlite_store.secret_versions_behind_audit()) == 1
+
+    async def test_what_the_operator_accepted_counts_from_then_on(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        await self._replaced(sqlite_world, sqlite_store, directory)
+        accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
+        await sqlite_store.accept_rollback(accepted)
+
+        assert sqlite_store.secret_versions_behind_audit() == []
+        with pytest.raises(ValueError, match="rollback"):
+            await sqlite_store.accept_rollback(event(Action.KEY_CREATED, NO_PROJECT))
+
+
+class TestServiceKeys:
+    async def test_the_first_key_of_a_purpose_stays(self, sqlite_store: SqliteStore) -> None:
+        assert await sqlite_store.service_key("service") is None
+        await sqlite_store.put_service_key("service", WrappedSeed("kid-9", 1, b"first"))
+        await sqlite_store.put_service_key("service", WrappedSeed("kid-8", 2, b"second"))
+
+        assert await sqlite_store.service_key("service") == WrappedSeed("kid-9", 1, b"first")
+
+    async def test_a_store_is_empty_until_something_hangs_on_a_key(
+        self, sqlite_store: SqliteStore, clock: Clock
+    ) -> None:
+        assert (sqlite_store.is_empty(), sqlite_store.kids_in_use()) == (True, set())
+        await sqlite_store.put_service_key("service", WrappedSeed("kid-9", 1, b"first"))
+        assert (sqlite_store.is_empty(), sqlite_store.kids_in_use()) == (False, {"kid-9"})
+        await World(sqlite_store, clock).begin()
+        assert sqlite_store.kids_in_use() == {"kid-9", seed().kid}
+
+
+class TestEditedMatchingIndex:
+    """The index only finds: a row edited to hand a login to another registry hands out nothing."""
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            "lookup = 'evil.example'",
+            "lookup = 'evil.example', scope = 'evil.example/team'",
+            "lookup = 'evil.example', scope = '*.example/team'",
+            "lookup = 'evil.example', scope = 'no scope at all!'",
+            "lookup = '*2'",
+        ],
+    )
+    async def test_a_moved_login_is_dropped(
+        self, sqlite_world: World, directory: Path, edit: str
+    ) -> None:
+        await sqlite_world.add("login", "r.example/team")
+        raw(directory, f"UPDATE credential_scopes SET {edit}")  # noqa: S608  a test's own words
+        from regcred.domain.registry import RegistryAddress
+
+        evil = RegistryAddress("evil.example")
+        assert await sqlite_world.matched("team/app", evil) == []
+        assert await sqlite_world.matched(None, evil) == []
+
+    async def test_a_widened_login_is_dropped(self, sqlite_world: World, directory: Path) -> None:
+        await sqlite_world.add("login", "r.example/team")
+        raw(directory, "UPDATE credential_scopes SET path = '', whole = 1, scope = 'r.example'")
+
+        assert await sqlite_world.matched("other/app") == []
+
+    async def test_a_login_without_its_secret_is_dropped(
+        self, sqlite_world: World, directory: Path
+    ) -> None:
+        await sqlite_world.add()
+        raw(directory, "DELETE FROM credential_secrets")
+
+        assert await sqlite_world.matched("app") == []
+
+
+async def test_old_idempotent_requests_are_swept_a_few_at_a_time(
+    sqlite_world: World, sqlite_store: SqliteStore
+) -> None:
+    from regcred.domain.ports import IdempotentRequest
+    from tests.adapters.storage.samples import DIGEST, a_credential
+
+    async def create(n: int) -> None:
+        login = a_credential(sqlite_world.id, f"c{n}")
+        request = IdempotentRequest("key:tester", f"once-{n}", DIGEST)
+        await sqlite_store.create_credential(login, sealed(), sqlite_world.created(login), request)
+
+    for n in range(20):
+        await create(n)
+    sqlite_world.clock.pass_(hours=25)
+    left = []
+    for n in (20, 21):
+        await create(n)
+        left.append(sqlite_store._one("SELECT count(*) FROM idempotent_requests"))
+
+    assert left == [(5,), (2,)]

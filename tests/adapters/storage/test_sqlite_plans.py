@@ -1,0 +1,54 @@
+"""A page costs the same in a small store and in a large one: every statement walks an index."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from regcred.adapters.storage.sqlite import SqliteStore, audit, listing, resolve
+from regcred.domain.ports import AuditFilter, CredentialFilter
+from regcred.domain.verdict import VerdictKind
+from tests.adapters.storage.samples import HOST, START
+
+LISTS = [
+    CredentialFilter(),
+    CredentialFilter(name="a"),
+    CredentialFilter(provider="a"),
+    CredentialFilter(username="a"),
+    CredentialFilter(verdict=VerdictKind.OK),
+    CredentialFilter(registry=HOST),
+    CredentialFilter(label=("a", "b")),
+    CredentialFilter(label=("a", None)),
+    CredentialFilter(registry=HOST, label=("a", None), username="b"),
+]
+AUDITS = [
+    AuditFilter(),
+    AuditFilter(action="a"),
+    AuditFilter(principal="a"),
+    AuditFilter(target="a"),
+    AuditFilter(action="a", target="b", since=START),
+]
+RESOLVES = [
+    (project, 2 + prefixes)
+    for project in (resolve._HOME, resolve._ID, resolve._NUMBER)
+    for prefixes in (0, 1, 3, 128)
+]
+STATEMENTS = [
+    *map(listing._statement, LISTS),
+    *map(audit._page, AUDITS),
+    *(resolve._statement(*shape) for shape in RESOLVES),
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_it_seeks_and_never_sorts(sqlite_store: SqliteStore, statement: str) -> None:
+    names = re.findall(r":(\w+)", statement)
+    parameters: object = dict.fromkeys(names) if names else (None,) * statement.count("?")
+    plan = [
+        row[3]
+        for row in sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]  # either kind of parameters
+    ]
+
+    assert plan
+    assert not [step for step in plan if step.startswith("SCAN") or "FOR ORDER BY" in step]
