@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
@@ -15,13 +17,26 @@ OPERATOR = "operator:cli"
 """Who acts when the command line works on the store itself."""
 
 PASTE = """
-Paste these to store a login, prove it, and pull with it:
-
+Paste these, with your own registry, to store a login, prove it, and pull with it:
+{path}
   echo '{key}' | regcred login --url {url} --key-stdin
-  regcred credential add my-login --registry REGISTRY --username USER --image REGISTRY/REPO:TAG
+  regcred credential add my-login --registry REGISTRY --username USER
+  regcred credential verify my-login --image REGISTRY/REPOSITORY:TAG
   regcred docker install --registry REGISTRY
-  skopeo inspect docker://REGISTRY/REPO:TAG      # or: podman pull, docker pull
+
+The last one puts the helper in place and prints what docker, podman and skopeo need to ask it.
 """
+
+
+def first_commands(key: Secret, url: str, programs: Path, search_path: str) -> str:
+    """Return what a person does next, ready to paste; it holds the key.
+
+    `programs` is where this program's commands are; they are named in a line of their own when
+    `search_path` (PATH) does not lead to them.
+    """
+    found = str(programs) in search_path.split(os.pathsep)
+    path = "" if found else f'\n  export PATH="{programs}:$PATH"'
+    return PASTE.format(key=key.reveal(), url=url, path=path)
 
 
 @dataclass(frozen=True, slots=True)

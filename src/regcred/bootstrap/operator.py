@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from regcred.bootstrap import process, service
-from regcred.bootstrap.first_run import PASTE, FirstRun, make_first_project, make_operator_key
+from regcred.bootstrap.first_run import (
+    FirstRun,
+    first_commands,
+    make_first_project,
+    make_operator_key,
+)
 from regcred.bootstrap.state import State, migrate_store, open_state
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
@@ -98,7 +105,8 @@ def _welcome(made: FirstRun, url: str) -> None:
     key = made.key.reveal()
     print(f"\nregcred made project {made.project.number} and an operator's key, shown this once:\n")
     print(f"  {key}")
-    print(PASTE.format(key=key, url=url), flush=True)
+    programs = Path(sys.argv[0]).absolute().parent
+    print(first_commands(made.key, url, programs, os.environ.get("PATH", "")), flush=True)
 
 
 def _say(words: str) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
@@ -76,11 +77,27 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
             url = f"http://{_authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
-            server = uvicorn.Server(_configured(settings, _app(settings, state)))
+            server = _Server(_configured(settings, _app(settings, state)))
             _log.info("serving", address=url, version=__version__)
             await server.serve([listening])
             _log.info("stopped")
     return OK
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, stopped by a signal and then done: its own way is to raise the signal again."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT stop the server while it runs; a second SIGINT does not wait."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
 
 async def _first_run(state: State) -> FirstRun:

@@ -75,9 +75,7 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
         store = SqliteStore.open(directory, clock=utc_now)
         held.callback(store.close)
         keyring = _open_keyring(settings, store)
-        keys = await unlock(
-            keyring, store, store_is_empty=store.is_empty(), random=os.urandom
-        )
+        keys = await unlock(keyring, store, store_is_empty=store.is_empty(), random=os.urandom)
         store.sign_with(keys.audit_signer.sign)
         yield State(
             store=store,
