@@ -102,7 +102,7 @@ class StubService:
         """Answer this request so, whatever the state is."""
         self.planted[method, path] = reply
 
-    def add(self, name: str, **more: Any) -> Json:
+    def add(self, name: str, /, **more: Any) -> Json:
         """Store a credential."""
         made = {**credential(name, len(self.credentials) + 1), **more}
         self.credentials[name] = made
@@ -260,7 +260,7 @@ def create_credential(call: Call) -> Reply:
     asked = call.seen.json
     if asked["name"] in call.stub.credentials:
         return problem("name-taken", 409, "another credential has this name")
-    return Reply(201, call.stub.add(**without_password(asked)))
+    return Reply(201, call.stub.add(asked["name"], **without_password(asked)))
 
 
 def with_credential(call: Call) -> Reply:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 import regcred
-from tests.clients.helper_runs import HELPER, Said, run_here, run_program
+from tests.clients.helper_runs import HELPER, INTERPRETER, Said, run_here, run_program
+from tests.clients.raw_server import RawServer
 from tests.clients.stub_service import KEY, REVEALED, Reply, StubService, login, problem
 
 NOT_FOUND = "credentials not found in native keychain"
@@ -118,7 +121,7 @@ def test_a_long_list_is_printed_whole(stub: StubService, env: Env) -> None:
     many = {f"registry-{number}.example": "puller" for number in range(10_000)}
     stub.plant("GET", "/v1/projects/-/docker-credential/list", Reply(200, many))
 
-    assert json.loads(run_here("list", b"", env).out) == many
+    assert json.loads(run_here("list", b"unused", env).out) == many
 
 
 def stored(**parts: object) -> bytes:
@@ -184,18 +187,20 @@ def test_erasing_what_is_not_there_is_not_found(stub: StubService, env: Env) -> 
 
 @pytest.mark.parametrize("verb", ["version", "--version", "-v"])
 def test_version(verb: str, env: Env) -> None:
-    said = run_program(verb, b"", env)
+    text = f"docker-credential-regcred (regcred) {regcred.__version__}"
 
-    assert said == Said(0, f"docker-credential-regcred (regcred) {regcred.__version__}\n")
+    assert run_program(verb, b"", env) == Said(0, text + "\n")
+    assert run_here(verb, b"", env) == Said(0, text)
 
 
 @pytest.mark.parametrize(
     ("verb", "code"), [("-h", 0), ("--help", 0), ("", 1), ("get x", 1), ("x", 1)]
 )
 def test_usage_is_on_stdout(verb: str, code: int, env: Env) -> None:
-    said = run_program(verb, b"", env)
+    text = "Usage: docker-credential-regcred <get|store|erase|list|version>"
 
-    assert said == Said(code, "Usage: docker-credential-regcred <get|store|erase|list|version>\n")
+    assert run_program(verb, b"", env) == Said(code, text + "\n")
+    assert run_here(verb, b"", env) == Said(code, text)
 
 
 def test_it_works_wherever_it_is_copied(tmp_path: Path, stub: StubService, env: Env) -> None:
@@ -207,6 +212,48 @@ def test_it_works_wherever_it_is_copied(tmp_path: Path, stub: StubService, env: 
     said = run_program("get", b"registry.example", env, program=copied)
 
     assert json.loads(said.out)["Secret"] == REVEALED
+
+
+def test_no_secret_is_in_what_other_processes_see(
+    serve: Callable[..., RawServer], env: Env, tmp_path: Path
+) -> None:
+    """The key comes from a file, the password from stdin; the process list shows neither."""
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "key").chmod(0o600)
+    server = serve(hang_up=False)
+    del env["REGCRED_KEY"]
+    asking = {**env, "REGCRED_URL": server.url, "REGCRED_KEY_FILE": str(tmp_path / "key")}
+
+    with subprocess.Popen(
+        [*INTERPRETER, str(HELPER), "store"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=asking,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(stored())
+        process.stdin.close()
+        while not server.requests and process.poll() is None:
+            sleep(0.01)
+        seen = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        process.kill()
+
+    assert b"hush-hush" in server.requests[0]
+    assert all(part not in text for part in (KEY.encode(), b"hush-hush") for text in seen)
+
+
+@pytest.mark.parametrize(
+    "given", [stored()[:-3], stored(Username=""), stored(ServerURL="hush-hush\n"), stored()]
+)
+def test_a_refused_store_does_not_say_the_secret(stub: StubService, env: Env, given: bytes) -> None:
+    path = "/v1/projects/-/docker-credential/store"
+    stub.plant("POST", path, problem("access-denied", 403, "needs write"))
+
+    said = run_program("store", given, env)
+
+    assert said.code == 1
+    assert "hush-hush" not in said.out + said.err
 
 
 def test_a_closed_stdout_is_no_traceback(stub: StubService, env: Env) -> None:

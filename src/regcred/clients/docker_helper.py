@@ -543,7 +543,7 @@ def run(verb: str, env: "Environment", stdin: int) -> bytes:
         raise
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover  tests run it under another interpreter
     try:
         code, text = main(sys.argv[1:], os.environ, 0)
         text += b"\n" if text else b""
@@ -551,5 +551,5 @@ if __name__ == "__main__":
             text = text[os.write(1, text) :]
     except (OSError, KeyboardInterrupt):
         code = 1
-    # Nothing is left to do, and the interpreter's own end takes a tenth of the whole time.
+    # Nothing is left to do, and taking the interpreter down would cost every pull time.
     os._exit(code)

@@ -18,7 +18,7 @@ def service(project: str | None = None) -> Iterator[RegcredClient]:
     try:
         config = load(os.environ)
     except ConfigRefused as why:
-        stop(Exit.FAILED, f"Error: {why}")
+        stop(Exit.DENIED, f"Error: {why}")
     with speaking_to(config, project) as api:
         yield api
 

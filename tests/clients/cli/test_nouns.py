@@ -1,0 +1,203 @@
+"""project, key and audit; and how problems and odd texts are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.clients.cli.conftest import Regcred
+from tests.clients.stub_service import NEW_KEY, StubService, problem
+
+# project
+
+
+def test_projects_are_listed_and_shown(stub: StubService, regcred: Regcred) -> None:
+    assert regcred("project", "ls", "-o", "name").out == "1\n2\n"
+    assert "other" in regcred("project", "show", "2").out
+    assert "default" in regcred("project", "show").out
+    assert stub.last.path == "/v1/projects/-"
+
+
+def test_a_project_is_made_and_deleted(stub: StubService, regcred: Regcred) -> None:
+    made = regcred("project", "create", "third", "-o", "json")
+    gone = regcred("project", "rm", "3", "--yes")
+
+    assert json.loads(made.out)["number"] == 3
+    assert gone.err == "Deleted project 3 (third).\n"
+    assert stub.last.headers["if-match"] == '"1"'
+    assert len(stub.projects) == 2
+
+
+def test_a_project_is_not_deleted_without_a_yes(stub: StubService, regcred: Regcred) -> None:
+    assert regcred("project", "rm", "2").code == 2
+    assert len(stub.projects) == 2
+
+
+def test_an_unknown_project_is_not_found(regcred: Regcred) -> None:
+    assert regcred("project", "show", "9").code == 3
+
+
+# key
+
+
+def test_a_new_key_is_all_of_stdout(stub: StubService, regcred: Regcred) -> None:
+    done = regcred(
+        *("key", "create", "ci", "--role", "admin", "--image", "a.example/x/", "--operator"),
+        *("--expires-at", "2027-01-01T00:00:00Z"),
+    )
+
+    assert done.out == f"{NEW_KEY}\n"
+    assert NEW_KEY not in done.err
+    assert "shown this once" in done.err
+    assert stub.last.json == {
+        "name": "ci",
+        "role": "admin",
+        "image_patterns": ["a.example/x/"],
+        "expires_at": "2027-01-01T00:00:00Z",
+        "operator": True,
+    }
+
+
+def test_a_new_key_pulls_unless_told_otherwise(stub: StubService, regcred: Regcred) -> None:
+    made = json.loads(regcred("key", "create", "ci", "-o", "json").out)
+
+    assert made["key"] == NEW_KEY
+    assert stub.last.json == {"name": "ci", "role": "puller"}
+
+
+@pytest.mark.parametrize("key", ["own", "operator"])
+def test_a_key_is_found_by_id_and_by_name(regcred: Regcred, key: str) -> None:
+    done = regcred("key", "show", key, "-o", "name")
+
+    assert (done.code, done.out) == (0, "own\n")
+
+
+def test_a_name_that_two_keys_have_finds_none(stub: StubService, regcred: Regcred) -> None:
+    stub.keys["other"] = {**stub.keys["own"], "id": "other"}
+
+    assert regcred("key", "show", "operator").code == 3
+
+
+def test_a_key_is_disabled_and_enabled(stub: StubService, regcred: Regcred) -> None:
+    off = regcred("key", "disable", "operator")
+    was = stub.keys["own"]["disabled"]
+    on = regcred("key", "enable", "own")
+
+    assert (off.err, was) == ("Key own (operator) is disabled.\n", True)
+    assert (on.err, stub.keys["own"]["disabled"]) == ("Key own (operator) is enabled.\n", False)
+    assert stub.last.headers["if-match"] == '"3"'
+
+
+def test_a_key_is_revoked(stub: StubService, regcred: Regcred) -> None:
+    assert regcred("key", "rm", "own").code == 2
+    assert regcred("key", "rm", "own", "-y").err == "Revoked key own (operator).\n"
+    assert stub.keys == {}
+
+
+def test_keys_are_listed_without_their_secrets(regcred: Regcred) -> None:
+    done = regcred("key", "ls")
+
+    assert done.out.splitlines()[1].split()[:3] == ["own", "operator", "admin"]
+
+
+# audit
+
+
+def test_audit_rows_are_listed(stub: StubService, regcred: Regcred) -> None:
+    stub.rows = [
+        {"number": number, "action": "credential.revealed", "details": {"image": "a", "n": [1, 2]}}
+        for number in range(5)
+    ]
+
+    done = regcred("audit", "ls", "--action", "credential.revealed", "--limit", "3")
+
+    assert len(done.out.splitlines()) == 4
+    assert "image=a, n=1, 2" in done.out
+    assert stub.seen[0].query["action"] == "credential.revealed"
+
+
+# Problems
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "code"),
+    [
+        ("not-authenticated", 401, 4),
+        ("access-denied", 403, 4),
+        ("project-not-found", 404, 3),
+        ("not-found", 404, 3),
+        ("name-taken", 409, 5),
+        ("version-mismatch", 412, 5),
+        ("version-required", 428, 5),
+        ("project-not-empty", 409, 5),
+        ("credential-rejected", 422, 6),
+        ("invalid-input", 422, 2),
+        ("something-new", 422, 2),
+        ("quota-exceeded", 429, 1),
+        ("internal", 500, 1),
+        ("store-unavailable", 503, 7),
+        ("something-else", 503, 7),
+        ("teapot", 418, 1),
+    ],
+)
+def test_each_problem_has_its_code(
+    stub: StubService, regcred: Regcred, slug: str, status: int, code: int
+) -> None:
+    stub.plant("GET", "/v1/whoami", problem(slug, status, "what happened"))
+
+    done = regcred("whoami")
+
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith("Error: what happened\n")
+    assert ("Request request-1" in done.err) == (code in {1, 7})
+
+
+def test_every_broken_rule_is_listed(stub: StubService, regcred: Regcred) -> None:
+    errors = [{"field": "name", "rule": "too long"}, {"field": "role", "rule": "unknown"}]
+    refused = problem("invalid-input", 422, "the input is not valid", errors=errors)
+    stub.plant("GET", "/v1/whoami", refused)
+
+    assert regcred("whoami").err == (
+        "Error: the input is not valid\n  name: too long\n  role: unknown\n"
+    )
+
+
+def test_a_rejected_login_says_the_next_step(stub: StubService, regcred: Regcred) -> None:
+    rejected = problem(
+        "credential-rejected", 422, "not stored", verdict={"next_step": "Get a new token."}
+    )
+    stub.plant("GET", "/v1/whoami", rejected)
+
+    assert "Get a new token.\nNothing was stored.\n" in regcred("whoami").err
+
+
+# What a terminal would obey
+
+OBEYED = ["\x1b[2J", "\x9b2J", "\x07", "\r", "\u202e", "\u200b", "\ue000", "\u2028", "\U000e0041"]
+
+
+@pytest.mark.parametrize("obeyed", OBEYED)
+@pytest.mark.parametrize("output", ["table", "json", "yaml", "name"])
+def test_texts_of_the_service_cannot_drive_the_terminal(
+    stub: StubService, regcred: Regcred, obeyed: str, output: str
+) -> None:
+    stub.add("one", name=f"na{obeyed}me", labels={f"k{obeyed}": f"v{obeyed}"})
+
+    listed = regcred("credential", "ls", "-o", output)
+    shown = regcred("credential", "show", "one", "-o", output)
+
+    assert "na" in listed.out
+    assert obeyed not in listed.out + shown.out
+
+
+@pytest.mark.parametrize("obeyed", OBEYED)
+def test_problems_cannot_drive_the_terminal_either(
+    stub: StubService, regcred: Regcred, obeyed: str
+) -> None:
+    errors = [{"field": obeyed, "rule": obeyed}]
+    stub.plant("GET", "/v1/whoami", problem("x", 400, f"a{obeyed}b", errors=errors))
+
+    done = regcred("whoami")
+
+    assert obeyed not in done.out + done.err
