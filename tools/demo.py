@@ -21,6 +21,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -47,16 +49,21 @@ class Story:
         self._console.rule(f"[bold]{escape(title)}")
 
     def say(self, text: str) -> None:
-        self._console.print(f"  {escape(text)}", style="dim")
+        self._console.print(Padding(Text(text, "dim"), (0, 0, 0, 2)))
 
     def command(self, text: str) -> None:
-        self._console.print(f"  [cyan]$ {escape(text)}")
+        self._console.print(f"  [cyan]$ {escape(text)}", highlight=False, soft_wrap=True)
+
+    def quote(self, text: str) -> None:
+        """Show what a program said, a little further in."""
+        self._console.print(Padding(Text(text.strip(), "italic"), (0, 0, 0, 4)))
 
     def expect(self, claim: str, behaves: bool, seen: str = "") -> None:
         """State a claim, and whether it held; `seen` is what was there instead."""
         self.steps += 1
         mark = "[bold green]✓" if behaves else "[bold red]✗"
-        self._console.print(f"  {mark}[/] {escape(claim)}")
+        line = Text.from_markup(f"{mark}[/] {escape(claim)}")
+        self._console.print(Padding(line, (0, 0, 0, 2)))
         if not behaves:
             self.failures.append(claim)
             self._console.print(escape(seen.strip()), style="red", highlight=False)
@@ -67,7 +74,7 @@ class Story:
             verdict["verdict"] == expected,
             f"expected {expected!r}: {json.dumps(verdict, indent=2)}",
         )
-        self.say(f"  {verdict['next_step']}")
+        self.quote(verdict["next_step"])
 
     def program(self, claim: str, done: Finished, *, fails: bool = False) -> None:
         self.expect(claim, (done.code != 0) is fails, f"exit code {done.code}\n{done.text}")
@@ -82,11 +89,12 @@ def judge(story: Story, world: World) -> None:
         "image": world.image(),
     }
     if world.tokens is not None:
+        before = len(world.tokens.with_authorization)
         unpinned = world.api.verify_login(**login, password=world.passwords["puller"])
         story.verdict("untrusted_realm", unpinned, "A realm on another port, not pinned")
         story.expect(
             "The token server was sent no password",
-            not any(seen.parameters.get("account") == ["puller"] for seen in world.tokens.seen),
+            len(world.tokens.with_authorization) == before,
         )
     world.add("demo", password="a wrong password")  # noqa: S106 - it is wrong on purpose
     story.verdict("rejected", world.api.verify("demo", world.image()), "A wrong password")
@@ -132,6 +140,7 @@ def pull(story: Story, world: World) -> None:
     after = machine.skopeo_inspect(image)
     story.program("The next pull fails", after, fails=True)
     story.expect("It says why", "unknown or was revoked" in after.text, after.text)
+    story.quote(after.err)
 
 
 def search(story: Story, world: World) -> None:

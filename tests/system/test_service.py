@@ -24,6 +24,7 @@ from tests.tools.service import Service
 pytestmark = pytest.mark.system
 
 KEY = re.compile(r"rgc_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}")
+COMMAND = re.compile(r"^  (?:\S.*\| )?(?:regcred|skopeo|podman|docker) .+$", re.MULTILINE)
 _CREATE_CLIENTS = 8
 
 

@@ -108,7 +108,7 @@ class Bench:
 
     def service(self, name: str) -> Service:
         """Make a fresh installation."""
-        made = Service(self.folder / name, log_level="warning")
+        made = Service(self.folder / name)
         made.init()
         return made
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import resolve
-from benchmarks.common import SERVER_CORES, Bench, Goal, in_rounds, write_requests
+from benchmarks.common import SERVER_CORES, Bench, Goal, LoadFailed, in_rounds, write_requests
 from tests.tools.programs import Daemon
 
 _REQUESTS = 100_000
@@ -24,7 +24,9 @@ def measure_memory(bench: Bench) -> None:
         requests = write_requests(bench.folder / "memory.json", resolve.mix(bench, keys))
         sizes = [_resident(server.pid)]
         for _ in range(3):
-            bench.load(service.port, requests, seconds=_SECONDS, count=_REQUESTS)
+            report = bench.load(service.port, requests, seconds=_SECONDS, count=_REQUESTS)
+            if report["answers"] != _REQUESTS:
+                raise LoadFailed(f"{report['answers']} answers in {_SECONDS} s")
             sizes.append(_resident(server.pid))
     start, first, *_, last = sizes
     bench.add("memory before load", "MiB", [start])

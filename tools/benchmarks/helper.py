@@ -8,13 +8,14 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.common import HERE, SERVER_CORES, Bench, Goal, in_rounds
+from benchmarks.common import HERE, SERVER_CORES, Bench, Goal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -35,6 +36,9 @@ _CALLS = 40
 _PASSWORD = "secret"  # noqa: S105 - it opens nothing
 _SERVER = "registry.example.com"
 
+Program = tuple[list[str], dict[str, str]]
+"""Arguments and environment."""
+
 
 def measure(bench: Bench) -> None:
     """Measure `get` over http and https, the interpreter's own start, and Debian's pass helper."""
@@ -52,18 +56,17 @@ def measure(bench: Bench) -> None:
             ask.write_text(_SERVER)
             get = [str(plain.helper_path), "get"]
             secure_get = [str(secure.helper_path), "get"]
-            steps: dict[str, Callable[[], float]] = {
-                "python3 -ISEc pass": lambda: _milliseconds(_FLOOR, plain.env, ask),
-                "helper get, http": lambda: _milliseconds(get, plain.env, ask),
-                "helper get, https": lambda: _milliseconds(secure_get, secure.env, ask),
+            programs: dict[str, Program] = {
+                "python3 -ISEc pass": (_FLOOR, plain.env),
+                "helper get, http": (get, plain.env),
+                "helper get, https": (secure_get, secure.env),
             }
             with _pass(bench) as theirs:
                 if theirs is not None:
-                    argv, env = theirs
-                    steps["docker-credential-pass get"] = lambda: _milliseconds(argv, env, ask)
-                for step in steps.values():
-                    step()
-                taken = dict(zip(steps, in_rounds(bench.rounds, *steps.values()), strict=True))
+                    programs["docker-credential-pass get"] = theirs
+                _round(programs, ask)
+                rounds = [_round(programs, ask) for _ in range(bench.rounds)]
+    taken = {name: [one[name] for one in rounds] for name in programs}
     for name, values in taken.items():
         bench.add(name, "ms", values)
     floor = taken["python3 -ISEc pass"]
@@ -84,21 +87,22 @@ def _log_in(machine: Machine, key: str) -> None:
         raise RuntimeError(f"the helper does not answer: {done.text}")
 
 
-def _milliseconds(argv: list[str], env: Mapping[str, str], stdin: Path) -> float:
-    """Return the median wall time of a program, from spawn to exit."""
-    taken = []
+def _round(programs: Mapping[str, Program], stdin: Path) -> dict[str, float]:
+    """Return each program's median wall time in ms, from spawn to exit, called in turns."""
+    taken: dict[str, list[float]] = {name: [] for name in programs}
     quiet = [
         (os.POSIX_SPAWN_OPEN, 0, str(stdin), os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
     ]
     for _ in range(_CALLS):
-        started = time.perf_counter()
-        pid = os.posix_spawn(argv[0], argv, env, file_actions=quiet)
-        _, status = os.waitpid(pid, 0)
-        taken.append(time.perf_counter() - started)
-        if status != 0:
-            raise RuntimeError(f"{argv[0]} failed")
-    return sorted(taken)[_CALLS // 2] * 1000
+        for name, (argv, env) in programs.items():
+            started = time.perf_counter()
+            pid = os.posix_spawn(argv[0], argv, env, file_actions=quiet)
+            _, status = os.waitpid(pid, 0)
+            taken[name].append((time.perf_counter() - started) * 1000)
+            if status != 0:
+                raise RuntimeError(f"{argv[0]} failed")
+    return {name: statistics.median(values) for name, values in taken.items()}
 
 
 @contextmanager
@@ -163,7 +167,7 @@ def _self_signed(certificate: Path, key: Path) -> None:
 
 
 @contextmanager
-def _pass(bench: Bench) -> Iterator[tuple[list[str], dict[str, str]] | None]:
+def _pass(bench: Bench) -> Iterator[Program | None]:
     """Set up Debian's docker-credential-pass with a warm gpg-agent; None if it is not here."""
     home = bench.folder / "pass"
     # gpg-agent's socket has a short maximum path; the home of a benchmark may be long.
