@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from regcred.domain.credential import Draft
+from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput, QuotaExceeded
-from regcred.domain.ports import Clock, Delivery
+from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind

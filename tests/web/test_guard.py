@@ -204,6 +204,11 @@ def test_two_framings_are_refused(framing: list[tuple[bytes, bytes]], version: s
     assert isinstance(guard(_scope(b"/", *framing, http_version=version)), MalformedRequest)
 
 
+@pytest.mark.parametrize("version", ["0.9", "2.0", "1.10", "", "3"])
+def test_other_versions_of_http_are_refused(version: str) -> None:
+    assert isinstance(guard(_scope(http_version=version)), MalformedRequest)
+
+
 @pytest.mark.parametrize("sent", [b"a", b"A-z_0.9", b"x" * 64])
 def test_a_sane_request_id_is_taken_over(sent: bytes) -> None:
     assert request_id(_scope(b"/", (b"x-request-id", sent)), lambda: "new") == sent.decode()

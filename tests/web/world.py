@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -40,6 +40,7 @@ from tests.fakes.store import MemoryStore
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 Reply = httpx2.Response
+Headers = Mapping[str, str] | Sequence[tuple[str, str] | tuple[bytes, bytes]]
 
 
 class TickingClock:
@@ -109,11 +110,12 @@ class World:
         json: object = None,
         *,
         key: str | None = "admin",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers = (),
         content: bytes | str | None = None,
     ) -> Reply:
         """Send one request with the key of that name (or that text); None sends none."""
-        sent = {} if key is None else {"Authorization": f"Bearer {self.keys.get(key, key)}"}
+        sent = [] if key is None else [("Authorization", f"Bearer {self.keys.get(key, key)}")]
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
         transport = httpx2.ASGITransport(app=self.app, client=("192.0.2.7", 5000))
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://regcred.test", trust_env=False
@@ -121,9 +123,7 @@ class World:
             options = {"content": content} if content is not None else {"json": json}
             if json is None and content is None:
                 options = {}
-            return await client.request(
-                method, path, headers={**sent, **(headers or {})}, **options
-            )
+            return await client.request(method, path, headers=[*sent, *pairs], **options)
 
     async def add(self, name: str = "ci-pull", *, key: str = "admin", **more: Any) -> Any:
         """Store a credential in the key's home and return it as shown."""

@@ -36,6 +36,8 @@ COMMON_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 """On every answer, besides X-Request-Id."""
 
+# The server's parser also reads HTTP/0.9 requests and versions that do not exist.
+_VERSIONS = frozenset({"1.0", "1.1", "2"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}\Z")
 # Segments of characters that RFC 3986 lets stand in a path, none beginning with a dot.
@@ -64,6 +66,8 @@ def peer_of(scope: Scope) -> str:
 
 def guard(scope: Scope) -> RegcredError | None:
     """Return why this request may not go on, or None. Close the connection on a refusal."""
+    if scope.get("http_version", "1.1") not in _VERSIONS:
+        return MalformedRequest("version", "must be HTTP/1.1")
     return _guard_headers(scope) or _guard_path(scope)
 
 

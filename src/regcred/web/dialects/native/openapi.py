@@ -6,6 +6,7 @@ may answer, the headers) is added here from one table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field
 from regcred.domain.errors import RegcredError
 from regcred.web import refusals
 from regcred.web.dialects.native.problems import MEDIA_TYPE, TABLE, URN, slug
-from regcred.web.dialects.native.wire.common import example
+from regcred.web.dialects.native.wire.common import Shape, example
 from regcred.web.dialects.native.wire.verdicts import Verdict
 
 _ALWAYS = (400, 401, 403, 408, 414, 422, 429, 431, 500, 503)
@@ -95,6 +96,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["schemas"] |= _problem_schemas()
+    # FastAPI drops every null from the document, also where an example shows one.
+    examples = dict(_examples(Shape))
+    for name in examples.keys() & components["schemas"].keys():
+        components["schemas"][name]["examples"] = examples[name]
     components["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: rgc_…"}
     }
@@ -108,6 +113,16 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _problem_schemas() -> dict[str, Any]:
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _examples(shape: type[Shape]) -> Iterator[tuple[str, Any]]:
+    """Yield every shape's name with its examples."""
+    for each in shape.__subclasses__():
+        yield from _examples(each)
+        if not each.__pydantic_generic_metadata__["parameters"]:
+            schema = each.model_json_schema()
+            if "examples" in schema:
+                yield each.__name__, schema["examples"]
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -44,8 +44,6 @@ def patch_example(**members: Any) -> ConfigDict:
 
 
 def _instant(value: object) -> datetime:
-    if isinstance(value, datetime):
-        return value
     try:
         return instant(value if isinstance(value, str) else "", field="")
     except InvalidInput:
