@@ -1,0 +1,129 @@
+"""Another's project and a missing one are one answer: for every use case, role and spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import pytest
+
+from regcred.domain.access import Caller, Role
+from regcred.domain.errors import ProjectNotFound, RegcredError
+from regcred.domain.ports import AuditFilter, CredentialFilter, IdempotentRequest, ProjectRef
+from regcred.domain.secret import Secret
+from regcred.usecases.change_credential import Change
+from regcred.usecases.manage_keys import KeyDraft
+from tests.usecases.world import REGISTRY, World, draft
+
+Act = Callable[[World, Caller, ProjectRef | None], Awaitable[object]]
+
+KEY = "K" * 12
+NAME = Change(frozenset({"name"}), name="x")
+REQUEST = IdempotentRequest("key:K", "once", b"digest")
+
+ACTS: dict[str, Act] = {
+    "get project": lambda w, c, p: w.projects.get(c, p),
+    "update project": lambda w, c, p: w.projects.update(c, p, None, name="x"),
+    "create key": lambda w, c, p: w.keys.create(c, p, KeyDraft("k", Role.VIEWER)),
+    "get key": lambda w, c, p: w.keys.get(c, p, KEY),
+    "list keys": lambda w, c, p: w.keys.list(c, p, "", 10),
+    "update key": lambda w, c, p: w.keys.update(c, p, KEY, None, {"name": "x"}),
+    "delete key": lambda w, c, p: w.keys.delete(c, p, KEY, None),
+    "create": lambda w, c, p: w.credentials.create(c, p, draft("x")),
+    "create proven": lambda w, c, p: w.credentials.create(c, p, draft("x"), proven=True),
+    "create once": lambda w, c, p: w.credentials.create_once(c, p, draft("x"), idempotent=REQUEST),
+    "get": lambda w, c, p: w.credentials.get(c, p, "hub"),
+    "list": lambda w, c, p: w.credentials.list(c, p, CredentialFilter(), 0, 10),
+    "replace": lambda w, c, p: w.credentials.replace(c, p, "hub", None, draft()),
+    "patch": lambda w, c, p: w.credentials.patch(c, p, "hub", None, NAME),
+    "delete": lambda w, c, p: w.credentials.delete(c, p, "hub", None),
+    "verify": lambda w, c, p: w.verification.stored(c, p, "hub", None),
+    "verify typed in": lambda w, c, p: w.verification.typed_in(c, p, draft(), None),
+    "verdicts": lambda w, c, p: w.verification.history(c, p, "hub", 0, 10),
+    "put use": lambda w, c, p: w.uses.put(c, p, "hub", "pod", "web"),
+    "delete use": lambda w, c, p: w.uses.delete(c, p, "hub", "pod", "web"),
+    "list uses": lambda w, c, p: w.uses.list(c, p, "hub"),
+    "audit": lambda w, c, p: w.audit(c, p, AuditFilter(), 0, 10),
+    "explain": lambda w, c, p: w.explain(c, p, f"{REGISTRY}/app"),
+    "docker list": lambda w, c, p: w.docker.list(c, p),
+    "docker store": lambda w, c, p: w.docker.store(c, p, REGISTRY, "u", Secret("x")),
+    "docker erase": lambda w, c, p: w.docker.erase(c, p, REGISTRY),
+}
+
+MISSING: list[ProjectRef] = [UUID(int=12345), 99, 0, -1]
+
+
+async def refusal(act: Awaitable[object]) -> tuple[type[RegcredError], str]:
+    with pytest.raises(RegcredError) as refused:
+        await act
+    return type(refused.value), str(refused.value)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("name", ACTS)
+async def test_a_foreign_project_is_a_missing_project(world: World, name: str, role: Role) -> None:
+    second = await world.projects.create(world.operator, "second")
+    await world.login()
+    await world.credentials.create(world.operator, second.id, draft())
+    who = await world.caller(role)
+    audited = await world.store.list_audit(second.id, AuditFilter(), 0, 100)
+
+    answers = {
+        await refusal(ACTS[name](world, who, ref)) for ref in [second.id, second.number, *MISSING]
+    }
+
+    assert answers == {(ProjectNotFound, "no such project")}
+    assert await world.store.list_audit(second.id, AuditFilter(), 0, 100) == audited
+    assert world.registries.asked == []
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_deleting_a_foreign_project_is_deleting_a_missing_one(
+    world: World, role: Role
+) -> None:
+    second = await world.projects.create(world.operator, "second")
+    who = await world.caller(role)
+
+    answers = {
+        await refusal(world.projects.delete(who, ref, None)) for ref in [second.number, *MISSING]
+    }
+
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in ACTS if " key" not in name])
+async def test_home_is_reached_by_id_by_number_and_by_saying_nothing(name: str) -> None:
+    for by in (lambda home: home.id, lambda home: home.number, lambda _: None):
+        world = await World().open()
+        await world.docker.store(world.operator, None, REGISTRY, "ada", Secret("x"))
+        await world.login()
+        await world.uses.put(world.operator, None, "hub", "pod", "web")
+        if name == "delete":
+            await world.uses.delete(world.operator, None, "hub", "pod", "web")
+
+        await ACTS[name](world, world.operator, by(world.home))
+
+
+async def test_a_foreign_credential_is_a_missing_one(world: World) -> None:
+    second = await world.projects.create(world.operator, "second")
+    foreign = await world.credentials.create(world.operator, second.id, draft("theirs"))
+    admin = await world.caller(Role.ADMIN)
+
+    def acts(ref: UUID | str) -> list[Awaitable[object]]:
+        return [
+            world.credentials.get(admin, None, ref),
+            world.credentials.replace(admin, None, ref, None, draft("x")),
+            world.credentials.patch(admin, None, ref, None, NAME),
+            world.credentials.delete(admin, None, ref, None),
+            world.verification.stored(admin, None, ref, None),
+            world.verification.history(admin, None, ref, 0, 10),
+            world.uses.put(admin, None, ref, "pod", "web"),
+            world.uses.delete(admin, None, ref, "pod", "web"),
+            world.uses.list(admin, None, ref),
+        ]
+
+    missing = [await refusal(act) for act in acts(UUID(int=999))]
+    for ref in (foreign.id, str(foreign.id), "theirs"):
+        assert [await refusal(act) for act in acts(ref)] == missing
+
+    assert await world.credentials.get(world.operator, second.id, "theirs") == foreign

@@ -1,0 +1,229 @@
+"""Every use case over fakes: a store in memory, a sealer that hides nothing, told registries."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from regcred.domain.access import ApiKey, Caller, Principal, Role
+from regcred.domain.audit import Action, AuditEvent, Reveal
+from regcred.domain.credential import Delivery, Draft, RegistryCredential
+from regcred.domain.ports import AuditFilter, SealedSecret
+from regcred.domain.project import Project
+from regcred.domain.registry import ImagePattern, ImageReference
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.manage_keys import KeyDraft, ManageKeys
+from regcred.usecases.manage_projects import ManageProjects
+from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.resolve_image import (
+    Presented,
+    Resolution,
+    ResolveImage,
+    question_for_image,
+)
+from regcred.usecases.seal_secret import open_current
+from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.verify_credential import VerifyCredential
+from tests.fakes.registries import ScriptedRegistries
+from tests.fakes.sealer import PlainSealer
+from tests.fakes.store import MemoryStore
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+REGISTRY = "reg.example.com"
+PASSWORD = "the password"
+
+
+class HandClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **step: float) -> None:
+        self.now += timedelta(**step)
+
+
+class CountingDigests:
+    """Insecure: no pepper. Counts its work, so that tests can compare it."""
+
+    def __init__(self) -> None:
+        self.compared = 0
+
+    def digest(self, secret: str) -> bytes:
+        return hashlib.sha256(secret.encode()).digest()
+
+    def matches(self, secret: str, digest: bytes | None) -> bool:
+        self.compared += 1
+        return self.digest(secret) == digest
+
+
+class SayingRegistries(ScriptedRegistries):
+    """Scripted registries that can be told what to say about every login."""
+
+    says: VerdictKind | None = None
+
+    async def verify(
+        self, delivery: Delivery, secret: Secret, image: ImageReference | None
+    ) -> Verdict:
+        verdict = await super().verify(delivery, secret, image)
+        return verdict if self.says is None else replace(verdict, kind=self.says)
+
+
+class WatchedStore(MemoryStore):
+    """A store in which something happens just before a chosen method does its work."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__(clock)
+        self.before: dict[str, list[Callable[[], Awaitable[object]]]] = {}
+        self.reveals: list[Reveal] = []
+
+    async def _happens(self, method: str) -> None:
+        waiting = self.before.get(method, [])
+        if waiting:
+            await waiting.pop(0)()
+
+    async def update_credential(
+        self,
+        credential: RegistryCredential,
+        expected_version: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> RegistryCredential:
+        await self._happens("update_credential")
+        return await super().update_credential(credential, expected_version, secret, event)
+
+    async def sealed_secret(self, project_id: UUID, credential_id: UUID) -> SealedSecret:
+        await self._happens("sealed_secret")
+        return await super().sealed_secret(project_id, credential_id)
+
+    async def create_credential(self, *arguments: Any) -> RegistryCredential:
+        await self._happens("create_credential")
+        return await super().create_credential(*arguments)
+
+    async def update_key(
+        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+    ) -> ApiKey:
+        await self._happens("update_key")
+        return await super().update_key(key, expected_version, event)
+
+    async def update_project(
+        self, project: Project, expected_version: int | None, event: AuditEvent
+    ) -> Project:
+        await self._happens("update_project")
+        return await super().update_project(project, expected_version, event)
+
+    async def record_reveal(self, reveal: Reveal) -> None:
+        await self._happens("record_reveal")
+        await super().record_reveal(reveal)
+        self.reveals.append(reveal)
+
+
+class World:
+    """One service with an operator; projects and keys are made as tests need them."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.store = WatchedStore(self.clock)
+        self.sealer = PlainSealer()
+        self.registries = SayingRegistries(self.clock)
+        self.digests = CountingDigests()
+        numbers, seeds = itertools.count(1), itertools.count(1)
+
+        def new_id() -> UUID:
+            return UUID(int=(7 << 76) | (2 << 62) | next(numbers))
+
+        def random(size: int) -> bytes:
+            return hashlib.shake_256(str(next(seeds)).encode()).digest(size)
+
+        store, clock, sealer = self.store, self.clock, self.sealer
+        self.projects = ManageProjects(store, sealer, clock, new_id)
+        self.keys = ManageKeys(store, self.digests, clock, random)
+        self.credentials = ManageCredentials(store, sealer, self.registries, clock, new_id)
+        self.verification = VerifyCredential(store, sealer, self.registries, clock)
+        self.uses = ManageUses(store, clock)
+        self.audit = ReadAudit(store)
+        self.explain = ExplainImage(store)
+        self.resolve = ResolveImage(store, sealer, self.digests, clock)
+        self.docker = ServeDockerHelper(self.credentials)
+        self.authenticate = Authenticate(store, self.digests, clock)
+
+    async def open(self) -> World:
+        """Make the first project, with the operator's key in it."""
+        self.operator = Caller(Principal("key", "first"), UUID(int=0), Role.ADMIN, operator=True)
+        self.home = await self.projects.create(self.operator, "home")
+        self.operator = await self.caller(Role.ADMIN, operator=True)
+        return self
+
+    async def key(
+        self,
+        role: Role,
+        *patterns: str,
+        project: Project | None = None,
+        expires_at: datetime | None = None,
+        operator: bool = False,
+    ) -> str:
+        """Return the text of a new key."""
+        ref = (project or self.home).id
+        draft = KeyDraft(f"a {role}", role, patterns, expires_at, operator=operator)
+        created = await self.keys.create(replace(self.operator, project_id=ref), ref, draft)
+        assert created.text is not None
+        return created.text.reveal()
+
+    async def caller(self, role: Role, *patterns: str, **more: Any) -> Caller:
+        """Return an authenticated caller with a key of its own."""
+        text = await self.key(role, *patterns, **more)
+        return await self.authenticate(text, request_id="r-test", peer="192.0.2.1")
+
+    async def login(
+        self, name: str = "hub", registry: str | None = REGISTRY, **fields: Any
+    ) -> RegistryCredential:
+        """Store a login in the home project."""
+        return await self.credentials.create(self.operator, None, draft(name, registry, **fields))
+
+    async def password(self, credential: RegistryCredential) -> str:
+        """Open what is stored, from what is stored, as the hot path would."""
+        _, secret = await open_current(
+            self.store, self.sealer, credential.project_id, credential.id
+        )
+        return secret.reveal()
+
+    async def pull(self, key: str | None, image: str, **more: Any) -> Resolution:
+        _, question = question_for_image(image)
+        return await self.resolve(presented(key, more.pop("project", None)), question, **more)
+
+    async def events(self, action: Action | None = None) -> list[AuditEvent]:
+        """Return the home project's audit, oldest first."""
+        rows = await self.store.list_audit(self.home.id, AuditFilter(action), 0, 1000)
+        return [row.event for row in reversed(rows)]
+
+
+def presented(key: str | None, project: UUID | int | None = None) -> Presented:
+    return Presented(key, project, "test", "r-pull", "192.0.2.9")
+
+
+def draft(name: str = "hub", registry: str | None = REGISTRY, **fields: Any) -> Draft:
+    password = fields.pop("password", PASSWORD)
+    return Draft(
+        name=name,
+        username=fields.pop("username", "ada"),
+        password=Secret(password),
+        registry_url=registry,
+        **fields,
+    )
+
+
+def patterns(*texts: str) -> tuple[ImagePattern, ...]:
+    return tuple(map(ImagePattern.parse, texts))
