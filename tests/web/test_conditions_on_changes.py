@@ -14,8 +14,6 @@ from tests.web.world import Reply, World, credential, problem
 HERE = "/v1/projects/-/credentials"
 KEYS = "/v1/projects/-/keys"
 
-Change = Callable[[World, dict[str, str]], Awaitable[Reply]]
-
 
 async def _key_path(world: World) -> str:
     made = await world.send("POST", KEYS, {"name": "k", "role": "viewer"})
@@ -50,7 +48,9 @@ async def test_a_change_happens_to_the_version_that_was_read(
     world: World, make: Callable[[World], Awaitable[str]], method: str, body: Any
 ) -> None:
     path = await make(world)
-    send = lambda tag: world.send(method, path, body, key="operator", headers={"If-Match": tag})  # noqa: E731
+
+    async def send(tag: str) -> Reply:
+        return await world.send(method, path, body, key="operator", headers={"If-Match": tag})
 
     for tag in ('"2"', 'W/"1"', '"2", "3"', '"x"'):
         assert problem(await send(tag)) == "version-mismatch", tag
@@ -96,9 +96,10 @@ async def test_a_project_may_demand_if_match(world: World) -> None:
 
 async def test_of_two_racing_changes_one_is_refused(world: World) -> None:
     await world.add()
-    send = lambda n: world.send(  # noqa: E731
-        "PATCH", f"{HERE}/ci-pull", {"description": n}, headers={"If-Match": '"1"'}
-    )
+
+    async def send(text: str) -> Reply:
+        patch, tag = {"description": text}, {"If-Match": '"1"'}
+        return await world.send("PATCH", f"{HERE}/ci-pull", patch, headers=tag)
 
     replies = await asyncio.gather(*(send(str(n)) for n in range(5)))
 
@@ -124,9 +125,11 @@ async def test_a_repeated_creation_answers_as_the_first_did(world: World, path: 
 
 
 async def test_a_replayed_key_is_not_shown_again(world: World) -> None:
-    send = lambda: world.send(  # noqa: E731
-        "POST", KEYS, {"name": "k", "role": "viewer"}, headers={"Idempotency-Key": "once"}
-    )
+
+    async def send() -> Reply:
+        body, once = {"name": "k", "role": "viewer"}, {"Idempotency-Key": "once"}
+        return await world.send("POST", KEYS, body, headers=once)
+
     first, again = (await send()).json(), (await send()).json()
 
     assert first["key"].startswith("rgc_")

@@ -149,7 +149,8 @@ async def test_what_is_only_shown_is_never_taken(world: World, operation: Operat
     before = await _state(world)
 
     for field in {*shown, *own} - {*taken}:
-        for value in (None, True, 7, "x", {}, str(world.foreign.id)):
+        values: list[Any] = [None, True, 7, "x", {}, str(world.foreign.id)]
+        for value in values:
             reply = await perform(world, operation, body={**operation.body, field: value}, **names)
 
             assert problem(reply) == "invalid-input", (field, value)

@@ -12,7 +12,7 @@ from tests.web.operations import (
     perform,
     targets,
 )
-from tests.web.world import World, problem
+from tests.web.world import Reply, World, problem
 
 KEYS = ("viewer", "puller", "editor", "admin", "operator")
 
@@ -77,7 +77,9 @@ async def test_a_narrowed_puller_sees_its_own_matches_alone(world: World) -> Non
 async def test_revoked_disabled_and_expired_keys_stop_at_once(world: World) -> None:
     made = (await world.send("POST", "/v1/projects/-/keys", {"name": "k", "role": "viewer"})).json()
     path = f"/v1/projects/-/keys/{made['id']}"
-    ask = lambda: world.send("GET", "/v1/whoami", key=made["key"])  # noqa: E731  three times
+
+    async def ask() -> Reply:
+        return await world.send("GET", "/v1/whoami", key=made["key"])
 
     assert (await ask()).status_code == 200
     await world.send("PATCH", path, {"disabled": True})

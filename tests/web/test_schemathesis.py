@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -35,7 +36,7 @@ schema = schemathesis.openapi.from_asgi("/v1/openapi.json", WORLD.app)
 
 @schema.parametrize()
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
-def test_made_up_requests_are_answered_as_documented(case: schemathesis.Case) -> None:
+def test_made_up_requests_are_answered_as_documented(case: schemathesis.Case[Any]) -> None:
     key = {"Authorization": f"Bearer {WORLD.keys['editor']}"}
     response = case.call(headers=key)
 

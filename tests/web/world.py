@@ -29,7 +29,7 @@ from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.app import build_app
 from regcred.web.delivery.docker_credential import DockerCredential
-from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.exchange import Endpoint, HotPath
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
@@ -71,7 +71,7 @@ class World:
         self._requests = itertools.count(1)
         self.services = self._services()
         resolve = ResolveImage(self.store, self.sealer, self.service_keys.key_digests, self.clock)
-        endpoints = {
+        endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),
             "docker-credential/get": DockerCredential(resolve),
         }
