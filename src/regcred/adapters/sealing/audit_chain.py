@@ -7,10 +7,11 @@ readable by whoever reads the store.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable
+from hmac import compare_digest
 
 from regcred.adapters.sealing.framing import frame
+from regcred.adapters.sealing.mac import Mac
 from regcred.domain.errors import SealBroken
 
 GENESIS = bytes(32)
@@ -25,15 +26,15 @@ class AuditSigner:
     __slots__ = ("__key",)
 
     def __init__(self, key: bytes) -> None:
-        self.__key = key
+        self.__key = Mac(key)
 
     def sign(self, row: bytes) -> bytes:
         """Return the 32 bytes that are stored with a row."""
-        return hmac.digest(self.__key, row, "sha256")
+        return self.__key.of(row)
 
     def verify(self, row: bytes, mac: bytes) -> bool:
         """Whether a row is as it was when it was signed. Constant time."""
-        return hmac.compare_digest(self.sign(row), mac)
+        return compare_digest(self.sign(row), mac)
 
     def __repr__(self) -> str:
         return "<audit signer>"
@@ -46,7 +47,7 @@ class AuditChain:
 
     def __init__(self, signer: AuditSigner, key: bytes) -> None:
         self._signer = signer
-        self.__key = key
+        self.__key = Mac(key)
 
     def link(self, head: bytes, rows: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Return the head after `rows`, given as (signed bytes, mac) in commit order.
@@ -57,7 +58,7 @@ class AuditChain:
         for row, mac in rows:
             if not self._signer.verify(row, mac):
                 raise SealBroken(WHAT)
-            head = hmac.digest(self.__key, frame(head, row, mac), "sha256")
+            head = self.__key.of(frame(head, row, mac))
         return head
 
     def __repr__(self) -> str:

@@ -13,9 +13,8 @@ from struct import Struct
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 
+from regcred.adapters.sealing.mac import Mac
 from regcred.domain.errors import SealBroken
 
 ROOT_SIZE = 32
@@ -43,28 +42,21 @@ _HEAD_SIZE = _HEAD.size
 
 
 class Root:
-    """A 32-byte key that is only ever expanded, for the one use that its label names.
-
-    The bytes themselves are not kept: what stays is an HMAC keyed with them.
-    """
+    """A 32-byte key that is only ever expanded, for the one use that its label names."""
 
     __slots__ = ("__label", "__mac")
 
     def __init__(self, key: bytes, label: bytes) -> None:
         if len(key) != ROOT_SIZE:
             raise ValueError(f"a root key has {ROOT_SIZE} bytes")
-        self.__mac = HMAC(key, SHA256())
+        self.__mac = Mac(key)
         self.__label = label
 
     def expand(self, info: bytes) -> tuple[bytes, bytes]:
         """Return HKDF-Expand-SHA256(key, label | info, 64) in halves (RFC 5869, section 2.3)."""
         info = self.__label + info
-        first = self.__mac.copy()
-        first.update(info + b"\x01")
-        one = first.finalize()
-        second = self.__mac.copy()
-        second.update(one + info + b"\x02")
-        return one, second.finalize()
+        one = self.__mac.of(info + b"\x01")
+        return one, self.__mac.of(one + info + b"\x02")
 
     def __repr__(self) -> str:
         return "<root key>"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
+from hmac import compare_digest
 
 from regcred.adapters.sealing.framing import frame
+from regcred.adapters.sealing.mac import Mac
 
 # What an unknown key is compared with. It costs the same as a digest; that it cannot be matched
 # rests on `matches`, not on nobody finding a secret with this digest.
@@ -20,16 +21,16 @@ class PepperedDigests:
     __slots__ = ("__pepper",)
 
     def __init__(self, pepper: bytes) -> None:
-        self.__pepper = pepper
+        self.__pepper = Mac(pepper)
 
     def digest(self, secret: str) -> bytes:
         """Return the 32 bytes that are stored for a key."""
-        return hmac.digest(self.__pepper, secret.encode(), "sha256")
+        return self.__pepper.of(secret.encode())
 
     def matches(self, secret: str, digest: bytes | None) -> bool:
         """Compare in constant time; None (no such key) costs the same and is False."""
         stored = _NOBODY if digest is None else digest
-        equal = hmac.compare_digest(self.digest(secret), stored)
+        equal = compare_digest(self.digest(secret), stored)
         return equal and digest is not None
 
     def __repr__(self) -> str:
@@ -45,11 +46,11 @@ class RequestDigests:
     __slots__ = ("__key",)
 
     def __init__(self, key: bytes) -> None:
-        self.__key = key
+        self.__key = Mac(key)
 
     def digest(self, *parts: bytes) -> bytes:
         """Return 32 bytes for this list of parts; another split of the same bytes differs."""
-        return hmac.digest(self.__key, frame(*parts), "sha256")
+        return self.__key.of(frame(*parts))
 
     def __repr__(self) -> str:
         return "<request digests>"
