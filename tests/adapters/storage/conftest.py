@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,10 +51,10 @@ def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
 
 
 @pytest.fixture
-async def world(store: Store, clock: Clock) -> AsyncIterator[World]:
-    yield await World(store, clock).begin()
+async def world(store: Store, clock: Clock) -> World:
+    return await World(store, clock).begin()
 
 
 @pytest.fixture
-async def sqlite_world(sqlite_store: SqliteStore, clock: Clock) -> AsyncIterator[World]:
-    yield await World(sqlite_store, clock).begin()
+async def sqlite_world(sqlite_store: SqliteStore, clock: Clock) -> World:
+    return await World(sqlite_store, clock).begin()

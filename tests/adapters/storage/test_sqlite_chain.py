@@ -12,11 +12,14 @@ import pytest
 from regcred.adapters.storage.sqlite import SqliteStore, connection
 from regcred.adapters.storage.sqlite.audit_rows import signed_bytes
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
-from regcred.domain.ports import WrappedSeed
+from regcred.domain.ports import IdempotentRequest, WrappedSeed
+from regcred.domain.registry import RegistryAddress
 from tests.adapters.storage.samples import (
+    DIGEST,
     START,
     Clock,
     World,
+    a_credential,
     a_reveal,
     event,
     sealed,
@@ -227,8 +230,6 @@ class TestEditedMatchingIndex:
     ) -> None:
         await sqlite_world.add("login", "r.example/team")
         raw(directory, f"UPDATE credential_scopes SET {edit}")  # noqa: S608  a test's own words
-        from regcred.domain.registry import RegistryAddress
-
         evil = RegistryAddress("evil.example")
         assert await sqlite_world.matched("team/app", evil) == []
         assert await sqlite_world.matched(None, evil) == []
@@ -251,9 +252,6 @@ class TestEditedMatchingIndex:
 async def test_old_idempotent_requests_are_swept_a_few_at_a_time(
     sqlite_world: World, sqlite_store: SqliteStore
 ) -> None:
-    from regcred.domain.ports import IdempotentRequest
-    from tests.adapters.storage.samples import DIGEST, a_credential
-
     async def create(n: int) -> None:
         login = a_credential(sqlite_world.id, f"c{n}")
         request = IdempotentRequest("key:tester", f"once-{n}", DIGEST)

@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from regcred.adapters.storage.sqlite import ServingLock, SqliteStore, connection, place, schema
 from regcred.domain.errors import StartRefused
@@ -169,9 +171,6 @@ def test_a_store_on_a_network_file_system_is_refused(
 
 class TestSchema:
     def test_the_constant_is_the_newest_revision(self) -> None:
-        from alembic.config import Config
-        from alembic.script import ScriptDirectory
-
         config = Config()
         config.set_main_option(
             "script_location", str(Path(schema.__file__).parents[1] / "migrations")

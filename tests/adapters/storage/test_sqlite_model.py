@@ -11,12 +11,19 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from regcred.adapters.storage.sqlite import SqliteStore, schema
-from regcred.domain.audit import Action
+from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.errors import CredentialInUse, RegcredError
 from regcred.domain.ports import (
     AlreadyDone,
@@ -108,7 +115,9 @@ class TwoStores(RuleBasedStateMachine):
         assert _plain(found) == _plain(expected)
         return expected
 
-    def event(self, action: Action, project: Any, target: object = "", version: int | None = None):  # type: ignore[no-untyped-def]  # an event
+    def event(
+        self, action: Action, project: Any, target: object = "", version: int | None = None
+    ) -> AuditEvent:
         return event(action, project.id, target, self.clock(), secret_version=version)
 
     @initialize()
@@ -174,6 +183,7 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda s: s.create_credential(login, secret, done, request))
         self.credentials.append(login)
 
+    @precondition(lambda self: self.credentials)
     @rule(
         which=WHICH,
         name=NAMES,
@@ -191,8 +201,6 @@ class TwoStores(RuleBasedStateMachine):
         version: int | None,
         secret_version: int | None,
     ) -> None:
-        if not self.credentials:
-            return
         login = replace(
             _pick(self.credentials, which),
             name=name,
@@ -206,51 +214,57 @@ class TwoStores(RuleBasedStateMachine):
         done = event(Action.CREDENTIAL_UPDATED, login.project_id, login.id, self.clock())
         self.both(lambda s: s.update_credential(login, version, secret, done))
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH, version=VERSIONS, force=st.booleans())
     def delete_credential(self, which: int, version: int | None, force: bool) -> None:
-        for login in self._login(which):
-            done = event(Action.CREDENTIAL_DELETED, login.project_id, login.id, self.clock())
-            self.both(
-                lambda s: s.delete_credential(
-                    login.project_id, login.id, version, done, with_uses=force
-                )
+        login = _pick(self.credentials, which)
+        done = event(Action.CREDENTIAL_DELETED, login.project_id, login.id, self.clock())
+        self.both(
+            lambda s: s.delete_credential(
+                login.project_id, login.id, version, done, with_uses=force
             )
+        )
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH, kind=KINDS, version=st.integers(1, 2))
     def record_verdict(self, which: int, kind: VerdictKind, version: int) -> None:
-        for login in self._login(which):
-            verdict = Verdict(kind, self.clock(), evidence={"status": 401})
-            done = event(Action.CREDENTIAL_VERIFIED, login.project_id, login.id, self.clock())
-            place = (login.project_id, login.id)
-            self.both(lambda s: s.record_verdict(*place, version, verdict, done))
-            self.both(lambda s: s.list_verdicts(*place, 0, 5))
+        login = _pick(self.credentials, which)
+        verdict = Verdict(kind, self.clock(), evidence={"status": 401})
+        done = event(Action.CREDENTIAL_VERIFIED, login.project_id, login.id, self.clock())
+        place = (login.project_id, login.id)
+        self.both(lambda s: s.record_verdict(*place, version, verdict, done))
+        self.both(lambda s: s.list_verdicts(*place, 0, 5))
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH, name=NAMES, lease=st.none() | st.integers(1, 90))
     def put_use(self, which: int, name: str, lease: int | None) -> None:
-        for login in self._login(which):
-            now = self.clock()
-            until = None if lease is None else now + timedelta(seconds=lease)
-            use = Use("pod", name, now, until)
-            done = event(Action.USE_PUT, login.project_id, login.id, now)
-            self.both(lambda s: s.put_use(login.project_id, login.id, use, done))
+        login = _pick(self.credentials, which)
+        now = self.clock()
+        until = None if lease is None else now + timedelta(seconds=lease)
+        use = Use("pod", name, now, until)
+        done = event(Action.USE_PUT, login.project_id, login.id, now)
+        self.both(lambda s: s.put_use(login.project_id, login.id, use, done))
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH, name=NAMES)
     def delete_use(self, which: int, name: str) -> None:
-        for login in self._login(which):
-            done = event(Action.USE_DELETED, login.project_id, login.id, self.clock())
-            self.both(lambda s: s.delete_use(login.project_id, login.id, "pod", name, done))
+        login = _pick(self.credentials, which)
+        done = event(Action.USE_DELETED, login.project_id, login.id, self.clock())
+        self.both(lambda s: s.delete_use(login.project_id, login.id, "pod", name, done))
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH)
     def look_at_uses(self, which: int) -> None:
-        for login in self._login(which):
-            self.both(lambda s: s.list_uses(login.project_id, login.id, self.clock()))
+        login = _pick(self.credentials, which)
+        self.both(lambda s: s.list_uses(login.project_id, login.id, self.clock()))
 
+    @precondition(lambda self: self.credentials)
     @rule(which=WHICH, whose=WHICH)
     def reveal(self, which: int, whose: int) -> None:
-        for login in self._login(which):
-            principal = f"key:{_pick(self.keys, whose).id}"
-            told = a_reveal(login.project_id, login.id, at=self.clock(), principal=principal)
-            self.both(lambda s: s.record_reveal(told))
+        login = _pick(self.credentials, which)
+        principal = f"key:{_pick(self.keys, whose).id}"
+        told = a_reveal(login.project_id, login.id, at=self.clock(), principal=principal)
+        self.both(lambda s: s.record_reveal(told))
 
     @rule(whose=WHICH, asked=ASKED, number=st.sampled_from([None, 1, 2, 3]))
     def resolve(self, whose: int, asked: str | None, number: int | None) -> None:
@@ -285,12 +299,12 @@ class TwoStores(RuleBasedStateMachine):
     def everything_is_told_alike(self) -> None:
         self.both(lambda s: s.list_projects(0, 50))
         for project in self.projects[:3]:
-            self.both(lambda s, p=project: s.list_credentials(p.id, EVERYTHING, 0, 50))  # type: ignore[misc]  # bound now
-            self.both(lambda s, p=project: s.list_keys(p.id, "", 50))  # type: ignore[misc]  # bound now
-            self.both(lambda s, p=project: s.list_audit(p.id, ALL_AUDIT, 0, 200))  # type: ignore[misc]  # bound now
+            self.project_is_told_alike(project.id)
 
-    def _login(self, which: int) -> list[Any]:
-        return [_pick(self.credentials, which)] if self.credentials else []
+    def project_is_told_alike(self, project_id: UUID) -> None:
+        self.both(lambda s: s.list_credentials(project_id, EVERYTHING, 0, 50))
+        self.both(lambda s: s.list_keys(project_id, "", 50))
+        self.both(lambda s: s.list_audit(project_id, ALL_AUDIT, 0, 200))
 
 
 def _pick(things: list[Any], which: int) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.adapters.storage.sqlite.scrubbing import IDLE, LATEST, Scrubber
 from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.ports import SealedSecret
 from tests.adapters.storage.samples import World, a_credential, event, seed
 
@@ -29,11 +30,11 @@ def found(directory: Path) -> set[int]:
 
 async def gone(directory: Path, expected: set[int]) -> None:
     """Wait until the files hold the expected secrets and no others; the test's time-out ends it."""
-    while found(directory) != expected:
+    while found(directory) != expected:  # noqa: ASYNC110  files ring no bell
         await asyncio.sleep(0.05)
 
 
-async def fill(world: World) -> list[a_credential]:  # type: ignore[valid-type]  # credentials
+async def fill(world: World) -> list[RegistryCredential]:
     stored = []
     for n in range(MANY):
         login = a_credential(world.id, f"c{n}")
@@ -87,7 +88,7 @@ async def test_a_deleted_projects_seed_is_wiped(sqlite_world: World, directory: 
         project.id, None, event(Action.PROJECT_DELETED, project.id)
     )
 
-    while any(b"doomed-seed" in path.read_bytes() for path in files()):
+    while any(b"doomed-seed" in path.read_bytes() for path in files()):  # noqa: ASYNC110  files ring no bell
         await asyncio.sleep(0.05)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from regcred.adapters.storage.sqlite import SqliteStore, connection
+from regcred.adapters.storage.sqlite.reveals import RevealLog
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.adapters.storage.sqlite.writer import Writer
 from regcred.domain.audit import Action
 from regcred.domain.errors import CredentialNotFound, NameTaken, StoreUnavailable
 from regcred.domain.ports import AuditFilter
-from tests.adapters.storage.samples import Clock, World, a_reveal, a_use, event
+from tests.adapters.storage.samples import START, Clock, World, a_reveal, a_use, event
 
 REVEALED = AuditFilter(action="credential.revealed")
 
@@ -162,6 +163,18 @@ class TestGroupCommit:
         assert actions.count(Action.CREDENTIAL_DELETED) == 30
         assert sqlite_store._one("SELECT credential_count FROM projects") == (60,)
         assert sqlite_store._one("SELECT count(*) FROM credential_secrets") == (60,)
+
+    async def test_forgetting_whose_last_use_is_fresh_costs_a_write_and_nothing_else(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        sqlite_store._writer._reveals = RevealLog(remembered=1)
+        logins = [await sqlite_world.add(f"c{n}") for n in range(3)]
+        for login in logins * 2:
+            await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
+
+        for login in logins:
+            found = await sqlite_store.find_credential(sqlite_world.id, login.id)
+            assert (found.last_used_at, found.version) == (START, 1)
 
 
 class TestWaiters:

@@ -11,6 +11,7 @@ import pytest
 
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import (
     CredentialInUse,
     CredentialNotFound,
@@ -432,7 +433,7 @@ class TestCredentials:
         await world.add("taken")
         old = await world.add("login")
         done = event(Action.CREDENTIAL_UPDATED, world.id, old.id)
-        refusals: list[tuple[type[RegcredError], object, int | None]] = [
+        refusals: list[tuple[type[RegcredError], RegistryCredential, int | None]] = [
             (VersionMismatch, old, 4),
             (NameTaken, replace(old, name="taken"), None),
             (CredentialNotFound, replace(old, id=new_id()), None),
@@ -440,7 +441,7 @@ class TestCredentials:
 
         for refusal, new, version in refusals:
             with pytest.raises(refusal):
-                await world.store.update_credential(new, version, sealed(2), done)  # type: ignore[arg-type]  # all are credentials
+                await world.store.update_credential(new, version, sealed(2), done)
         assert await world.store.find_credential(world.id, old.id) == old
         assert await world.store.sealed_secret(world.id, old.id) == sealed(text="login")
         assert Action.CREDENTIAL_UPDATED not in await world.actions()
@@ -524,7 +525,7 @@ class TestCredentials:
         )
         assert await world.names() == []
 
-    async def _rejected(self, world: World):  # type: ignore[no-untyped-def]  # a credential
+    async def _rejected(self, world: World) -> RegistryCredential:
         login = await world.add()
         await world.store.record_verdict(
             world.id,

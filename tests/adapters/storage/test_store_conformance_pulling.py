@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -33,7 +35,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class TestVerdicts:
-    async def _record(self, world: World, id_, verdict: Verdict, version: int = 1) -> None:  # type: ignore[no-untyped-def]  # a UUID
+    async def _record(self, world: World, id_: UUID, verdict: Verdict, version: int = 1) -> None:
         verified = event(Action.CREDENTIAL_VERIFIED, world.id, id_)
         await world.store.record_verdict(world.id, id_, version, verdict, verified)
 
@@ -380,7 +382,7 @@ class TestReveals:
         ],
     )
     async def test_reveals_that_differ_have_rows_of_their_own(
-        self, world: World, other: dict[str, str]
+        self, world: World, other: dict[str, Any]
     ) -> None:
         login = await world.add()
         await asyncio.gather(

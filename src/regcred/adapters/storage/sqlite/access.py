@@ -94,7 +94,10 @@ class Access:
 
 
 def at_version(found: Row | None, expected: int | None, missing: NotFound) -> Row:
-    """Return a row, whose first column is its version. Raise `missing`, VersionMismatch."""
+    """Return a row that is there; with `expected`, one whose first column is that version.
+
+    Raise `missing`, VersionMismatch.
+    """
     if found is None:
         raise missing
     if expected is not None and expected != found[0]:

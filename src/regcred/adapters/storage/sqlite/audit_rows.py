@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 
 from regcred.adapters.storage.sqlite.rows import Row
@@ -12,10 +13,23 @@ COLUMNS = (
 )
 _WIDTH = 12
 
-INSERT = (
-    f"INSERT INTO audit_events ({COLUMNS}, mac) "  # noqa: S608  constants alone
-    f"VALUES ({', '.join('?' * (_WIDTH + 1))})"
-)
+MAX_ROWS = 64
+"""What one INSERT takes."""
+
+
+@lru_cache(maxsize=MAX_ROWS)
+def insert(rows: int) -> str:
+    """Return the statement for so many rows of COLUMNS and mac, at most MAX_ROWS.
+
+    One statement for many rows, because each run of a statement hands the interpreter's lock to
+    the event loop and has to win it back.
+    """
+    row = f"({', '.join('?' * (_WIDTH + 1))})"
+    return (
+        f"INSERT INTO audit_events ({COLUMNS}, mac) "  # noqa: S608  constants alone
+        f"VALUES {', '.join([row] * rows)}"
+    )
+
 
 _LABEL = b"regcred-audit-row-v1"
 _LENGTHS = Struct(f">{2 + _WIDTH}I")

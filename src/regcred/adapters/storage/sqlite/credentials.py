@@ -228,7 +228,4 @@ def _clear_uses(
 
 
 def _stored(transaction: Transaction, place: tuple[str, str]) -> RegistryCredential:
-    row = transaction.one(_BY_ID, place)
-    if row is None:
-        raise CredentialNotFound
-    return credential(row)
+    return credential(at_version(transaction.one(_BY_ID, place), None, CredentialNotFound()))

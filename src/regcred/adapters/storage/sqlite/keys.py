@@ -133,7 +133,4 @@ class Keys(Access):
 
 
 def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:
-    row = transaction.one(_FIND, place)
-    if row is None:
-        raise KeyNotFound
-    return stored_key(row).key
+    return stored_key(at_version(transaction.one(_FIND, place), None, KeyNotFound())).key

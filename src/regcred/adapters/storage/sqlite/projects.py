@@ -141,7 +141,4 @@ class Projects(Access):
 
 
 def _stored(transaction: Transaction, project_id: str) -> Project:
-    row = transaction.one(_BY_ID, (project_id,))
-    if row is None:
-        raise ProjectNotFound
-    return project(row)
+    return project(at_version(transaction.one(_BY_ID, (project_id,)), None, ProjectNotFound()))

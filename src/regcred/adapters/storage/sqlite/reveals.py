@@ -16,8 +16,6 @@ from regcred.domain.audit import Action, Reveal
 FRESH = 60_000_000
 """Microseconds for which a last use is not moved again."""
 
-_MAX_REMEMBERED = 65536
-
 _INSERT_TARGET = "INSERT INTO audit_targets (project_id, target, number) VALUES (?, ?, ?)"
 _USE_CREDENTIAL = """
     UPDATE credentials SET last_used_at = ?1, last_used_by = ?2
@@ -36,7 +34,8 @@ _Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...]]
 class RevealLog:
     """Writes reveals, and remembers whose last use is fresh. Belongs to the writer's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int = 65536) -> None:
+        self._remembered = remembered
         self._moved: dict[str, int] = {}
 
     def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
@@ -74,7 +73,7 @@ class RevealLog:
     def _stale(self, whose: str, now: int) -> bool:
         if now - self._moved.get(whose, -FRESH) < FRESH:
             return False
-        if len(self._moved) >= _MAX_REMEMBERED:
+        if len(self._moved) >= self._remembered:
             self._moved.clear()
         self._moved[whose] = now
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from regcred.adapters.storage.sqlite import audit_rows
 from regcred.adapters.storage.sqlite.rows import Row, json_text, micros
@@ -80,10 +81,10 @@ class Transaction:
         first = self._next_number()
         numbered = [(first + n, *row) for n, row in enumerate(rows)]
         sign = self._sign
-        self.change_many(
-            audit_rows.INSERT,
-            [(*row, sign(audit_rows.signed_bytes(row)) if sign else b"") for row in numbered],
-        )
+        signed = [(*row, sign(audit_rows.signed_bytes(row)) if sign else b"") for row in numbered]
+        for start in range(0, len(signed), audit_rows.MAX_ROWS):
+            some = signed[start : start + audit_rows.MAX_ROWS]
+            self.change(audit_rows.insert(len(some)), chain.from_iterable(some))
         self._number = first + len(numbered)
         return first
 
