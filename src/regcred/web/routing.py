@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -27,38 +27,49 @@ from regcred.web.services import Services
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+_RAW = "reads_its_body_as_bytes"
 _MEDIA_TYPES = {"PATCH": (JSON, MERGE_PATCH)}
 
 
-class Call:
-    """One authenticated request: who asks, what the headers ask for, and the use cases."""
+class Call(Request):
+    """One authenticated request: who asks, what the headers ask for, and the use cases.
 
-    __slots__ = ("_request", "caller", "services")
+    A Request, so that FastAPI hands it to whichever parameter is annotated with it, and so that
+    what FastAPI reads as the body is what was parsed here.
+    """
 
-    def __init__(self, caller: Caller, services: Services, request: Request) -> None:
+    def __init__(self, request: Request, caller: Caller, body: bytes) -> None:
+        super().__init__(request.scope, request.receive)
         self.caller = caller
-        self.services = services
-        self._request = request
+        self.services, _ = _shared(request)
+        self._body = body
+
+    def read_json(self) -> None:
+        """Read the body as JSON, if there is one. Raise UnsupportedMediaType, MalformedRequest."""
+        if self._body:
+            accepted = _MEDIA_TYPES.get(self.method, (JSON,))
+            require_media_type(self.headers.getlist("content-type"), *accepted)
+            self._json = parse_object(self._body)
 
     async def expected_version(
         self, read_version: Callable[[], Coroutine[Any, Any, int]]
     ) -> int | None:
         """Return what If-Match expects. Raise InvalidInput and what `read_version` raises."""
-        values = self._request.headers.getlist("if-match")
+        values = self.headers.getlist("if-match")
         return await expected_version(", ".join(values) if values else None, read_version)
 
     def idempotent(self) -> IdempotentRequest | None:
         """Return what makes this request repeatable, if the client said so. Raise InvalidInput."""
-        key = idempotency_key(only_header(self._request.scope, b"idempotency-key"))
+        key = idempotency_key(only_header(self.scope, b"idempotency-key"))
         if key is None:
             return None
-        scope, principal = self._request.scope, str(self.caller.principal)
+        scope, principal = self.scope, str(self.caller.principal)
         digest = self.services.request_digest(
             scope["method"].encode(),
             scope["path"].encode(),
             scope["query_string"],
             principal.encode(),
-            _canonical(scope["state"]["body"]),
+            _canonical(self._json if self._body else None),
         )
         return IdempotentRequest(principal, key, digest)
 
@@ -71,49 +82,30 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         known = _query_names(self)
         takes_json = self.body_field is not None
+        takes_bytes = bool(getattr(self.endpoint, _RAW, False))
 
         async def strict(request: Request) -> Response:
             services, presented_key = _shared(request)
-            request.state.call = Call(
-                await services.authenticate(
-                    presented_key(request.scope),
-                    request_id=request.state.request_id,
-                    peer=peer_of(request.scope),
-                ),
-                services,
-                request,
+            caller = await services.authenticate(
+                presented_key(request.scope),
+                request_id=request.state.request_id,
+                peer=peer_of(request.scope),
             )
             _check_query(request, known)
-            body = await request.body()
-            if not takes_json and body and not reads_raw_body(self):
+            call = Call(request, caller, await request.body())
+            if takes_json:
+                call.read_json()
+            elif not takes_bytes and await call.body():
                 raise MalformedRequest("body", "must be empty")
-            return await handle(_Parsed(request, body) if takes_json else request)
+            return await handle(call)
 
         return strict
 
 
-class _Parsed(Request):
-    """A request whose JSON was read by our rules; FastAPI never sees another's reading."""
-
-    def __init__(self, request: Request, body: bytes) -> None:
-        super().__init__(request.scope, request.receive)
-        self._body = body
-        if body:
-            accepted = _MEDIA_TYPES.get(request.method, (JSON,))
-            require_media_type(request.headers.getlist("content-type"), *accepted)
-            self._json = parse_object(body)
-        request.state.body = self._json if body else None
-
-
 def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Mark an endpoint that reads its body itself, as bytes."""
-    endpoint.__dict__["raw_body"] = True
+    endpoint.__dict__[_RAW] = True
     return endpoint
-
-
-def reads_raw_body(route: APIRoute) -> bool:
-    """Whether the endpoint of `route` was marked by `raw_body`."""
-    return bool(getattr(route.endpoint, "raw_body", False))
 
 
 def plain_app() -> FastAPI:
@@ -133,15 +125,6 @@ def plain_app() -> FastAPI:
 def share(app: FastAPI, services: Services, presented_key: PresentedKey) -> None:
     """Give the StrictRoutes of `app` what they need."""
     app.state.shared = (services, presented_key)
-
-
-async def _call(request: Request) -> Call:
-    call: Call = request.state.call
-    return call
-
-
-CallNow = Annotated[Call, Depends(_call)]
-"""The parameter by which a handler receives its Call."""
 
 
 def rendered(shape: BaseModel, status: int = 200, *, version: int | None = None) -> Response:

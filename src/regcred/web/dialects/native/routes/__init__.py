@@ -15,17 +15,17 @@ from regcred.web.dialects.native.routes import (
     verdicts,
 )
 
-# Where two paths could match, the longer one stands first.
+# In the order in which they are looked through: what is asked for most stands first.
 ROUTES: tuple[BaseRoute, ...] = tuple(
     route
     for noun in (
-        projects,
-        keys,
-        uses,
-        verdicts,
         credentials,
+        verdicts,
+        uses,
         pulling,
         docker_credential,
+        projects,
+        keys,
         audit,
     )
     for route in noun.router.routes

@@ -9,14 +9,14 @@ from starlette.responses import Response
 
 from regcred.web.dialects.native.paths import Position, ProjectPath
 from regcred.web.dialects.native.wire.audit import AuditEntry, AuditListing, AuditPage
-from regcred.web.routing import CallNow, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["audit"])
 
 
 @router.get("/v1/projects/{project}/audit", operation_id="listAudit", response_model=AuditPage)
 async def list_audit(
-    call: CallNow, project: ProjectPath, page: Annotated[AuditListing, Query()]
+    call: Call, project: ProjectPath, page: Annotated[AuditListing, Query()]
 ) -> Response:
     """List what happened in a project, newest first. Needs an admin's key."""
     position = Position(call, project, "audit")

@@ -16,7 +16,7 @@ from regcred.web.dialects.native.wire.credentials import (
     CredentialPatch,
     NewCredential,
 )
-from regcred.web.routing import CallNow, StrictRoute, mark_replayed, rendered
+from regcred.web.routing import Call, StrictRoute, mark_replayed, rendered
 
 router = APIRouter(
     route_class=StrictRoute, tags=["credentials"], prefix="/v1/projects/{project}/credentials"
@@ -30,7 +30,7 @@ VerifyFirst = Annotated[
 
 @router.get("", operation_id="listCredentials", response_model=CredentialPage)
 async def list_credentials(
-    call: CallNow, project: ProjectPath, page: Annotated[CredentialListing, Query()]
+    call: Call, project: ProjectPath, page: Annotated[CredentialListing, Query()]
 ) -> Response:
     """List credentials by number. A narrowed puller's pages hold its own matches alone."""
     position = Position(call, project, "credentials")
@@ -43,7 +43,7 @@ async def list_credentials(
 
 @router.post("", operation_id="createCredential", response_model=Credential, status_code=201)
 async def create_credential(
-    call: CallNow, project: ProjectPath, body: NewCredential, verify: VerifyFirst = None
+    call: Call, project: ProjectPath, body: NewCredential, verify: VerifyFirst = None
 ) -> Response:
     """Store a login. Its password is sealed and never shown here again."""
     made = await call.services.credentials.create_once(
@@ -58,9 +58,7 @@ async def create_credential(
 
 
 @router.get("/{credential}", operation_id="getCredential", response_model=Credential)
-async def get_credential(
-    call: CallNow, project: ProjectPath, credential: CredentialPath
-) -> Response:
+async def get_credential(call: Call, project: ProjectPath, credential: CredentialPath) -> Response:
     """Show a login without its password."""
     found = await call.services.credentials.get(call.caller, project, credential)
     return rendered(Credential.of(found), version=found.version)
@@ -68,7 +66,7 @@ async def get_credential(
 
 @router.put("/{credential}", operation_id="replaceCredential", response_model=Credential)
 async def replace_credential(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     body: NewCredential,
@@ -84,7 +82,7 @@ async def replace_credential(
 
 @router.patch("/{credential}", operation_id="updateCredential", response_model=Credential)
 async def update_credential(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     body: CredentialPatch,
@@ -100,7 +98,7 @@ async def update_credential(
 
 @router.delete("/{credential}", operation_id="deleteCredential", status_code=204)
 async def delete_credential(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     force: Annotated[Flag, Query(description="Delete its uses too.")] = False,
@@ -113,5 +111,5 @@ async def delete_credential(
     return Response(status_code=204)
 
 
-async def _version(call: CallNow, project: ProjectPath, credential: str) -> int:
+async def _version(call: Call, project: ProjectPath, credential: str) -> int:
     return (await call.services.credentials.get(call.caller, project, credential)).version

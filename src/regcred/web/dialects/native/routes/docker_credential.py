@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import orjson
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from regcred.domain.errors import MalformedRequest, NotFound
 from regcred.web.dialects.native.paths import ProjectPath
 from regcred.web.dialects.native.wire.pulling import DockerLogin
 from regcred.web.json_body import JSON
-from regcred.web.routing import CallNow, StrictRoute, raw_body
+from regcred.web.routing import Call, StrictRoute, raw_body
 
 router = APIRouter(
     route_class=StrictRoute,
@@ -40,20 +39,20 @@ SERVER_KEY = {
 
 @router.post("/get", operation_id="dockerCredentialGet", openapi_extra=SERVER_KEY)
 @raw_body
-async def get(call: CallNow, project: ProjectPath) -> Response:  # noqa: ARG001  for the document
+async def get(call: Call, project: ProjectPath) -> Response:  # noqa: ARG001  for the document
     """Answer docker's `get` with its finished JSON; 204: no login, say not found."""
     raise NotFound
 
 
 @router.get("/list", operation_id="dockerCredentialList", response_model=dict[str, str])
-async def list_servers(call: CallNow, project: ProjectPath) -> Response:
+async def list_servers(call: Call, project: ProjectPath) -> Response:
     """List server keys with user names, never a secret."""
     servers = await call.services.docker_helper.list(call.caller, project)
     return Response(orjson.dumps(servers), media_type=JSON)
 
 
 @router.post("/store", operation_id="dockerCredentialStore", status_code=204)
-async def store(call: CallNow, project: ProjectPath, body: DockerLogin) -> Response:
+async def store(call: Call, project: ProjectPath, body: DockerLogin) -> Response:
     """Keep what `docker login` hands over."""
     await call.services.docker_helper.store(
         call.caller, project, body.ServerURL, body.Username, body.Secret
@@ -65,9 +64,9 @@ async def store(call: CallNow, project: ProjectPath, body: DockerLogin) -> Respo
     "/erase", operation_id="dockerCredentialErase", status_code=204, openapi_extra=SERVER_KEY
 )
 @raw_body
-async def erase(call: CallNow, project: ProjectPath, request: Request) -> Response:
+async def erase(call: Call, project: ProjectPath) -> Response:
     """Delete what an earlier store kept."""
-    server = _server_key(await request.body())
+    server = _server_key(await call.body())
     await call.services.docker_helper.erase(call.caller, project, server)
     return Response(status_code=204)
 

@@ -17,13 +17,13 @@ from regcred.web.dialects.native.wire.projects import (
     ProjectPatch,
     WhoAmI,
 )
-from regcred.web.routing import CallNow, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["projects"])
 
 
 @router.get("/v1/whoami", operation_id="whoAmI", response_model=WhoAmI)
-async def who_am_i(call: CallNow) -> Response:
+async def who_am_i(call: Call) -> Response:
     """Say which key this is, where it is at home, and what it may do."""
     key = await call.services.keys.own(call.caller)
     home = await call.services.projects.get(call.caller, None)
@@ -31,7 +31,7 @@ async def who_am_i(call: CallNow) -> Response:
 
 
 @router.get("/v1/projects", operation_id="listProjects", response_model=ProjectPage)
-async def list_projects(call: CallNow, page: Annotated[Listing, Query()]) -> Response:
+async def list_projects(call: Call, page: Annotated[Listing, Query()]) -> Response:
     """List projects by number: all for an operator's key, else the key's own."""
     position = Position(call, None, "projects")
     rows = await call.services.projects.list(
@@ -42,21 +42,21 @@ async def list_projects(call: CallNow, page: Annotated[Listing, Query()]) -> Res
 
 
 @router.post("/v1/projects", operation_id="createProject", response_model=Project, status_code=201)
-async def create_project(call: CallNow, body: NewProject) -> Response:
+async def create_project(call: Call, body: NewProject) -> Response:
     """Make an empty project. Needs an operator's admin key."""
     made = await call.services.projects.create(call.caller, body.name)
     return rendered(Project.of(made), 201, version=made.version)
 
 
 @router.get("/v1/projects/{project}", operation_id="getProject", response_model=Project)
-async def get_project(call: CallNow, project: ProjectPath) -> Response:
+async def get_project(call: Call, project: ProjectPath) -> Response:
     """Show a project."""
     found = await call.services.projects.get(call.caller, project)
     return rendered(Project.of(found), version=found.version)
 
 
 @router.patch("/v1/projects/{project}", operation_id="updateProject", response_model=Project)
-async def update_project(call: CallNow, project: ProjectPath, body: ProjectPatch) -> Response:
+async def update_project(call: Call, project: ProjectPath, body: ProjectPatch) -> Response:
     """Rename a project, or demand If-Match on changes to its credentials."""
     expected = await call.expected_version(lambda: _version(call, project))
     changed = await call.services.projects.update(
@@ -66,12 +66,12 @@ async def update_project(call: CallNow, project: ProjectPath, body: ProjectPatch
 
 
 @router.delete("/v1/projects/{project}", operation_id="deleteProject", status_code=204)
-async def delete_project(call: CallNow, project: ProjectPath) -> Response:
+async def delete_project(call: Call, project: ProjectPath) -> Response:
     """Delete an empty project with its keys. Its audit stays. Needs an operator's admin key."""
     expected = await call.expected_version(lambda: _version(call, project))
     await call.services.projects.delete(call.caller, project, expected)
     return Response(status_code=204)
 
 
-async def _version(call: CallNow, project: ProjectPath) -> int:
+async def _version(call: Call, project: ProjectPath) -> int:
     return (await call.services.projects.get(call.caller, project)).version

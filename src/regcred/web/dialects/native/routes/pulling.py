@@ -13,20 +13,20 @@ from regcred.web.dialects.native.wire.pulling import (
     Explained,
     Resolution,
 )
-from regcred.web.routing import CallNow, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["pulling"], prefix="/v1/projects/{project}")
 
 
 @router.post("/explain", operation_id="explainImage", response_model=Explained)
-async def explain_image(call: CallNow, project: ProjectPath, body: AskExplain) -> Response:
+async def explain_image(call: Call, project: ProjectPath, body: AskExplain) -> Response:
     """Say which login an image gets, by which rule, and what each client does. No secrets."""
     return rendered(Explained.of(await call.services.explain(call.caller, project, body.image)))
 
 
 @router.post("/resolve", operation_id="resolveImage", response_model=Resolution)
 async def resolve_image(
-    call: CallNow,  # noqa: ARG001  for the document
+    call: Call,  # noqa: ARG001  for the document
     project: ProjectPath,  # noqa: ARG001  for the document
     body: AskResolve,  # noqa: ARG001  for the document
 ) -> Response:

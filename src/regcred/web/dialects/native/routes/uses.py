@@ -12,7 +12,7 @@ from regcred.web.dialects.native.paths import (
     UseNamePath,
 )
 from regcred.web.dialects.native.wire.uses import PutUse, Use, UseList
-from regcred.web.routing import CallNow, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(
     route_class=StrictRoute,
@@ -22,7 +22,7 @@ router = APIRouter(
 
 
 @router.get("", operation_id="listUses", response_model=UseList)
-async def list_uses(call: CallNow, project: ProjectPath, credential: CredentialPath) -> Response:
+async def list_uses(call: Call, project: ProjectPath, credential: CredentialPath) -> Response:
     """List who uses a credential now."""
     uses = await call.services.uses.list(call.caller, project, credential)
     return rendered(UseList(items=[Use.of(use) for use in uses]))
@@ -30,7 +30,7 @@ async def list_uses(call: CallNow, project: ProjectPath, credential: CredentialP
 
 @router.put("/{kind}/{name}", operation_id="putUse", response_model=Use)
 async def put_use(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     kind: UseKindPath,
@@ -47,7 +47,7 @@ async def put_use(
 
 @router.delete("/{kind}/{name}", operation_id="deleteUse", status_code=204)
 async def delete_use(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     kind: UseKindPath,

@@ -12,7 +12,7 @@ from regcred.domain.registry import ImageReference
 from regcred.web.dialects.native.paths import CredentialPath, Position, ProjectPath
 from regcred.web.dialects.native.wire.common import Listing, Page
 from regcred.web.dialects.native.wire.verdicts import Verdict, VerifyStored, VerifyTypedIn
-from regcred.web.routing import CallNow, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["verdicts"], prefix="/v1/projects/{project}")
 
@@ -22,7 +22,7 @@ class VerdictPage(Page[Verdict]):
 
 
 @router.post("/credentials:verify", operation_id="verifyLogin", response_model=Verdict)
-async def verify_login(call: CallNow, project: ProjectPath, body: VerifyTypedIn) -> Response:
+async def verify_login(call: Call, project: ProjectPath, body: VerifyTypedIn) -> Response:
     """Check a login that is not stored, and store nothing. Every verdict is a 200."""
     verdict = await call.services.verify.typed_in(
         call.caller, project, _unnamed(body), _image(body.image)
@@ -34,7 +34,7 @@ async def verify_login(call: CallNow, project: ProjectPath, body: VerifyTypedIn)
     "/credentials/{credential}:verify", operation_id="verifyCredential", response_model=Verdict
 )
 async def verify_credential(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     body: VerifyStored | None = None,
@@ -49,7 +49,7 @@ async def verify_credential(
     "/credentials/{credential}/verdicts", operation_id="listVerdicts", response_model=VerdictPage
 )
 async def list_verdicts(
-    call: CallNow,
+    call: Call,
     project: ProjectPath,
     credential: CredentialPath,
     page: Annotated[Listing, Query()],
