@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,8 @@ from tests.adapters.storage.samples import START, Clock, World, a_reveal, a_use,
 REVEALED = AuditFilter(action="credential.revealed")
 
 
-@contextmanager
-def held_up(store: SqliteStore) -> Iterator[None]:
+@asynccontextmanager
+async def held_up(store: SqliteStore) -> AsyncIterator[None]:
     """Keep the writer busy, so that whatever is submitted inside waits for one batch."""
     begun, go_on = threading.Event(), threading.Event()
 
@@ -33,7 +33,7 @@ def held_up(store: SqliteStore) -> Iterator[None]:
         assert go_on.wait(30)
 
     store._writer.submit(wait)
-    assert begun.wait(30)
+    assert await asyncio.to_thread(begun.wait, 30)
     try:
         yield
     finally:
@@ -51,7 +51,7 @@ class TestGroupCommit:
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
         before = sqlite_store.commits
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             waiting = [asyncio.create_task(sqlite_world.add(f"c{n}")) for n in range(64)]
             await turn()
         made = await asyncio.gather(*waiting)
@@ -63,7 +63,7 @@ class TestGroupCommit:
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
         login = await sqlite_world.add()
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             waiting = [
                 asyncio.create_task(
                     sqlite_store.record_reveal(
@@ -90,7 +90,7 @@ class TestGroupCommit:
             transaction.audit(event(Action.LOGIN_VERIFIED, sqlite_world.id))
             raise NameTaken("nothing")
 
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             first = asyncio.create_task(sqlite_world.add("same"))
             await turn()
             failing = sqlite_store._writer.submit(fail)
@@ -116,7 +116,7 @@ class TestGroupCommit:
     async def test_a_database_error_in_one_write_is_that_writes_alone(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             broken = sqlite_store._writer.submit(lambda t: t.change("NONSENSE"))
             good = asyncio.create_task(sqlite_world.add())
             await turn()
@@ -181,7 +181,7 @@ class TestWaiters:
     async def test_a_cancelled_waiter_takes_nothing_back_and_hurts_nobody(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             gone = asyncio.create_task(sqlite_world.add("gone"))
             stays = asyncio.create_task(sqlite_world.add("stays"))
             await turn()
@@ -216,7 +216,7 @@ class TestWaiters:
             assert go_on.wait(30)
 
         waiting = [writer.submit(wait)]
-        assert begun.wait(30)
+        assert await asyncio.to_thread(begun.wait, 30)
         waiting += [writer.submit(lambda _: None) for _ in range(2)]
         with pytest.raises(StoreUnavailable, match="too many"):
             writer.submit(lambda _: None)
@@ -227,7 +227,7 @@ class TestWaiters:
     async def test_close_commits_what_waits_and_takes_no_more(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path, clock: Clock
     ) -> None:
-        with held_up(sqlite_store):
+        async with held_up(sqlite_store):
             waiting = [asyncio.create_task(sqlite_world.add(f"c{n}")) for n in range(600)]
             await turn()
         await asyncio.to_thread(sqlite_store.close)
@@ -244,7 +244,7 @@ class TestFailure:
 
     async def _all_fail(self, world: World, store: SqliteStore, spoil: str, words: str) -> None:
         await world.add("before")
-        with held_up(store):
+        async with held_up(store):
             good = [asyncio.create_task(world.add(f"c{n}")) for n in range(5)]
             refused = asyncio.create_task(world.add("c0"))
             revealed = asyncio.create_task(store.record_reveal(a_reveal(world.id, world.id)))
