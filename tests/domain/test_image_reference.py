@@ -71,6 +71,7 @@ def test_the_vectors_are_all_there() -> None:
         ("index.docker.io/foo", "docker.io", "library/foo", None),
         ("registry-1.docker.io/library/foo", "registry-1.docker.io", "library/foo", None),
         ("library/foo/bar", "docker.io", "library/foo/bar", None),
+        ("te_st.com:v1", "docker.io", "library/te_st.com", "v1"),
         ("test_com/foo", "docker.io", "test_com/foo", None),
         ("test.com/foo", "test.com", "foo", None),
         ("test.com:8080/foo", "test.com:8080", "foo", None),

@@ -167,6 +167,7 @@ def test_keys_of_one_entry_keep_their_order() -> None:
         ("reg.io/a#b", "reg.io/a", True),
         ("reg.io/a?b", "reg.io/a", True),
         ("reg.io\n/a", "reg.io\n/a", False),
+        ("reg.io", "reg.io/a\nb", False),
         ("reg.io\\a", "reg.io\\a", False),
         # IPv6: a host in brackets is a glob class unless a port takes the brackets away.
         ("[::1]:5000", "[::1]:5000/a", True),
@@ -176,10 +177,20 @@ def test_keys_of_one_entry_keep_their_order() -> None:
         ("[fe80::1%25eth0]:5000", "[fe80::1%25eth0]:5000/a", False),
         ("[fe80::1%25%41]:1", "[fe80::1%25%41]:1/a", False),
         ("[fe80::1%25%2f]:1", "[fe80::1%25%2f]:1/a", False),
+        # A zone is read once in an image; a key is read twice, which no zone survives.
+        ("*:5000", "[fe80::1%25eth0]:5000/a", True),
+        ("*:5000", "[fe80::1%25%41%20]:5000/a", True),
+        ("*:5000", "[fe80::1%25%2f]:5000/a", False),
+        ("*:5000", "[fe80::1%25%5E]:5000/a", False),
+        ("*:5000", "[fe80::1%25%zz]:5000/a", False),
+        ("*:5000", "[fe80::1%41]:5000/a", False),
         ("[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]/a", False),
         ("[::ffff:1.2.3.4]:80", "[::ffff:1.2.3.4]:80/a", True),
         ("::1:5000", "::1:5000/a", True),
         ("a]b.io:5000", "a]b.io:5000/a", True),
+        # What SplitHostPort refuses has no port at all.
+        ("*:5000", "::1:5000/a", False),
+        ("*.io:5000", "a]b.io:5000/a", False),
         # Character classes are Go's: no `!`, ranges in order, nothing half-open.
         ("r[de]g.io", "reg.io/a", True),
         ("r[a-f]g.io", "reg.io/a", True),
@@ -190,6 +201,11 @@ def test_keys_of_one_entry_keep_their_order() -> None:
         ("r[]g.io", "r[]g.io/a", False),
         ("r[e", "r[e/a", False),
         ("r[%FF]g.io", "r[%FF]g.io/a", False),
+        # An API version goes only with its slash.
+        ("gcr.io/v2", "gcr.io/p/i", False),
+        ("gcr.io/v2", "gcr.io/v2/i", True),
+        ("gcr.io/v1x", "gcr.io/x", False),
+        ("https://gcr.io/v2/", "gcr.io/p/i", True),
         # The scheme is known in lower case alone; any other word is a host with an empty port.
         ("HTTPS://reg.io", "reg.io/a", False),
         ("REG.io", "reg.io/a", False),

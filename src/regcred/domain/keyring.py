@@ -26,7 +26,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # One member of a `[` class, or a range; a byte that is no UTF-8 (here a surrogate) is neither.
-_RANGE = re.compile(r"([^\]\udc80-\udcff-])(?:-([^\]\udc80-\udcff-]))?(?=.)", re.DOTALL)
+_RANGE = re.compile(r"([^\]\udc80-\udcff-])(?:-([^\]\udc80-\udcff-]))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
