@@ -19,7 +19,7 @@ OPERATOR = "operator:cli"
 PASTE = """
 Paste these, with your own registry, to store a login, prove it, and pull with it:
 {path}
-  echo '{key}' | regcred login --url {url} --key-stdin
+  regcred login --url {url}      (asks for the key)
   regcred credential add my-login --registry REGISTRY --username USER
   regcred credential verify my-login --image REGISTRY/REPOSITORY:TAG
   regcred docker install --registry REGISTRY
@@ -28,15 +28,15 @@ The last one puts the helper in place and prints what docker, podman and skopeo 
 """
 
 
-def first_commands(key: Secret, url: str, programs: Path, search_path: str) -> str:
-    """Return what a person does next, ready to paste; it holds the key.
+def first_commands(url: str, programs: Path, search_path: str) -> str:
+    """Return what a person does next, ready to paste.
 
     `programs` is where this program's commands are; they are named in a line of their own when
     `search_path` (PATH) does not lead to them.
     """
     found = str(programs) in search_path.split(os.pathsep)
     path = "" if found else f'\n  export PATH="{programs}:$PATH"'
-    return PASTE.format(key=key.reveal(), url=url, path=path)
+    return PASTE.format(url=url, path=path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _welcome(made: FirstRun, url: str) -> None:
     print(f"\nregcred made project {made.project.number} and an operator's key, shown this once:\n")
     print(f"  {key}")
     programs = Path(sys.argv[0]).absolute().parent
-    print(first_commands(made.key, url, programs, os.environ.get("PATH", "")), flush=True)
+    print(first_commands(url, programs, os.environ.get("PATH", "")), flush=True)
 
 
 def _say(words: str) -> None:

@@ -118,5 +118,5 @@ def service_answers(case: dict[str, Any]) -> dict[str, str]:
         "request": mac("idempotency", frame(*parts)).hex(),
         "cursor": position.decode(),
         "mac": row_mac.hex(),
-        "head": mac("audit-chain", frame(bytes(32), row, row_mac)).hex(),
+        "head": mac("audit-chain", bytes(32) + row_mac).hex(),
     }

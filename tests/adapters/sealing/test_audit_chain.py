@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-import hmac
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regcred.adapters.sealing import audit_chain
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain, AuditSigner
 from regcred.domain.errors import SealBroken
 from tests.adapters.sealing.samples import SEED
 
 SIGNER = AuditSigner(SEED)
-CHAIN = AuditChain(SIGNER, SEED[::-1])
+CHAIN = AuditChain(SEED[::-1])
 
 
-def signed(*rows: bytes) -> list[tuple[bytes, bytes]]:
-    return [(row, SIGNER.sign(row)) for row in rows]
+def signed(*rows: bytes) -> list[bytes]:
+    return [SIGNER.sign(row) for row in rows]
 
 
 def test_a_row_is_verified_as_it_was_signed() -> None:
@@ -37,7 +37,7 @@ def test_macs_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
         compared.append((one, other))
         return True
 
-    monkeypatch.setattr(hmac, "compare_digest", watched)
+    monkeypatch.setattr(audit_chain, "compare_digest", watched)
 
     assert SIGNER.verify(b"row", b"mac")
     assert compared == [(SIGNER.sign(b"row"), b"mac")]
@@ -69,16 +69,13 @@ def test_every_head_is_new() -> None:
     assert {len(head) for head in heads} == {32}
 
 
-@pytest.mark.parametrize("at", [0, 1, 2])
-def test_an_edited_row_never_joins_the_chain(at: int) -> None:
-    rows = signed(b"1", b"2", b"3")
-    rows[at] = (b"edited", rows[at][1])
-
+@pytest.mark.parametrize("unsigned", [b"", b"short", bytes(33)])
+def test_a_row_that_was_never_signed_never_joins_the_chain(unsigned: bytes) -> None:
     with pytest.raises(SealBroken, match="an audit row"):
-        CHAIN.link(GENESIS, rows)
+        CHAIN.link(GENESIS, [*signed(b"1"), unsigned])
 
 
 def test_without_the_key_no_head_can_be_made() -> None:
-    other = AuditChain(SIGNER, SEED)
+    other = AuditChain(SEED)
 
     assert other.link(GENESIS, signed(b"1")) != CHAIN.link(GENESIS, signed(b"1"))

@@ -4,7 +4,9 @@ import hmac
 
 import pytest
 
+from regcred.adapters.sealing import digests
 from regcred.adapters.sealing.digests import PepperedDigests, RequestDigests
+from regcred.adapters.sealing.mac import Mac
 from tests.adapters.sealing.samples import SEED
 
 DIGESTS = PepperedDigests(SEED)
@@ -32,19 +34,19 @@ def test_an_unknown_key_never_matches_and_costs_the_same_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work: list[str] = []
-    digest, compare = hmac.digest, hmac.compare_digest
+    of = Mac.of
 
-    def watched_digest(key: bytes, message: bytes, name: str) -> bytes:
+    def watched_mac(mac: Mac, data: bytes) -> bytes:
         work.append("digest")
-        return digest(key, message, name)
+        return of(mac, data)
 
     def watched_compare(one: bytes, other: bytes) -> bool:
         work.append(f"compare {len(one)} {len(other)}")
-        return compare(one, other)
+        return hmac.compare_digest(one, other)
 
     stored = DIGESTS.digest("other")
-    monkeypatch.setattr(hmac, "digest", watched_digest)
-    monkeypatch.setattr(hmac, "compare_digest", watched_compare)
+    monkeypatch.setattr(Mac, "of", watched_mac)
+    monkeypatch.setattr(digests, "compare_digest", watched_compare)
 
     assert not DIGESTS.matches("secret", stored)
     assert not DIGESTS.matches("secret", None)
@@ -54,7 +56,7 @@ def test_an_unknown_key_never_matches_and_costs_the_same_work(
 def test_an_unknown_key_does_not_match_even_the_digest_it_is_compared_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hmac, "compare_digest", lambda *_: True)
+    monkeypatch.setattr(digests, "compare_digest", lambda *_: True)
 
     assert DIGESTS.matches("secret", bytes(32))
     assert not DIGESTS.matches("secret", None)

@@ -53,13 +53,12 @@ class ServiceKeys(NamedTuple):
         def key(purpose: bytes) -> bytes:
             return expanded.expand(purpose)[0]
 
-        signer = AuditSigner(key(b"audit-row"))
         return cls(
             key_digests=PepperedDigests(key(b"api-key-pepper")),
             request_digests=RequestDigests(key(b"idempotency")),
             cursors=SealedCursors(key(b"cursor"), random),
-            audit_signer=signer,
-            audit_chain=AuditChain(signer, key(b"audit-chain")),
+            audit_signer=AuditSigner(key(b"audit-row")),
+            audit_chain=AuditChain(key(b"audit-chain")),
         )
 
     def __repr__(self) -> str:

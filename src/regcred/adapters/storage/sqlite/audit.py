@@ -14,6 +14,10 @@ from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
 from regcred.domain.ports import AuditFilter
 
 # What a row is about: its own target, or one of the further logins of a reveal.
+_REVEALED = str(Action.CREDENTIAL__REVEALED)
+# The partial index on actions leaves reveals out, and is used only where the statement says so.
+_ACTION = "e.action = :action"
+_BY_ACTION = f"{_ACTION} AND e.action <> '{_REVEALED}'"
 _ROWS = ("e.number", "audit_events e")
 _ROWS_OF_TARGET = (
     (*_ROWS, ("e.target = :target",)),
@@ -28,6 +32,7 @@ _AFTER = (
     f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
     "WHERE number > ? ORDER BY number LIMIT ?"
 )
+_MACS_AFTER = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
 _CHECKPOINT = "SELECT number, upto, head, at FROM audit_checkpoints "
 _LAST_CHECKPOINT = _CHECKPOINT + "ORDER BY number DESC LIMIT 1"
 _CHECKPOINT_AT = _CHECKPOINT + "WHERE upto = ? ORDER BY number DESC LIMIT 1"
@@ -111,6 +116,10 @@ class AuditLog(Access):
             for row in self._all(_AFTER, (number, limit))
         ]
 
+    def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Return (number, mac) of every project's rows above `number`, in number order."""
+        return self._all(_MACS_AFTER, (number, limit))
+
     def last_number(self) -> int:
         """Return the newest row's number; 0 before the first."""
         row = self._one(_LAST_NUMBER)
@@ -155,7 +164,7 @@ def _page(narrowed: AuditFilter) -> str:
         *(
             condition
             for wanted, condition in (
-                (narrowed.action, "e.action = :action"),
+                (narrowed.action, _BY_ACTION if narrowed.action != _REVEALED else _ACTION),
                 (narrowed.principal, "e.principal = :principal"),
                 (narrowed.since, "e.at >= :since"),
                 (narrowed.until, "e.at < :until"),
