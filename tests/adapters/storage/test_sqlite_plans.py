@@ -25,6 +25,7 @@ LISTS = [
 AUDITS = [
     AuditFilter(),
     AuditFilter(action="a"),
+    AuditFilter(action="credential.revealed"),
     AuditFilter(principal="a"),
     AuditFilter(target="a"),
     AuditFilter(action="a", target="b", since=START),

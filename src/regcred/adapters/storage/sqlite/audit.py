@@ -14,7 +14,7 @@ from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
 from regcred.domain.ports import AuditFilter
 
 # What a row is about: its own target, or one of the further logins of a reveal.
-_REVEALED = str(Action.CREDENTIAL__REVEALED)
+_REVEALED = str(Action.CREDENTIAL_REVEALED)
 # The partial index on actions leaves reveals out, and is used only where the statement says so.
 _ACTION = "e.action = :action"
 _BY_ACTION = f"{_ACTION} AND e.action <> '{_REVEALED}'"

@@ -88,27 +88,22 @@ _TABLES = (
     "CREATE INDEX credentials_by_provider ON credentials (project_id, provider, number)",
     "CREATE INDEX credentials_by_username ON credentials (project_id, username, number)",
     "CREATE INDEX credentials_by_verdict ON credentials (project_id, verdict, number)",
-    # Rows of their own, so that a staged rotation (current and next) needs no new shape.
+    # Rows of their own, one of each state at most: a staged rotation needs no new shape.
     """
     CREATE TABLE credential_secrets (
         project_id TEXT NOT NULL,
         credential_id TEXT NOT NULL,
-        secret_version INTEGER NOT NULL CHECK (secret_version >= 1),
         state TEXT NOT NULL CHECK (state IN ('current', 'next', 'retired')),
+        secret_version INTEGER NOT NULL CHECK (secret_version >= 1),
         seed_generation INTEGER NOT NULL,
         sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 32768),
-        PRIMARY KEY (project_id, credential_id, secret_version),
+        PRIMARY KEY (project_id, credential_id, state),
         FOREIGN KEY (project_id, credential_id)
             REFERENCES credentials (project_id, id) ON DELETE RESTRICT,
         FOREIGN KEY (project_id, seed_generation)
             REFERENCES project_seeds (project_id, generation) ON DELETE RESTRICT
-    ) STRICT
+    ) STRICT, WITHOUT ROWID
     """,
-    """
-    CREATE UNIQUE INDEX one_current_secret ON credential_secrets (project_id, credential_id)
-    WHERE state = 'current'
-    """,
-    "CREATE INDEX secrets_by_seed ON credential_secrets (project_id, seed_generation)",
     # The matching index. `lookup` is host[:port], or *<labels>[:port] for a host with wildcards;
     # its key order, read backwards, is the order in which logins are ranked: '*' sorts before
     # every host, and of two prefixes of one repository the longer sorts last.
@@ -188,7 +183,11 @@ _TABLES = (
     ) STRICT
     """,
     "CREATE INDEX audit_of_project ON audit_events (project_id, number)",
-    "CREATE INDEX audit_by_action ON audit_events (project_id, action, number)",
+    # Reveals are most rows, so they are found by walking the project; the rest need an index.
+    """
+    CREATE INDEX audit_by_action ON audit_events (project_id, action, number)
+    WHERE action <> 'credential.revealed'
+    """,
     "CREATE INDEX audit_by_principal ON audit_events (project_id, principal, number)",
     "CREATE INDEX audit_by_target ON audit_events (project_id, target, number)",
     # Only the events that set a secret version: small beside the reveals.
