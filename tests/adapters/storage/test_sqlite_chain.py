@@ -53,6 +53,16 @@ class TestSignedRows:
         assert [row.number for row in rows] == list(range(1, len(rows) + 1))
         assert all(row.mac == sign(row.signed) for row in rows)
 
+    async def test_the_signatures_alone_are_walked_alike(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        sqlite_store.sign_with(sign)
+        for n in range(3):
+            await sqlite_world.add(f"c{n}")
+        whole = [(row.number, row.mac) for row in sqlite_store.rows_after(1, 2)]
+
+        assert [tuple(pair) for pair in sqlite_store.macs_after(1, 2)] == whole
+
     async def test_without_a_key_rows_are_unsigned_until_there_is_one(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
