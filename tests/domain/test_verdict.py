@@ -115,6 +115,11 @@ def test_every_kind_is_an_answer_about_the_login_or_none() -> None:
     assert PROVEN < ACCEPTED
     assert VerdictKind.DENIED not in PROVEN
     assert VerdictKind.PUBLIC not in PROVEN
-    assert {"unreachable", "rate_limited", "untrusted_realm", "not_a_registry", "unsupported"} == {
-        str(kind) for kind in SILENT
+    assert {str(kind) for kind in SILENT} == {
+        "not_a_registry",
+        "public",
+        "rate_limited",
+        "unreachable",
+        "unsupported",
+        "untrusted_realm",
     }

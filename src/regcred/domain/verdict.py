@@ -27,8 +27,8 @@ class VerdictKind(StrEnum):
 DEAD = frozenset({VerdictKind.REJECTED, VerdictKind.EXPIRED})
 """The registry looked at the login and turned it away."""
 
-ACCEPTED = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.PUBLIC, VerdictKind.DENIED})
-"""The registry looked at the login and did not turn it away."""
+ACCEPTED = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.DENIED})
+"""The registry looked at the login and did not turn it away. `public` proves nothing."""
 
 PROVEN = frozenset({VerdictKind.OK, VerdictKind.MISSING})
 """What `verify=require` takes for a login that works.

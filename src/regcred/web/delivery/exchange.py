@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from regcred.domain.errors import ProjectNotFound, RegcredError
+from regcred.domain.errors import InvalidInput, ProjectNotFound, RegcredError
 from regcred.domain.ports import ProjectRef
 from regcred.usecases.resolve_image import Presented
 from regcred.web.authentication import bearer
-from regcred.web.border import CLOSE, log_unexpected
+from regcred.web.border import CLOSE, SERVER_ERROR, log_failure, log_unexpected
 from regcred.web.dialect import Answer, RenderError
 from regcred.web.json_body import JSON, require_media_type
 from regcred.web.middleware import (
@@ -78,27 +78,30 @@ class HotPath:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that `takes` took."""
         asked_id = request_id(scope, self._new_request_id)
-        close = False
+        body: bytes | None = None
         try:
-            refusal = guard(scope)
-            if refusal is not None:
-                close = True
-                raise refusal  # noqa: TRY301  one place renders every refusal
-            answer = await self._answer(scope, receive, asked_id)
+            body = await _admitted(scope, receive)
+            answer = await self._answer(scope, body, asked_id)
         except ClientGone:
             return
         except RegcredError as error:
-            answer = self._render_error(error, asked_id)
+            answer = self._refusal(error, asked_id)
         except Exception as error:  # noqa: BLE001  the last wall, as in Border
             log_unexpected(asked_id, error)
             answer = self._render_error(Internal(), asked_id)
-        await _send(send, answer, asked_id, close=close)
+        # Without its body read, what follows on the connection is not a request.
+        await _send(send, answer, asked_id, close=body is None)
 
-    async def _answer(self, scope: Scope, receive: Receive, asked_id: str) -> Answer:
+    async def _answer(self, scope: Scope, body: bytes, asked_id: str) -> Answer:
         project, suffix = self._split(scope["path"]) or ("", "")
-        body = await read_body(receive)
         asked = Asked(scope, body, bearer(scope), _project(project), asked_id)
         return await self._endpoints[suffix](asked)
+
+    def _refusal(self, error: RegcredError, asked_id: str) -> Answer:
+        answer = self._render_error(error, asked_id)
+        if answer.status >= SERVER_ERROR:
+            log_failure(asked_id, error)
+        return answer
 
     def _split(self, path: str) -> tuple[str, str] | None:
         """Return (project, suffix) of a path of ours."""
@@ -106,6 +109,17 @@ class HotPath:
             return None
         project, slash, suffix = path[len(PREFIX) :].partition("/")
         return (project, suffix) if slash and suffix in self._endpoints else None
+
+
+async def _admitted(scope: Scope, receive: Receive) -> bytes:
+    """Return the body of a request that may go on. Raise RegcredError, ClientGone."""
+    refusal = guard(scope)
+    if refusal is not None:
+        raise refusal
+    body = await read_body(receive)
+    if scope["query_string"]:
+        raise InvalidInput("query", "must be empty: this operation has no parameters")
+    return body
 
 
 def _project(text: str) -> ProjectRef | None:

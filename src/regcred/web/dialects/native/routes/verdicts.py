@@ -10,7 +10,7 @@ from starlette.responses import Response
 from regcred.domain.credential import Draft
 from regcred.domain.registry import ImageReference
 from regcred.web.dialects.native.paths import CredentialPath, Position, ProjectPath
-from regcred.web.dialects.native.wire.common import Listing, Page
+from regcred.web.dialects.native.wire.common import Listing, Page, address_text
 from regcred.web.dialects.native.wire.verdicts import Verdict, VerifyStored, VerifyTypedIn
 from regcred.web.routing import Call, StrictRoute, rendered
 
@@ -72,7 +72,7 @@ def _unnamed(body: VerifyTypedIn) -> Draft:
         name="not stored",
         username=body.username,
         password=body.password,
-        registry_url=body.registry_url,
+        registry_url=address_text(body.registry_url),
         provider=body.provider,
         settings=body.settings,
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 
 from regcred.domain import text
 from regcred.domain.errors import InvalidInput
+from regcred.domain.registry import Scope
 from regcred.domain.secret import MAX_BYTES, Secret
 from regcred.web.errors import rule
 from regcred.web.times import RULE, instant
@@ -146,3 +147,14 @@ Flag = Annotated[bool, PlainValidator(_yes), WithJsonSchema({"type": "boolean"})
 Require = Annotated[
     Literal["require"], PlainValidator(_require), WithJsonSchema({"enum": ["require"]})
 ]
+
+
+def address_text(url: str | None) -> str | None:
+    """Return a registry URL that is an address. Raise InvalidInput.
+
+    The store takes any text, because other dialects do; a login that no image can match is no
+    use to anyone who types it in here.
+    """
+    if url is not None:
+        Scope.parse(url)
+    return url

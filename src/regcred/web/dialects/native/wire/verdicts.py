@@ -16,7 +16,7 @@ _VERDICT = {
     "verdict": "ok",
     "checked_at": "2026-11-21T10:00:00Z",
     "image": "registry.example.com/team/app",
-    "evidence": {"scheme": "bearer", "realm": "auth.example.com", "manifest_status": 200},
+    "evidence": {"scheme": "bearer", "realm_host": "auth.example.com", "manifest_status": 200},
     "next_step": "Nothing: the registry accepts the login and lets it pull this image.",
 }
 
