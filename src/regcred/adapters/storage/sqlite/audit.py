@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -13,21 +14,23 @@ from regcred.adapters.storage.sqlite.rows import MAX_INTEGER, Row, details, inst
 from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
 from regcred.domain.ports import AuditFilter
 
-# What a row is about: its own target, or one of the further logins of a reveal.
 _REVEALED = str(Action.CREDENTIAL_REVEALED)
+_COLUMNS = ", ".join(f"e.{column}" for column in audit_rows.COLUMNS.split(", "))
 # The partial index on actions leaves reveals out, and is used only where the statement says so.
 _ACTION = "e.action = :action"
 _BY_ACTION = f"{_ACTION} AND e.action <> '{_REVEALED}'"
-_ROWS = ("e.number", "audit_events e")
-_ROWS_OF_TARGET = (
-    (*_ROWS, ("e.target = :target",)),
-    (
-        "t.number",
-        "audit_targets t CROSS JOIN audit_events e ON e.number = t.number",
-        ("t.project_id = :project", "t.target = :target", "t.number < :before"),
-    ),
-)
-_COLUMNS = ", ".join(f"e.{column}" for column in audit_rows.COLUMNS.split(", ")[1:])
+# What a row is about: its own target, or one of the further logins of a reveal.
+_TARGET = f"""(e.target = :target OR (e.action = '{_REVEALED}' AND EXISTS (
+    SELECT 1 FROM json_each(e.details, '$.logins') login
+    WHERE substr(login.value, 1, instr(login.value, ':') - 1) = :target
+)))"""
+_FLOOR = """
+    SELECT number FROM audit_events WHERE project_id = :project AND number < :before
+    ORDER BY number DESC LIMIT 1 OFFSET :walk
+"""
+_WALK = 2000
+"""Rows looked at before other requests get their turn."""
+
 _AFTER = (
     f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
     "WHERE number > ? ORDER BY number LIMIT ?"
@@ -97,17 +100,31 @@ class AuditLog(Access):
         `since` is the first moment taken in, `until` the first left out. A target is also found
         among the further logins of a reveal.
         """
+        statement = _page(narrowed)
         parameters: dict[str, object] = {
             "project": str(project_id),
-            "before": before or MAX_INTEGER,
-            "limit": limit,
             "action": narrowed.action,
             "principal": narrowed.principal,
             "target": narrowed.target,
             "since": narrowed.since and micros(narrowed.since),
             "until": narrowed.until and micros(narrowed.until),
+            "before": before or MAX_INTEGER,
+            "walk": _WALK,
         }
-        return [_audit_row(row) for row in self._all(_page(narrowed), parameters)]
+        rows: list[Row] = []
+        floor: int | None = MAX_INTEGER
+        while floor is not None and len(rows) < limit:
+            floor = None if _sought(narrowed) else self._floor(parameters)
+            bounds = {"floor": floor or 0, "limit": limit - len(rows)}
+            rows += self._all(statement, {**parameters, **bounds})
+            parameters["before"] = floor
+            await asyncio.sleep(0)
+        return [_audit_row(row) for row in rows]
+
+    def _floor(self, parameters: dict[str, object]) -> int | None:
+        """Return where this stretch of a walk ends; None: at the project's first row."""
+        row = self._one(_FLOOR, parameters)
+        return None if row is None else int(row[0])
 
     def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
         """Return rows of every project with a number above `number`, in number order."""
@@ -157,29 +174,29 @@ class AuditLog(Access):
         await self.record(event)
 
 
+def _sought(narrowed: AuditFilter) -> bool:
+    """Whether an index leads to the rows; else the project's rows are walked, newest first.
+
+    Reveals are most rows and come fast: indexes for what is seldom asked would cost every pull.
+    """
+    if narrowed.action is not None and narrowed.action != _REVEALED:
+        return True
+    return narrowed == AuditFilter()
+
+
 def _page(narrowed: AuditFilter) -> str:
-    conditions = [
-        "e.project_id = :project",
-        "e.number < :before",
-        *(
-            condition
-            for wanted, condition in (
-                (narrowed.action, _BY_ACTION if narrowed.action != _REVEALED else _ACTION),
-                (narrowed.principal, "e.principal = :principal"),
-                (narrowed.since, "e.at >= :since"),
-                (narrowed.until, "e.at < :until"),
-            )
-            if wanted is not None
-        ),
-    ]
-    sources = ((*_ROWS, ()),) if narrowed.target is None else _ROWS_OF_TARGET
-    # Two sources are each in number order by an index, and SQLite merges them.
-    selects = (
-        f"SELECT {number}, {_COLUMNS} FROM {tables} "  # noqa: S608  constants alone
-        f"WHERE {' AND '.join((*own, *conditions))}"
-        for number, tables, own in sources
+    conditions = (
+        (narrowed.action, _BY_ACTION if narrowed.action != _REVEALED else _ACTION),
+        (narrowed.principal, "e.principal = :principal"),
+        (narrowed.target, _TARGET),
+        (narrowed.since, "e.at >= :since"),
+        (narrowed.until, "e.at < :until"),
     )
-    return f"{' UNION ALL '.join(selects)} ORDER BY number DESC LIMIT :limit"
+    where = "".join(f" AND {condition}" for wanted, condition in conditions if wanted is not None)
+    return (
+        f"SELECT {_COLUMNS} FROM audit_events e WHERE e.project_id = :project "  # noqa: S608  constants alone
+        f"AND e.number < :before AND e.number >= :floor{where} ORDER BY e.number DESC LIMIT :limit"
+    )
 
 
 def _audit_row(row: Row) -> AuditRow:

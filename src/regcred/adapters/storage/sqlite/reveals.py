@@ -16,7 +16,6 @@ from regcred.domain.audit import Action, Reveal
 FRESH = 60_000_000
 """Microseconds for which a last use is not moved again."""
 
-_INSERT_TARGET = "INSERT INTO audit_targets (project_id, target, number) VALUES (?, ?, ?)"
 _USE_CREDENTIAL = """
     UPDATE credentials SET last_used_at = ?1, last_used_by = ?2
     WHERE project_id = ?3 AND id = ?4 AND (last_used_at IS NULL OR last_used_at < ?1)
@@ -45,14 +44,7 @@ class RevealLog:
             alike = (r.project_id, r.principal, r.image, r.client, r.peer, r.logins)
             groups.setdefault(alike, []).append(r)
         rows = [_row(group) for group in groups.values()]
-        first = transaction.audit_rows(rows)
-        further = [
-            (group[0].project_id, target, first + n)
-            for n, group in enumerate(groups.values())
-            for target in {id_ for id_, _ in group[0].logins[1:]} - {group[0].logins[0][0]}
-        ]
-        if further:
-            transaction.change_many(_INSERT_TARGET, further)
+        transaction.audit_rows(rows)
         for group in groups.values():
             self._move_last_use(transaction, group[-1])
 

@@ -76,8 +76,8 @@ class Transaction:
             ]
         )
 
-    def audit_rows(self, rows: Iterable[Row]) -> int:
-        """Write rows of audit_rows.COLUMNS without number and mac; return the first's number."""
+    def audit_rows(self, rows: Iterable[Row]) -> None:
+        """Write rows of audit_rows.COLUMNS without number and mac."""
         first = self._next_number()
         numbered = [(first + n, *row) for n, row in enumerate(rows)]
         sign = self._sign
@@ -86,7 +86,6 @@ class Transaction:
             some = signed[start : start + audit_rows.MAX_ROWS]
             self.change(audit_rows.insert(len(some)), chain.from_iterable(some))
         self._number = first + len(numbered)
-        return first
 
     def savepoint(self) -> int | None:
         """Mark where `roll_back_to` returns to."""
