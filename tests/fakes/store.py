@@ -86,15 +86,21 @@ class MemoryStore:
     # Projects
 
     async def create_project(
-        self, project: Project, seed: WrappedSeed, event: AuditEvent
+        self,
+        project: Project,
+        seed: WrappedSeed,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
     ) -> Project:
         self._awake()
+        self._refuse_repeated(idempotent)
         self._refuse_name(project, self._projects.values())
         self._last_project += 1
         stored = replace(project, number=self._last_project, version=1)
         self._projects[project.id] = stored
         self._seeds[project.id] = seed
         self._held[project.id] = {}
+        self._remember(idempotent, str(project.id))
         self._append(event)
         return stored
 

@@ -108,7 +108,7 @@ async def test_a_change_of_delivery_or_password_seals_again(
 async def test_a_secret_sealed_for_one_place_opens_in_no_other(world: World) -> None:
     one = await world.login("one", username="ada")
     two = await world.login("two", "other.example.com", username="grace")
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     stored = await sealed(world, one)
     right = seal_context(one, one.delivery, 1)
 

@@ -62,7 +62,7 @@ async def refusal(act: Awaitable[object]) -> tuple[type[RegcredError], str]:
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("name", ACTS)
 async def test_a_foreign_project_is_a_missing_project(world: World, name: str, role: Role) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     await world.login()
     await world.credentials.create(world.operator, second.id, draft())
     who = await world.caller(role)
@@ -81,7 +81,7 @@ async def test_a_foreign_project_is_a_missing_project(world: World, name: str, r
 async def test_deleting_a_foreign_project_is_deleting_a_missing_one(
     world: World, role: Role
 ) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     who = await world.caller(role)
 
     answers = {
@@ -105,7 +105,7 @@ async def test_home_is_reached_by_id_by_number_and_by_saying_nothing(name: str) 
 
 
 async def test_a_foreign_credential_is_a_missing_one(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     foreign = await world.credentials.create(world.operator, second.id, draft("theirs"))
     admin = await world.caller(Role.ADMIN)
 

@@ -86,7 +86,7 @@ async def test_keys_are_listed_by_id(world: World) -> None:
 
 
 async def test_another_projects_key_is_no_key(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     foreign = ApiToken.parse(await world.key(Role.VIEWER, project=second)).id
     admin = await world.caller(Role.ADMIN)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.errors import (
     AccessDenied,
+    IdempotencyConflict,
     InvalidInput,
     KeyringUnavailable,
     NameTaken,
@@ -15,11 +18,12 @@ from regcred.domain.errors import (
     ProjectNotFound,
     VersionMismatch,
 )
+from regcred.domain.ports import IdempotentRequest
 from tests.usecases.world import World
 
 
 async def test_projects_are_counted_from_one(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
 
     assert (world.home.number, second.number) == (1, 2)
     assert await world.store.project_seed(second.id)
@@ -47,8 +51,46 @@ async def test_a_name_is_taken_once(world: World) -> None:
         await world.projects.create(world.operator, "a/b")
 
 
+REQUEST = IdempotentRequest("key:K", "once", b"digest")
+
+
+async def test_a_repeated_request_makes_one_project(world: World) -> None:
+    first = await world.projects.create(world.operator, "second", REQUEST)
+    again = await world.projects.create(world.operator, "second", REQUEST)
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.project == first.project
+    assert len(await world.projects.list(world.operator, 0, 10)) == 2
+
+
+async def test_a_replay_shows_the_project_as_it_is_now(world: World) -> None:
+    made = (await world.projects.create(world.operator, "second", REQUEST)).project
+    renamed = await world.projects.update(world.operator, made.id, None, name="new")
+
+    again = await world.projects.create(world.operator, "second", REQUEST)
+    assert again.project == renamed
+
+    await world.projects.delete(world.operator, made.id, None)
+    with pytest.raises(ProjectNotFound):
+        await world.projects.create(world.operator, "second", REQUEST)
+
+
+async def test_another_request_under_the_same_idempotency_key_is_refused(world: World) -> None:
+    await world.projects.create(world.operator, "second", REQUEST)
+
+    with pytest.raises(IdempotencyConflict):
+        await world.projects.create(world.operator, "third", replace(REQUEST, digest=b"other"))
+
+
+async def test_only_an_operator_hears_of_an_earlier_request(world: World) -> None:
+    await world.projects.create(world.operator, "second", REQUEST)
+
+    with pytest.raises(AccessDenied):
+        await world.projects.create(await world.caller(Role.ADMIN), "second", REQUEST)
+
+
 async def test_everyone_sees_its_own_project_alone(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     viewer = await world.caller(Role.VIEWER)
 
     assert await world.projects.list(viewer, 0, 10) == [world.home]
@@ -104,7 +146,7 @@ async def test_a_project_that_never_stands_still_is_given_up(world: World) -> No
 
 
 async def test_an_empty_project_goes_with_its_keys(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     await world.key(Role.VIEWER, project=second)
 
     await world.projects.delete(world.operator, 2, second.version)

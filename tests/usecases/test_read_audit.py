@@ -45,7 +45,7 @@ async def test_only_admins_read_it(world: World, role: Role) -> None:
 
 
 async def test_another_projects_rows_are_not_among_them(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
 
     rows = await world.audit(world.operator, second.id, AuditFilter(), 0, 10)
 

@@ -166,7 +166,7 @@ async def test_a_key_that_opens_nothing_gets_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("role", Role)
 async def test_another_project_is_a_missing_one(world: World, role: Role) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     await world.credentials.create(world.operator, second.id, draft())
     key = await world.key(role)
 
@@ -177,7 +177,7 @@ async def test_another_project_is_a_missing_one(world: World, role: Role) -> Non
 
 
 async def test_an_operator_pulls_from_any_project(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     await world.credentials.create(world.operator, second.id, draft("theirs"))
     key = await world.key(Role.ADMIN, operator=True)
 

@@ -81,7 +81,7 @@ async def test_editors_write(world: World) -> None:
 
 
 async def test_a_name_is_taken_once_in_a_project(world: World) -> None:
-    second = await world.projects.create(world.operator, "second")
+    second = await world.project()
     await world.login()
 
     with pytest.raises(NameTaken):

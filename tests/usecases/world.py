@@ -163,9 +163,13 @@ class World:
     async def open(self) -> World:
         """Make the first project, with the operator's key in it."""
         self.operator = Caller(Principal("key", "first"), UUID(int=0), Role.ADMIN, operator=True)
-        self.home = await self.projects.create(self.operator, "home")
+        self.home = await self.project("home")
         self.operator = await self.caller(Role.ADMIN, operator=True)
         return self
+
+    async def project(self, name: str = "second") -> Project:
+        """Make a project."""
+        return (await self.projects.create(self.operator, name)).project
 
     async def key(
         self,

@@ -106,21 +106,30 @@ async def test_of_two_racing_changes_one_is_refused(world: World) -> None:
     assert sorted(reply.status_code for reply in replies) == [200, 412, 412, 412, 412]
 
 
-@pytest.mark.parametrize("path", [HERE, KEYS])
-async def test_a_repeated_creation_answers_as_the_first_did(world: World, path: str) -> None:
-    body = credential() if path == HERE else {"name": "k", "role": "viewer"}
-    headers = {"Idempotency-Key": "once"}
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (HERE, credential()),
+        (KEYS, {"name": "k", "role": "viewer"}),
+        ("/v1/projects", {"name": "second"}),
+    ],
+)
+async def test_a_repeated_creation_answers_as_the_first_did(
+    world: World, path: str, body: dict[str, Any]
+) -> None:
+    sent: dict[str, Any] = {"key": "operator", "headers": {"Idempotency-Key": "once"}}
 
-    first = await world.send("POST", path, body, headers=headers)
+    first = await world.send("POST", path, body, **sent)
     # The same document in another order and spelling is the same request.
-    again = await world.send("POST", path, dict(reversed(body.items())), headers=headers)
+    again = await world.send("POST", path, dict(reversed(body.items())), **sent)
 
     assert (first.status_code, again.status_code) == (201, 201)
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
     assert first.headers["etag"] == again.headers["etag"]
     assert first.json()["id"] == again.json()["id"]
-    listed = [item["name"] for item in (await world.send("GET", path)).json()["items"]]
+    listing = await world.send("GET", path, key="operator")
+    listed = [item["name"] for item in listing.json()["items"]]
     assert listed.count(body["name"]) == 1
 
 
@@ -146,13 +155,14 @@ async def test_a_replayed_key_is_not_shown_again(world: World) -> None:
         (f"{HERE}?verify=require", credential()),
         (KEYS, {"name": "k", "role": "viewer"}),
         ("/v1/projects/1/credentials", credential()),
+        ("/v1/projects", {"name": "another"}),
     ],
 )
 async def test_an_idempotency_key_is_for_one_request(world: World, path: str, body: Any) -> None:
-    headers = {"Idempotency-Key": "once"}
-    await world.send("POST", HERE, credential(), headers=headers)
+    sent: dict[str, Any] = {"key": "operator", "headers": {"Idempotency-Key": "once"}}
+    await world.send("POST", HERE, credential(), **sent)
 
-    assert problem(await world.send("POST", path, body, headers=headers)) == "idempotency-conflict"
+    assert problem(await world.send("POST", path, body, **sent)) == "idempotency-conflict"
 
 
 async def test_an_idempotency_key_is_its_principals_own(world: World) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from regcred.domain import text
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.errors import InvalidInput, VersionMismatch
-from regcred.domain.ports import SWAP_ATTEMPTS, Clock, NewId, ProjectRef, Sealer, Store
+from regcred.domain.errors import IdempotencyConflict, InvalidInput, VersionMismatch
+from regcred.domain.ports import (
+    SWAP_ATTEMPTS,
+    AlreadyDone,
+    Clock,
+    IdempotentRequest,
+    NewId,
+    ProjectRef,
+    Sealer,
+    Store,
+)
 from regcred.domain.project import Project
 
 
@@ -25,6 +35,14 @@ async def reach_project(
     return project
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedProject:
+    """A new project; or, `replayed`, the one that an earlier request made, as it is now."""
+
+    project: Project
+    replayed: bool
+
+
 class ManageProjects:
     """What operators do to projects, and what anyone may see of their own."""
 
@@ -34,14 +52,27 @@ class ManageProjects:
         self._clock = clock
         self._new_id = new_id
 
-    async def create(self, caller: Caller, name: str) -> Project:
-        """Make an empty project with a seed of its own. Raise InvalidInput, NameTaken."""
+    async def create(
+        self, caller: Caller, name: str, idempotent: IdempotentRequest | None = None
+    ) -> CreatedProject:
+        """Make an empty project with a seed of its own.
+
+        Raise AccessDenied, InvalidInput, NameTaken, IdempotencyConflict; ProjectNotFound when
+        what an earlier request made is gone.
+        """
         caller.require_operator()
         now = self._clock()
         project = Project(self._new_id(), 0, text.name(name), now, now)
         seed = await self._sealer.new_seed(str(project.id))
         event = AuditEvent.by(caller, Action.PROJECT_CREATED, project.id, now, str(project.id))
-        return await self._store.create_project(project, seed, event)
+        try:
+            made = await self._store.create_project(project, seed, event, idempotent)
+        except AlreadyDone as done:
+            if idempotent is None or done.digest != idempotent.digest:
+                raise IdempotencyConflict from done
+            earlier = await self._store.find_project(UUID(done.resource_id))
+            return CreatedProject(earlier, replayed=True)
+        return CreatedProject(made, replayed=False)
 
     async def get(self, caller: Caller, ref: ProjectRef | None) -> Project:
         """Raise ProjectNotFound."""

@@ -660,6 +660,25 @@ class TestIdempotency:
             await world.store.create_key(a_key(world.id), DIGEST, made, again())
         assert done.value.resource_id == key.id
 
+    async def test_projects_are_covered_too_before_the_name(self, world: World) -> None:
+        first, twin = a_project("beta"), a_project("beta")
+        made = event(Action.PROJECT_CREATED, first.id)
+        await world.store.create_project(first, seed(), made, again())
+
+        with pytest.raises(AlreadyDone) as done:
+            await world.store.create_project(twin, seed(), made, again(b"x" * 32))
+        assert (done.value.resource_id, done.value.digest) == (str(first.id), DIGEST)
+        assert [p.name for p in await world.store.list_projects(0, 10)] == ["alpha", "beta"]
+
+    async def test_a_project_that_was_refused_remembers_nothing(self, world: World) -> None:
+        twin = a_project("alpha")
+        with pytest.raises(NameTaken):
+            await world.store.create_project(
+                twin, seed(), event(Action.PROJECT_CREATED, twin.id), again()
+            )
+
+        assert await world.store.find_idempotent("key:tester", "once") is None
+
     async def test_it_is_one_principals_and_lasts_a_day(self, world: World) -> None:
         first = a_credential(world.id, "first")
         await world.store.create_credential(first, sealed(), world.created(first), again())

@@ -31,9 +31,16 @@ class ProjectStore(Protocol):
     """Projects and their seeds."""
 
     async def create_project(
-        self, project: Project, seed: WrappedSeed, event: AuditEvent
+        self,
+        project: Project,
+        seed: WrappedSeed,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
     ) -> Project:
-        """Store a project under the next number (`project.number` is ignored). Raise NameTaken."""
+        """Store a project under the next number (`project.number` is ignored).
+
+        Raise NameTaken, AlreadyDone (looked for before the name).
+        """
         ...
 
     async def find_project(self, ref: ProjectRef) -> Project:

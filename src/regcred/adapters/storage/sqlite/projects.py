@@ -11,7 +11,7 @@ from regcred.adapters.storage.sqlite.rows import PROJECT, micros, project
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import ProjectNotEmpty, ProjectNotFound
-from regcred.domain.ports import ProjectRef, WrappedSeed
+from regcred.domain.ports import IdempotentRequest, ProjectRef, WrappedSeed
 from regcred.domain.project import Project
 
 _INSERT = """
@@ -47,12 +47,17 @@ class Projects(Access):
     """The port's methods on projects."""
 
     async def create_project(
-        self, project: Project, seed: WrappedSeed, event: AuditEvent
+        self,
+        project: Project,
+        seed: WrappedSeed,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
     ) -> Project:
-        """Store a project under the next number. Raise NameTaken."""
+        """Store a project under the next number. Raise NameTaken, AlreadyDone."""
         project_id = str(project.id)
 
         def work(transaction: Transaction) -> Project:
+            self._refuse_repeated(transaction, idempotent)
             try:
                 transaction.change(
                     _INSERT,
@@ -67,6 +72,7 @@ class Projects(Access):
             except sqlite3.IntegrityError as error:
                 raise name_taken(error, "project") from error
             transaction.change(_INSERT_SEED, (project_id, seed.generation, seed.kid, seed.wrapped))
+            self._remember(transaction, idempotent, project_id)
             transaction.audit(event)
             return _stored(transaction, project_id)
 

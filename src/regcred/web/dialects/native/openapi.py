@@ -34,7 +34,7 @@ _NAMING = {
     "dockerCredentialStore",
     "dockerCredentialErase",
 }
-_REPEATABLE = {"createCredential", "createKey"}
+_REPEATABLE = {"createProject", "createCredential", "createKey"}
 
 _DESCRIPTION = """\
 regcred keeps the logins with which deployments pull private container images.

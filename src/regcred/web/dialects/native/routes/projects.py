@@ -17,7 +17,7 @@ from regcred.web.dialects.native.wire.projects import (
     ProjectPatch,
     WhoAmI,
 )
-from regcred.web.routing import Call, StrictRoute, rendered
+from regcred.web.routing import Call, StrictRoute, mark_replayed, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["projects"])
 
@@ -44,8 +44,9 @@ async def list_projects(call: Call, page: Annotated[Listing, Query()]) -> Respon
 @router.post("/v1/projects", operation_id="createProject", response_model=Project, status_code=201)
 async def create_project(call: Call, body: NewProject) -> Response:
     """Make an empty project. Needs an operator's admin key."""
-    made = await call.services.projects.create(call.caller, body.name)
-    return rendered(Project.of(made), 201, version=made.version)
+    made = await call.services.projects.create(call.caller, body.name, call.idempotent())
+    answer = rendered(Project.of(made.project), 201, version=made.project.version)
+    return mark_replayed(answer, replayed=made.replayed)
 
 
 @router.get("/v1/projects/{project}", operation_id="getProject", response_model=Project)
