@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import secrets
 import signal
@@ -78,6 +79,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
             if made is not None:
                 on_first_run(made, url)
             server = _Server(_configured(settings, _app(settings, state)))
+            _settle_memory()
             _log.info("serving", address=url, version=__version__)
             await server.serve([listening])
             _log.info("stopped")
@@ -117,6 +119,17 @@ async def _kept(keeper: AuditKeeper) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
         await keeper.link()
+
+
+def _settle_memory() -> None:
+    """Keep the collector away from what lives as long as the process.
+
+    A full collection walks every framework object and stops all requests for tens of
+    milliseconds; what one request leaves behind is little and has no cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _app(settings: Settings, state: State) -> ASGIApp:

@@ -29,6 +29,9 @@ def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
     Exact host before pattern, longer path before shorter, newer before older; ids break ties, so
     that two servers always agree.
     """
+    candidates = list(candidates)
+    if len(candidates) == 1:
+        return candidates
     ordered = sorted(
         candidates,
         key=lambda c: (*matched_scope(c).specificity, c.created_at, c.id),

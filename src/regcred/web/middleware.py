@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope
 
 from regcred.domain.errors import MalformedRequest, RegcredError
 from regcred.web.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, PathTooLong
+from regcred.web.started import Started
 
 MAX_BODY = 64 * 1024
 """Bytes."""
@@ -86,24 +87,36 @@ async def read_body(
 
     Close the connection on a refusal: the rest of the body is still to come.
     """
-    chunks: list[bytes] = []
-    size = 0
+    # Most bodies are there with their headers; a timer for those would cost the hot path more
+    # than all of its parsing.
+    first = Started(receive())
+    if first.done:
+        chunk, more = _chunk(await first, limit)
+        if not more:
+            return chunk
     try:
         async with asyncio.timeout(deadline):
-            more = True
+            chunk, more = _chunk(await first, limit)
+            chunks, size = [chunk], len(chunk)
             while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLarge(limit)
+                chunk, more = _chunk(await receive(), limit - size)
                 chunks.append(chunk)
-                more = message.get("more_body", False)
+                size += len(chunk)
+            return b"".join(chunks)
+    except BodyTooLarge:
+        raise BodyTooLarge(limit) from None
     except TimeoutError:
         raise BodyTooSlow(deadline) from None
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _chunk(message: Message, limit: int) -> tuple[bytes, bool]:
+    """Return a message's bytes and whether more follow. Raise BodyTooLarge, ClientGone."""
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    chunk = message.get("body", b"")
+    if len(chunk) > limit:
+        raise BodyTooLarge(limit)
+    return chunk, message.get("more_body", False)
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -69,7 +69,9 @@ class Resolving(Access):
         key, project_id = stored_key(first[:KEY_WIDTH]), first[KEY_WIDTH]
         if first[_SCOPE] is None:
             return ResolveRead(key, project_id, ())
-        found = (_candidate(row, address, repository) for row in rows)
+        found = (
+            _candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository)
+        )
         limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
         return ResolveRead(key, project_id, [c for c in found if c is not None][:limit])
 
@@ -112,14 +114,18 @@ def _statement(project: str, places: int) -> str:
     """  # noqa: S608  constants and question marks alone
 
 
-def _candidate(row: Row, address: RegistryAddress, repository: str | None) -> Candidate | None:
-    """Return the login of a row, or None for one that does not belong here."""
+@lru_cache(maxsize=8192)
+def _candidate(row: Row) -> Candidate | None:
+    """Return the login of a row, or None for one that does not belong here.
+
+    A pure function of what was just read: the same row makes the same login, sealed as it is.
+    """
     (
         matched, id_, name, created_at, expires_at, provider, registry_url, scopes, username,
         settings, verdict, verdict_at, dead_since, dead_last, secret_version, sealed, kid,
         generation, wrapped,
-    ) = row[_SCOPE:]  # fmt: skip
-    if wrapped is None or not _covers(matched, address, repository):
+    ) = row  # fmt: skip
+    if wrapped is None:
         return None
     bound = delivery(provider, registry_url, scopes, username, settings)
     if matched not in bound.scopes:
