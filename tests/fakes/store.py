@@ -150,21 +150,20 @@ class MemoryStore:
 
     async def create_key(
         self,
-        key: ApiKey,
-        digest: bytes,
+        stored: StoredKey,
         event: AuditEvent,
         idempotent: IdempotentRequest | None = None,
     ) -> ApiKey:
         self._refuse_repeated(idempotent)
-        self._project(key.project_id, None)
-        stored = replace(key, version=1, last_used_at=None)
-        self._keys[key.id] = StoredKey(stored, digest)
+        self._project(stored.key.project_id, None)
+        key = replace(stored.key, version=1, last_used_at=None)
+        self._keys[key.id] = stored._replace(key=key)
         self._remember(idempotent, key.id)
         self._append(event)
-        return stored
+        return key
 
-    async def find_key(self, project_id: UUID, key_id: str) -> ApiKey:
-        return self._key(project_id, key_id, None).key
+    async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
+        return self._key(project_id, key_id, None)
 
     async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
         self._awake()
@@ -172,10 +171,11 @@ class MemoryStore:
         return [k for k in keys if k.project_id == project_id and k.id > after][:limit]
 
     async def update_key(
-        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+        self, stored: StoredKey, expected_version: int | None, event: AuditEvent
     ) -> ApiKey:
+        key = stored.key
         old = self._key(key.project_id, key.id, expected_version)
-        stored = replace(
+        updated = replace(
             old.key,
             name=key.name,
             image_patterns=key.image_patterns,
@@ -183,9 +183,9 @@ class MemoryStore:
             disabled=key.disabled,
             version=old.key.version + 1,
         )
-        self._keys[key.id] = StoredKey(stored, old.digest)
+        self._keys[key.id] = StoredKey(updated, old.digest, stored.stamp)
         self._append(event)
-        return stored
+        return updated
 
     async def delete_key(
         self, project_id: UUID, key_id: str, expected_version: int | None, event: AuditEvent
@@ -406,7 +406,7 @@ class MemoryStore:
         kind, _, key_id = reveal.principal.partition(":")
         key = self._keys.get(key_id)
         if kind == "key" and key is not None and self._stale(reveal.principal, reveal.at):
-            self._keys[key_id] = StoredKey(replace(key.key, last_used_at=reveal.at), key.digest)
+            self._keys[key_id] = key._replace(key=replace(key.key, last_used_at=reveal.at))
 
     # Audit and requests
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from regcred.domain.access import Role
-from regcred.domain.errors import NotAuthenticated
+from regcred.domain.errors import NotAuthenticated, SealBroken
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from tests.usecases.world import START, World, patterns
 
@@ -72,6 +73,24 @@ async def test_a_key_ends_on_the_moment(world: World) -> None:
 
     assert await reason(world, text) == "expired"
     assert await reason(world, ApiToken(ApiToken.parse(text).id, "0" * 43).reveal()) == "unknown"
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+async def test_an_edited_row_is_a_broken_seal_to_the_holder_alone(
+    world: World, disabled: bool
+) -> None:
+    """Found before anything in the row is believed, its being disabled too."""
+    text = await world.key(Role.VIEWER)
+    token = ApiToken.parse(text)
+    stored = await world.store.find_key(world.home.id, token.id)
+    edited = stored._replace(key=replace(stored.key, role=Role.ADMIN, disabled=disabled))
+    world.store.edit_key(edited)
+
+    with pytest.raises(SealBroken, match="an API key"):
+        await world.authenticate(text, request_id="", peer="")
+    with pytest.raises(SealBroken):
+        await world.pull(text, "reg.example.com/team/app")
+    assert await reason(world, ApiToken(token.id, "0" * 43).reveal()) == "unknown"
 
 
 async def test_a_revoked_key_is_unknown_at_once(world: World) -> None:

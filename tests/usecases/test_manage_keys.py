@@ -16,6 +16,7 @@ from regcred.domain.errors import (
     IdempotencyConflict,
     InvalidInput,
     KeyNotFound,
+    SealBroken,
     VersionMismatch,
 )
 from regcred.domain.ports import IdempotentRequest
@@ -342,6 +343,41 @@ async def test_a_key_that_never_stands_still_is_given_up(world: World) -> None:
 
     with pytest.raises(VersionMismatch):
         await world.keys.update(world.operator, None, key, None, {"name": "new"})
+
+
+async def test_a_change_does_not_make_an_edited_row_genuine(world: World) -> None:
+    key = (await world.caller(Role.VIEWER)).principal.id
+    stored = await world.store.find_key(world.home.id, key)
+    edited = stored._replace(key=replace(stored.key, role=Role.ADMIN))
+    world.store.edit_key(edited)
+
+    with pytest.raises(SealBroken):
+        await world.keys.update(world.operator, None, key, None, {"name": "new"})
+    assert await world.store.find_key(world.home.id, key) == edited
+
+    await world.keys.delete(world.operator, None, key, None)
+    assert await world.store.key_for_authentication(key) is None
+
+
+async def test_a_row_edited_while_it_is_changed_is_not_genuine_either(world: World) -> None:
+    key = (await world.caller(Role.VIEWER)).principal.id
+
+    async def meanwhile() -> None:
+        stored = await world.store.find_key(world.home.id, key)
+        world.store.edit_key(stored._replace(key=replace(stored.key, role=Role.ADMIN)))
+
+    world.store.before["update_key"] = [meanwhile]
+    await world.keys.update(world.operator, None, key, None, {"name": "new"})
+
+    assert not world.digests.genuine(await world.store.find_key(world.home.id, key))
+
+
+async def test_a_changed_key_stays_genuine(world: World) -> None:
+    key = (await world.caller(Role.PULLER)).principal.id
+    for changes in ({"image_patterns": ["reg.example.com"]}, {"expires_at": SOON}, {"name": "n"}):
+        await world.keys.update(world.operator, None, key, None, dict(changes))
+
+        assert world.digests.genuine(await world.store.find_key(world.home.id, key))
 
 
 async def test_a_repeated_request_makes_one_key_and_shows_it_once(world: World) -> None:

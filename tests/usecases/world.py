@@ -13,7 +13,7 @@ from uuid import UUID
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
-from regcred.domain.ports import AuditFilter, SealedSecret
+from regcred.domain.ports import AuditFilter, SealedSecret, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
@@ -69,6 +69,13 @@ class CountingDigests:
         self.compared += 1
         return self.digest(secret) == digest
 
+    def stamp(self, key: ApiKey, digest: bytes) -> bytes:
+        same = replace(key, name="", created_at=START, last_used_at=None, version=0)
+        return hashlib.sha256(repr((same, digest)).encode()).digest()
+
+    def genuine(self, stored: StoredKey) -> bool:
+        return self.stamp(stored.key, stored.digest) == stored.stamp
+
 
 class SayingRegistries(ScriptedRegistries):
     """Scripted registries that can be told what to say about every login."""
@@ -95,6 +102,10 @@ class WatchedStore(MemoryStore):
         if waiting:
             await waiting.pop(0)()
 
+    def edit_key(self, edited: StoredKey) -> None:
+        """Put a row in place as it stands, as a writer without the key ring can."""
+        self._keys[edited.key.id] = edited
+
     async def update_credential(
         self,
         credential: RegistryCredential,
@@ -114,10 +125,10 @@ class WatchedStore(MemoryStore):
         return await super().create_credential(*arguments)
 
     async def update_key(
-        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+        self, stored: StoredKey, expected_version: int | None, event: AuditEvent
     ) -> ApiKey:
         await self._happens("update_key")
-        return await super().update_key(key, expected_version, event)
+        return await super().update_key(stored, expected_version, event)
 
     async def update_project(
         self, project: Project, expected_version: int | None, event: AuditEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ import httpx2
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.ports import Store
+from regcred.domain.ports import Clock, Store, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
@@ -57,9 +57,9 @@ class TickingClock:
 class World:
     """Two projects with a key for every role; everything is reached through `send`."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_store: Callable[[Clock], Store] = MemoryStore) -> None:
         self.clock = TickingClock()
-        self.store: Store = MemoryStore(self.clock)
+        self.store = make_store(self.clock)
         self.sealer = PlainSealer()
         self.registries = ScriptedRegistries(self.clock)
         self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
@@ -100,7 +100,9 @@ class World:
         token = ApiToken.mint(os.urandom(RANDOM_BYTES))
         key = ApiKey(token.id, project.id, str(role), role, self.clock(), **more)
         event = AuditEvent(Action.KEY_CREATED, project.id, "test", self.clock(), key.id)
-        await self.store.create_key(key, self.service_keys.key_digests.digest(token.secret), event)
+        digests = self.service_keys.key_digests
+        digest = digests.digest(token.secret)
+        await self.store.create_key(StoredKey(key, digest, digests.stamp(key, digest)), event)
         return token.reveal()
 
     async def send(

@@ -108,4 +108,7 @@ class AuditKeeper:
             if compare(anchored, head, self.store.last_number()) is Comparison.ROLLED_BACK:
                 return "its audit is older than its anchor"
         behind = self.store.secret_versions_behind_audit()
-        return f"{len(behind)} of its secrets are older than its audit says" if behind else None
+        if behind:
+            return f"{len(behind)} of its secrets are older than its audit says"
+        back = self.store.keys_back_from_deletion()
+        return f"{len(back)} of its keys were deleted, and are there again" if back else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes, Sealer, Store
+from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes, Sealer, Store, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.token import RANDOM_BYTES, ApiToken
@@ -75,5 +75,6 @@ async def make_operator_key(
     event = AuditEvent(
         Action.KEY_CREATED, project.id, OPERATOR, now, key.id, details={"role": str(key.role)}
     )
-    await store.create_key(key, digests.digest(token.secret), event)
+    digest = digests.digest(token.secret)
+    await store.create_key(StoredKey(key, digest, digests.stamp(key, digest)), event)
     return Secret(token.reveal(), field="key")

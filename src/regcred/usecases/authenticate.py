@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from regcred.domain.access import Caller, Principal
-from regcred.domain.errors import NotAuthenticated
+from regcred.domain.errors import NotAuthenticated, SealBroken
 from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
 from regcred.domain.token import ApiToken
 
@@ -23,7 +23,7 @@ class Authenticate:
         self._clock = clock
 
     async def __call__(self, presented: str | None, *, request_id: str, peer: str) -> Caller:
-        """Return the caller behind a key as it was presented. Raise NotAuthenticated."""
+        """Return the caller behind a presented key. Raise NotAuthenticated, SealBroken."""
         if not presented:
             raise NotAuthenticated("missing")
         token = ApiToken.parse(presented)
@@ -42,10 +42,14 @@ def caller_behind(
     request_id: str,
     peer: str,
 ) -> Caller:
-    """Return the caller if `token` opens the stored key now. Raise NotAuthenticated."""
+    """Return the caller if `token` opens the stored key now. Raise NotAuthenticated, SealBroken.
+
+    That a row was edited is found only behind the right secret: nobody else hears of it.
+    """
     matched = digests.matches(token.secret, stored.digest if stored else None)
     if stored is None or not matched:
         raise NotAuthenticated("unknown")
+    require_genuine(stored, digests)
     key = stored.key
     if key.disabled:
         raise NotAuthenticated("disabled")
@@ -61,3 +65,9 @@ def caller_behind(
         request_id=request_id,
         peer=peer,
     )
+
+
+def require_genuine(stored: StoredKey, digests: KeyDigests) -> None:
+    """Pass if the key is as this service stored it. Raise SealBroken for an edited row."""
+    if not digests.genuine(stored):
+        raise SealBroken("an API key")

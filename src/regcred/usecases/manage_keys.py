@@ -23,10 +23,12 @@ from regcred.domain.ports import (
     ProjectRef,
     RandomBytes,
     Store,
+    StoredKey,
 )
 from regcred.domain.registry import ImagePattern
 from regcred.domain.secret import Secret
 from regcred.domain.token import RANDOM_BYTES, ApiToken
+from regcred.usecases.authenticate import require_genuine
 from regcred.usecases.manage_projects import reach_project
 
 MAX_PATTERNS = 64
@@ -89,23 +91,22 @@ class ManageKeys:
             caller, Action.KEY_CREATED, project.id, now, key.id, role=str(key.role)
         )
         try:
-            stored = await self._store.create_key(
-                key, self._digests.digest(token.secret), event, idempotent
-            )
+            stored = self._stamped(key, self._digests.digest(token.secret))
+            made = await self._store.create_key(stored, event, idempotent)
         except AlreadyDone as done:
             if idempotent is None or done.digest != idempotent.digest:
                 raise IdempotencyConflict from done
-            return CreatedKey(await self._store.find_key(project.id, done.resource_id), None)
-        return CreatedKey(stored, Secret(token.reveal(), field="key"))
+            earlier = await self._store.find_key(project.id, done.resource_id)
+            return CreatedKey(earlier.key, None)
+        return CreatedKey(made, Secret(token.reveal(), field="key"))
 
     async def get(self, caller: Caller, ref: ProjectRef | None, key_id: str) -> ApiKey:
         """Raise ProjectNotFound, KeyNotFound."""
-        project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
-        return await self._store.find_key(project.id, key_id)
+        return (await self._find(caller, ref, key_id)).key
 
     async def own(self, caller: Caller) -> ApiKey:
         """Return the key that the caller came with."""
-        return await self._store.find_key(caller.project_id, caller.principal.id)
+        return (await self._store.find_key(caller.project_id, caller.principal.id)).key
 
     async def list(
         self, caller: Caller, ref: ProjectRef | None, after: str, limit: int
@@ -124,10 +125,14 @@ class ManageKeys:
     ) -> ApiKey:
         """Change name, image_patterns, expires_at or disabled: what `changes` holds, checked.
 
-        Raise ProjectNotFound, KeyNotFound, VersionMismatch, InvalidInput, AccessDenied.
+        Raise ProjectNotFound, KeyNotFound, VersionMismatch, InvalidInput, AccessDenied,
+        SealBroken.
         """
         for _ in range(SWAP_ATTEMPTS):
-            old = await self.get(caller, ref, key_id)
+            stored = await self._find(caller, ref, key_id)
+            # A change stamps the row anew, which must not make an edit behind our back genuine.
+            require_genuine(stored, self._digests)
+            old = stored.key
             if old.operator:
                 caller.require_operator()
             now = self._clock()
@@ -144,7 +149,9 @@ class ManageKeys:
             # rename could enable again what was disabled a moment ago.
             try:
                 version = old.version if expected_version is None else expected_version
-                return await self._store.update_key(new, version, event)
+                return await self._store.update_key(
+                    self._stamped(new, stored.digest), version, event
+                )
             except VersionMismatch:
                 if expected_version is not None:
                     raise
@@ -162,6 +169,13 @@ class ManageKeys:
             caller.require_operator()
         event = AuditEvent.by(caller, Action.KEY_DELETED, key.project_id, self._clock(), key.id)
         await self._store.delete_key(key.project_id, key.id, expected_version, event)
+
+    async def _find(self, caller: Caller, ref: ProjectRef | None, key_id: str) -> StoredKey:
+        project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
+        return await self._store.find_key(project.id, key_id)
+
+    def _stamped(self, key: ApiKey, digest: bytes) -> StoredKey:
+        return StoredKey(key, digest, self._digests.stamp(key, digest))
 
 
 def _changed(caller: Caller, key: ApiKey, changes: dict[str, object], now: datetime) -> ApiKey:

@@ -73,9 +73,28 @@ function unwrap(c) {
   return openBox(hex(c.key), "regcred-wrap-v1", bound, wrapped.subarray(1));
 }
 
+function keyRowStamp(serviceKey, row) {
+  const key = expand(hex(serviceKey), utf8("regcred-service-v1api-key-row"), 32);
+  const framed = frame(
+    utf8("regcred-api-key-v1"),
+    utf8(row.id),
+    hex(row.digest),
+    utf8(row.project_id),
+    utf8(row.role),
+    number(row.operator, 1),
+    frame(...row.image_patterns.map(utf8)),
+    row.expires_at === null ? frame() : frame(utf8(String(row.expires_at))),
+    number(row.disabled, 1),
+  );
+  return createHmac("sha256", key).update(framed).digest();
+}
+
 const known = JSON.parse(readFileSync(0, "utf8"));
 const opened = {
   records: known.records.map((c) => openRecord(c).toString("hex")),
   wrapped_keys: known.wrapped_keys.map((c) => unwrap(c).toString("hex")),
+  key_rows: known.service.key_rows.map((row) =>
+    keyRowStamp(known.service.service_key, row).toString("hex"),
+  ),
 };
 process.stdout.write(JSON.stringify(opened));

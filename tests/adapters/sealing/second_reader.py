@@ -99,6 +99,22 @@ def purpose_key(service_key: bytes, purpose: str) -> bytes:
     return expand(service_key, b"regcred-service-v1" + purpose.encode(), 32)
 
 
+def key_row_stamp(service_key: bytes, row: dict[str, Any]) -> bytes:
+    expires = row["expires_at"]
+    framed = frame(
+        b"regcred-api-key-v1",
+        row["id"].encode(),
+        bytes.fromhex(row["digest"]),
+        row["project_id"].encode(),
+        row["role"].encode(),
+        number(row["operator"], 1),
+        frame(*(pattern.encode() for pattern in row["image_patterns"])),
+        frame() if expires is None else frame(str(expires).encode()),
+        number(row["disabled"], 1),
+    )
+    return hmac.new(purpose_key(service_key, "api-key-row"), framed, "sha256").digest()
+
+
 def service_answers(case: dict[str, Any]) -> dict[str, str]:
     key = bytes.fromhex(case["service_key"])
 

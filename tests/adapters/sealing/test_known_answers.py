@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,11 +22,14 @@ from regcred.adapters.sealing.framing import frame
 from regcred.adapters.sealing.key_encryption import WrapContext
 from regcred.adapters.sealing.key_file import check_value, decode_key_ring, encode_key_ring
 from regcred.adapters.sealing.service_keys import ServiceKeys
+from regcred.domain.access import ApiKey, Role
 from regcred.domain.credential import Delivery
 from regcred.domain.ports import SealContext
+from regcred.domain.registry import ImagePattern
 from tests.adapters.sealing import second_reader
 from tests.adapters.sealing.samples import NOW, root
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[2] / "docs" / "sealing.md"
 KNOWN: dict[str, Any] = json.loads((HERE / "vectors.json").read_text())
@@ -143,6 +148,27 @@ def test_what_the_purpose_keys_make_by_the_second_reader() -> None:
     }
 
 
+@pytest.mark.parametrize("case", SERVICE["key_rows"])
+def test_stamps_of_key_rows(case: Case) -> None:
+    service_key, digest = bytes.fromhex(SERVICE["service_key"]), bytes.fromhex(case["digest"])
+    digests = ServiceKeys.derive(service_key, bytes).key_digests
+    expires = case["expires_at"]
+    key = ApiKey(
+        case["id"],
+        UUID(case["project_id"]),
+        "any name",
+        Role(case["role"]),
+        NOW,
+        operator=case["operator"],
+        image_patterns=tuple(map(ImagePattern.parse, case["image_patterns"])),
+        expires_at=None if expires is None else EPOCH + timedelta(microseconds=expires),
+        disabled=case["disabled"],
+    )
+
+    assert digests.stamp(key, digest).hex() == case["stamp"]
+    assert second_reader.key_row_stamp(service_key, case).hex() == case["stamp"]
+
+
 def test_a_reader_in_another_language_opens_them() -> None:
     node = shutil.which("node")
     if node is None and not os.environ.get("CI"):
@@ -160,4 +186,5 @@ def test_a_reader_in_another_language_opens_them() -> None:
     assert json.loads(run.stdout) == {
         "records": [case["plaintext"] for case in KNOWN["records"]],
         "wrapped_keys": [case["plaintext"] for case in KNOWN["wrapped_keys"]],
+        "key_rows": [case["stamp"] for case in SERVICE["key_rows"]],
     }

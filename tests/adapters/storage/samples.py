@@ -11,7 +11,14 @@ from uuid import UUID
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import RegistryCredential, derive_scopes
-from regcred.domain.ports import AuditFilter, CredentialFilter, SealedSecret, Store, WrappedSeed
+from regcred.domain.ports import (
+    AuditFilter,
+    CredentialFilter,
+    SealedSecret,
+    Store,
+    StoredKey,
+    WrappedSeed,
+)
 from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.use import Use
@@ -21,6 +28,7 @@ START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVERYTHING = CredentialFilter()
 ALL_AUDIT = AuditFilter()
 DIGEST = b"d" * 32
+STAMP = b"s" * 32
 HOST = RegistryAddress("r.example")
 
 _ids = itertools.count(1)
@@ -72,6 +80,10 @@ def a_project(name: str = "alpha", **more: Any) -> Project:
 def a_key(project_id: UUID, **more: Any) -> ApiKey:
     fields = {"name": "ci", "role": Role.EDITOR, "created_at": START, **more}
     return ApiKey(new_key_id(), project_id, **fields)
+
+
+def stored(key: ApiKey, stamp: bytes = STAMP) -> StoredKey:
+    return StoredKey(key, DIGEST, stamp)
 
 
 def a_credential(
@@ -140,7 +152,7 @@ class World:
     async def add_key(self, project_id: UUID | None = None, **more: Any) -> ApiKey:
         key = a_key(project_id or self.id, **more)
         return await self.store.create_key(
-            key, DIGEST, event(Action.KEY_CREATED, key.project_id, key.id)
+            stored(key), event(Action.KEY_CREATED, key.project_id, key.id)
         )
 
     async def add(

@@ -45,6 +45,7 @@ from tests.adapters.storage.samples import (
     a_reveal,
     event,
     seed,
+    stored,
 )
 from tests.fakes.store import MemoryStore
 
@@ -149,7 +150,7 @@ class TwoStores(RuleBasedStateMachine):
     def create_key(self, which: int) -> None:
         key = a_key(_pick(self.projects, which).id)
         done = event(Action.KEY_CREATED, key.project_id, key.id, self.clock())
-        self.both(lambda s: s.create_key(key, b"d" * 32, done))
+        self.both(lambda s: s.create_key(stored(key), done))
         self.keys.append(key)
 
     @rule(which=WHICH, version=VERSIONS, disabled=st.booleans())
@@ -157,7 +158,7 @@ class TwoStores(RuleBasedStateMachine):
         patterns = (ImagePattern.parse("r.example/x"),) if disabled else ()
         key = replace(_pick(self.keys, which), disabled=disabled, image_patterns=patterns)
         done = event(Action.KEY_UPDATED, key.project_id, key.id, self.clock())
-        self.both(lambda s: s.update_key(key, version, done))
+        self.both(lambda s: s.update_key(stored(key, b"t" * 32), version, done))
 
     @rule(which=st.integers(1, 4), version=VERSIONS)
     def delete_key(self, which: int, version: int | None) -> None:

@@ -22,12 +22,19 @@ from regcred.domain.errors import (
     RegcredError,
     VersionMismatch,
 )
-from regcred.domain.ports import AlreadyDone, CredentialFilter, IdempotentRequest, SealedSecret
+from regcred.domain.ports import (
+    AlreadyDone,
+    CredentialFilter,
+    IdempotentRequest,
+    SealedSecret,
+    StoredKey,
+)
 from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
 from regcred.domain.verdict import Standing, VerdictKind
 from tests.adapters.storage.samples import (
     DIGEST,
     EVERYTHING,
+    STAMP,
     START,
     World,
     a_credential,
@@ -40,6 +47,7 @@ from tests.adapters.storage.samples import (
     new_id,
     sealed,
     seed,
+    stored,
 )
 
 LATER = START + timedelta(hours=1)
@@ -169,11 +177,9 @@ class TestKeys:
             image_patterns=(ImagePattern.parse("r.example/team"), ImagePattern.parse("*.b.c:5000")),
             expires_at=LATER,
         )
-        stored = await world.store.key_for_authentication(key.id)
 
-        assert await world.store.find_key(world.id, key.id) == key
-        assert stored is not None
-        assert (stored.key, stored.digest) == (key, DIGEST)
+        assert await world.store.find_key(world.id, key.id) == (key, DIGEST, STAMP)
+        assert await world.store.key_for_authentication(key.id) == (key, DIGEST, STAMP)
         assert isinstance(key.image_patterns[0], ImagePattern)
 
     async def test_an_unknown_key_is_nothing(self, world: World) -> None:
@@ -184,7 +190,7 @@ class TestKeys:
     async def test_a_key_needs_its_project(self, world: World) -> None:
         key = a_key(new_id())
         with pytest.raises(ProjectNotFound):
-            await world.store.create_key(key, DIGEST, event(Action.KEY_CREATED, key.project_id))
+            await world.store.create_key(stored(key), event(Action.KEY_CREATED, key.project_id))
 
         assert await world.actions(key.project_id) == []
 
@@ -196,7 +202,7 @@ class TestKeys:
         with pytest.raises(KeyNotFound):
             await world.store.find_key(world.id, key.id)
         with pytest.raises(KeyNotFound):
-            await world.store.update_key(replace(key, project_id=world.id), None, done)
+            await world.store.update_key(stored(replace(key, project_id=world.id)), None, done)
         with pytest.raises(KeyNotFound):
             await world.store.delete_key(world.id, key.id, None, done)
         assert await world.store.list_keys(world.id, "", 10) == []
@@ -209,7 +215,7 @@ class TestKeys:
 
         assert [key.id for key in [*first, *rest]] == made
 
-    async def test_update_counts_the_version_and_keeps_role_and_digest(self, world: World) -> None:
+    async def test_update_stores_the_stamp_and_keeps_role_and_digest(self, world: World) -> None:
         key = await world.add_key()
         changed = replace(
             key,
@@ -221,22 +227,24 @@ class TestKeys:
             operator=True,
         )
         updated = await world.store.update_key(
-            changed, 1, event(Action.KEY_UPDATED, world.id, key.id)
+            StoredKey(changed, b"another", b"t" * 32),
+            1,
+            event(Action.KEY_UPDATED, world.id, key.id),
         )
-        stored = await world.store.key_for_authentication(key.id)
+        found = await world.store.key_for_authentication(key.id)
 
         assert updated == replace(changed, role=Role.EDITOR, operator=False, version=2)
-        assert stored == (updated, DIGEST)
+        assert found == (updated, DIGEST, b"t" * 32)
 
     async def test_stale_versions_change_nothing(self, world: World) -> None:
         key = await world.add_key()
         done = event(Action.KEY_UPDATED, world.id, key.id)
 
         with pytest.raises(VersionMismatch):
-            await world.store.update_key(replace(key, name="x"), 2, done)
+            await world.store.update_key(stored(replace(key, name="x"), b"t" * 32), 2, done)
         with pytest.raises(VersionMismatch):
             await world.store.delete_key(world.id, key.id, 2, done)
-        assert await world.store.find_key(world.id, key.id) == key
+        assert await world.store.find_key(world.id, key.id) == stored(key)
         assert await world.actions() == [Action.PROJECT_CREATED, Action.KEY_CREATED]
 
     async def test_a_deleted_key_is_gone_at_once(self, world: World) -> None:
@@ -654,10 +662,10 @@ class TestIdempotency:
     async def test_keys_are_covered_too(self, world: World) -> None:
         key = a_key(world.id)
         made = event(Action.KEY_CREATED, world.id, key.id)
-        await world.store.create_key(key, DIGEST, made, again())
+        await world.store.create_key(stored(key), made, again())
 
         with pytest.raises(AlreadyDone) as done:
-            await world.store.create_key(a_key(world.id), DIGEST, made, again())
+            await world.store.create_key(stored(a_key(world.id)), made, again())
         assert done.value.resource_id == key.id
 
     async def test_projects_are_covered_too_before_the_name(self, world: World) -> None:

@@ -18,7 +18,6 @@ from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import Standing, Verdict, VerdictKind
 from tests.adapters.storage.samples import (
     ALL_AUDIT,
-    DIGEST,
     HOST,
     START,
     World,
@@ -29,6 +28,7 @@ from tests.adapters.storage.samples import (
     new_id,
     sealed,
     seed,
+    stored,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -180,7 +180,7 @@ class TestResolve:
         read = await world.store.read_for_resolve(key.id, None, HOST, "team/app")
         (found,) = read.candidates
 
-        assert read.key == (key, DIGEST)
+        assert read.key == stored(key)
         assert read.project_id == str(world.id)
         assert (found.id, found.name, found.matched) == (str(login.id), "login", "r.example/team")
         assert (found.created_at, found.expires_at) == (START, START)
@@ -217,7 +217,7 @@ class TestResolve:
         key = await world.add_key()
         read = await world.store.read_for_resolve(key.id, ref, HOST, "app")
 
-        assert read == ((key, DIGEST), None, ())
+        assert read == (stored(key), None, ())
 
     async def test_nothing_matches(self, world: World) -> None:
         await world.add("login", "r.example/team")
@@ -403,7 +403,7 @@ class TestReveals:
             reveal = a_reveal(world.id, login.id, at=at, principal=f"key:{key.id}")
             await world.store.record_reveal(reveal)
             found = await world.store.find_credential(world.id, login.id)
-            its_key = await world.store.find_key(world.id, key.id)
+            its_key = (await world.store.find_key(world.id, key.id)).key
             used.append((found.last_used_at, its_key.last_used_at))
             assert found.last_used_by == f"key:{key.id}"
             assert (found.version, its_key.version) == (1, 1)

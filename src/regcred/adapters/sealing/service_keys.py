@@ -54,7 +54,7 @@ class ServiceKeys(NamedTuple):
             return expanded.expand(purpose)[0]
 
         return cls(
-            key_digests=PepperedDigests(key(b"api-key-pepper")),
+            key_digests=PepperedDigests(key(b"api-key-pepper"), key(b"api-key-row")),
             request_digests=RequestDigests(key(b"idempotency")),
             cursors=SealedCursors(key(b"cursor"), random),
             audit_signer=AuditSigner(key(b"audit-row")),

@@ -18,6 +18,7 @@ from regcred.domain.ports.sealing import KeyDigests as KeyDigests
 from regcred.domain.ports.sealing import SealContext as SealContext
 from regcred.domain.ports.sealing import SealedSecret as SealedSecret
 from regcred.domain.ports.sealing import Sealer as Sealer
+from regcred.domain.ports.sealing import StoredKey as StoredKey
 from regcred.domain.ports.sealing import WrappedSeed as WrappedSeed
 from regcred.domain.ports.store import Store as Store
 from regcred.domain.ports.values import SWAP_ATTEMPTS as SWAP_ATTEMPTS
@@ -29,7 +30,6 @@ from regcred.domain.ports.values import CredentialRef as CredentialRef
 from regcred.domain.ports.values import IdempotentRequest as IdempotentRequest
 from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveRead as ResolveRead
-from regcred.domain.ports.values import StoredKey as StoredKey
 
 Clock = Callable[[], datetime]
 """Returns now, aware, in UTC, to the microsecond."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from regcred.domain.access import ApiKey
 from regcred.domain.credential import Delivery
 from regcred.domain.secret import Secret
 
@@ -34,6 +35,15 @@ class SealedSecret(NamedTuple):
     sealed: bytes
 
 
+class StoredKey(NamedTuple):
+    """A key with the digest of its secret, and the stamp over both."""
+
+    key: ApiKey
+    digest: bytes
+    stamp: bytes
+    """From `KeyDigests.stamp`: made anew whenever the key changes."""
+
+
 class Sealer(Protocol):
     """The only cryptography on credentials' secrets (docs/sealing.md)."""
 
@@ -51,7 +61,11 @@ class Sealer(Protocol):
 
 
 class KeyDigests(Protocol):
-    """Digests of API keys' secrets: HMAC-SHA-256 with a pepper that the store does not hold."""
+    """Digests of API keys' secrets, and stamps on what is stored of a key.
+
+    Both are HMACs under keys that the store does not hold (docs/sealing.md): who writes to the
+    store alone can neither make a key nor change what one may do.
+    """
 
     def digest(self, secret: str) -> bytes:
         """Return the 32 bytes that are stored for a key."""
@@ -59,6 +73,17 @@ class KeyDigests(Protocol):
 
     def matches(self, secret: str, digest: bytes | None) -> bool:
         """Compare in constant time; None (no such key) costs the same and is False."""
+        ...
+
+    def stamp(self, key: ApiKey, digest: bytes) -> bytes:
+        """Return 32 bytes over everything that decides what the key may do.
+
+        Its name, version, creation and last use are not in it.
+        """
+        ...
+
+    def genuine(self, stored: StoredKey) -> bool:
+        """Whether the stamp was made here, for this key and this digest."""
         ...
 
 

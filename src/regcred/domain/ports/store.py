@@ -10,7 +10,7 @@ from uuid import UUID
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.ports.sealing import SealedSecret, WrappedSeed
+from regcred.domain.ports.sealing import SealedSecret, StoredKey, WrappedSeed
 from regcred.domain.ports.values import (
     AlreadyDone,
     AuditFilter,
@@ -19,7 +19,6 @@ from regcred.domain.ports.values import (
     IdempotentRequest,
     ProjectRef,
     ResolveRead,
-    StoredKey,
 )
 from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress
@@ -79,15 +78,14 @@ class KeyStore(Protocol):
 
     async def create_key(
         self,
-        key: ApiKey,
-        digest: bytes,
+        stored: StoredKey,
         event: AuditEvent,
         idempotent: IdempotentRequest | None = None,
     ) -> ApiKey:
         """Raise ProjectNotFound, AlreadyDone."""
         ...
 
-    async def find_key(self, project_id: UUID, key_id: str) -> ApiKey:
+    async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
         """Raise KeyNotFound, also for another project's key."""
         ...
 
@@ -96,9 +94,11 @@ class KeyStore(Protocol):
         ...
 
     async def update_key(
-        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+        self, stored: StoredKey, expected_version: int | None, event: AuditEvent
     ) -> ApiKey:
-        """Store name, image_patterns, expires_at, disabled; count the version up.
+        """Store name, image_patterns, expires_at, disabled and the stamp; count the version up.
+
+        The digest and the rest of the key stay as they were made.
 
         Raise KeyNotFound, VersionMismatch.
         """

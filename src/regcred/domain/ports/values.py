@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from regcred.domain.access import ApiKey
 from regcred.domain.credential import Delivery
-from regcred.domain.ports.sealing import WrappedSeed
+from regcred.domain.ports.sealing import StoredKey, WrappedSeed
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import Standing, VerdictKind
 
@@ -63,13 +62,6 @@ class AuditFilter:
     target: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-
-class StoredKey(NamedTuple):
-    """A key with the digest of its secret."""
-
-    key: ApiKey
-    digest: bytes
 
 
 class Candidate(NamedTuple):

@@ -23,8 +23,8 @@ _PROJECT_EXISTS = "SELECT 1 FROM projects WHERE id = ?"
 _INSERT = """
     INSERT INTO api_keys (
         id, project_id, name, role, operator, image_patterns, expires_at, disabled, created_at,
-        version, digest
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+        version, digest, stamp
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
 """
 _FIND = f"SELECT {KEY} FROM api_keys k WHERE k.project_id = ? AND k.id = ?"  # noqa: S608  constants
 _BY_ID = f"SELECT {KEY} FROM api_keys k WHERE k.id = ?"  # noqa: S608  constants alone
@@ -35,10 +35,21 @@ _PAGE = (
 _VERSION = "SELECT version FROM api_keys WHERE project_id = ? AND id = ?"
 _UPDATE = """
     UPDATE api_keys SET
-        name = ?, image_patterns = ?, expires_at = ?, disabled = ?, version = version + 1
+        name = ?, image_patterns = ?, expires_at = ?, disabled = ?, stamp = ?,
+        version = version + 1
     WHERE project_id = ? AND id = ?
 """
 _DELETE = "DELETE FROM api_keys WHERE project_id = ? AND id = ?"
+# The conditions on `action` are those of the partial indexes, word for word.
+_BACK = """
+    SELECT k.id FROM api_keys k WHERE EXISTS (
+        SELECT 1 FROM audit_events a
+        WHERE a.action = 'key.deleted' AND a.target = k.id AND a.number > (
+            SELECT coalesce(max(r.number), 0) FROM audit_events r
+            WHERE r.action = 'store.rollback_accepted'
+        )
+    )
+"""
 
 
 class Keys(Access):
@@ -46,12 +57,12 @@ class Keys(Access):
 
     async def create_key(
         self,
-        key: ApiKey,
-        digest: bytes,
+        stored: StoredKey,
         event: AuditEvent,
         idempotent: IdempotentRequest | None = None,
     ) -> ApiKey:
         """Raise ProjectNotFound, AlreadyDone."""
+        key = stored.key
 
         def work(transaction: Transaction) -> ApiKey:
             self._refuse_repeated(transaction, idempotent)
@@ -69,7 +80,8 @@ class Keys(Access):
                     micros_or_none(key.expires_at),
                     key.disabled,
                     micros(key.created_at),
-                    digest,
+                    stored.digest,
+                    stored.stamp,
                 ),
             )
             self._remember(transaction, idempotent, key.id)
@@ -78,12 +90,12 @@ class Keys(Access):
 
         return await self._write(work)
 
-    async def find_key(self, project_id: UUID, key_id: str) -> ApiKey:
+    async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
         """Raise KeyNotFound, also for another project's key."""
         row = self._one(_FIND, (str(project_id), key_id))
         if row is None:
             raise KeyNotFound
-        return stored_key(row).key
+        return stored_key(row)
 
     async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
         """Return keys with an id above `after` ("" for the start), in id order."""
@@ -91,9 +103,10 @@ class Keys(Access):
         return [stored_key(row).key for row in rows]
 
     async def update_key(
-        self, key: ApiKey, expected_version: int | None, event: AuditEvent
+        self, stored: StoredKey, expected_version: int | None, event: AuditEvent
     ) -> ApiKey:
         """Raise KeyNotFound, VersionMismatch."""
+        key = stored.key
         place = (str(key.project_id), key.id)
 
         def work(transaction: Transaction) -> ApiKey:
@@ -105,6 +118,7 @@ class Keys(Access):
                     joined(key.image_patterns),
                     micros_or_none(key.expires_at),
                     key.disabled,
+                    stored.stamp,
                     *place,
                 ),
             )
@@ -130,6 +144,14 @@ class Keys(Access):
         """Return the key of that public id, in whatever project; None if there is none."""
         row = self._one(_BY_ID, (key_id,))
         return None if row is None else stored_key(row)
+
+    def keys_back_from_deletion(self) -> Sequence[str]:
+        """Return ids of keys that are there although the audit tells of their deletion.
+
+        That is a row put back from an older copy: a key's id is random and never made twice.
+        What an operator accepted counts from then on, as with `secret_versions_behind_audit`.
+        """
+        return [id_ for (id_,) in self._all(_BACK)]
 
 
 def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:

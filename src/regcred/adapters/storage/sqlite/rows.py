@@ -18,6 +18,7 @@ import orjson
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import AuditValue
 from regcred.domain.credential import Delivery, RegistryCredential
+from regcred.domain.errors import InvalidInput, SealBroken
 from regcred.domain.ports import StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
@@ -122,32 +123,38 @@ def project(row: Row) -> Project:
 
 KEY = (
     "k.id, k.project_id, k.name, k.role, k.operator, k.image_patterns, k.expires_at, k.disabled, "
-    "k.created_at, k.last_used_at, k.version, k.digest"
+    "k.created_at, k.last_used_at, k.version, k.digest, k.stamp"
 )
-KEY_WIDTH = 12
+KEY_WIDTH = 13
 
 
 @lru_cache(maxsize=8192)
 def stored_key(row: Row) -> StoredKey:
-    """Return the key that KEY's columns are, with its digest."""
+    """Return the key that KEY's columns are. The same row gives the same object while it is kept.
+
+    Raise SealBroken for values that no write of this program leaves.
+    """
     (
         id_, project_id, name, role, operator, patterns, expires_at, disabled, created_at,
-        last_used_at, version, digest,
+        last_used_at, version, digest, stamp,
     ) = row  # fmt: skip
-    key = ApiKey(
-        id_,
-        UUID(project_id),
-        name,
-        Role(role),
-        instant(created_at),
-        operator=bool(operator),
-        image_patterns=tuple(map(ImagePattern.parse, split(patterns))),
-        expires_at=instant_or_none(expires_at),
-        disabled=bool(disabled),
-        last_used_at=instant_or_none(last_used_at),
-        version=version,
-    )
-    return StoredKey(key, digest)
+    try:
+        key = ApiKey(
+            id_,
+            UUID(project_id),
+            name,
+            Role(role),
+            instant(created_at),
+            operator=bool(operator),
+            image_patterns=tuple(map(ImagePattern.parse, split(patterns))),
+            expires_at=instant_or_none(expires_at),
+            disabled=bool(disabled),
+            last_used_at=instant_or_none(last_used_at),
+            version=version,
+        )
+    except (InvalidInput, ValueError, OverflowError) as error:
+        raise SealBroken("an API key") from error
+    return StoredKey(key, digest, stamp)
 
 
 # --- credentials

@@ -53,6 +53,7 @@ _TABLES = (
         last_used_at INTEGER,
         version INTEGER NOT NULL CHECK (version >= 1),
         digest BLOB NOT NULL CHECK (length(digest) BETWEEN 16 AND 64),
+        stamp BLOB NOT NULL CHECK (length(stamp) = 32),
         UNIQUE (project_id, id)
     ) STRICT, WITHOUT ROWID
     """,
@@ -195,6 +196,7 @@ _TABLES = (
     CREATE INDEX audited_secret_versions ON audit_events (project_id, target, secret_version)
     WHERE action IN ('credential.created', 'credential.replaced', 'credential.updated')
     """,
+    "CREATE INDEX deleted_keys ON audit_events (target) WHERE action = 'key.deleted'",
     """
     CREATE INDEX accepted_rollbacks ON audit_events (number)
     WHERE action = 'store.rollback_accepted'
