@@ -9,6 +9,7 @@ import itertools
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
             if made is not None:
                 on_first_run(made, url)
             server = _Server(_configured(settings, _app(settings, state)))
-            _settle_memory()
+            _tune_interpreter()
             _log.info("serving", address=url, version=__version__)
             await server.serve([listening])
             _log.info("stopped")
@@ -121,12 +122,15 @@ async def _kept(keeper: AuditKeeper) -> AsyncIterator[None]:
         await keeper.link()
 
 
-def _settle_memory() -> None:
-    """Keep the collector away from what lives as long as the process.
+def _tune_interpreter() -> None:
+    """Keep two things from stopping all requests at once (docs/benchmarks.md).
 
-    A full collection walks every framework object and stops all requests for tens of
-    milliseconds; what one request leaves behind is little and has no cycles.
+    A full collection walks every framework object for tens of milliseconds, though what a
+    request leaves behind is little and has no cycles: what is there now is left out. And the
+    writer, back from the disk with answers that requests wait for, waits for the interpreter's
+    lock no longer than half a millisecond.
     """
+    sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
