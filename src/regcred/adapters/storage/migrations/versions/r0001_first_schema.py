@@ -189,8 +189,6 @@ _TABLES = (
     CREATE INDEX audit_by_action ON audit_events (project_id, action, number)
     WHERE action <> 'credential.revealed'
     """,
-    "CREATE INDEX audit_by_principal ON audit_events (project_id, principal, number)",
-    "CREATE INDEX audit_by_target ON audit_events (project_id, target, number)",
     # Only the events that set a secret version: small beside the reveals.
     """
     CREATE INDEX audited_secret_versions ON audit_events (project_id, target, secret_version)
@@ -200,15 +198,6 @@ _TABLES = (
     """
     CREATE INDEX accepted_rollbacks ON audit_events (number)
     WHERE action = 'store.rollback_accepted'
-    """,
-    # The second and later logins of one reveal; the first is the row's own target.
-    """
-    CREATE TABLE audit_targets (
-        project_id TEXT NOT NULL,
-        target TEXT NOT NULL CHECK (length(target) <= 1024),
-        number INTEGER NOT NULL,
-        PRIMARY KEY (project_id, target, number)
-    ) STRICT, WITHOUT ROWID
     """,
     """
     CREATE TABLE audit_checkpoints (
