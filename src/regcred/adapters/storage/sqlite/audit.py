@@ -23,7 +23,7 @@ _BY_ACTION = f"{_ACTION} AND e.action <> '{_REVEALED}'"
 _TARGET = f"""(e.target = :target OR (e.action = '{_REVEALED}' AND EXISTS (
     SELECT 1 FROM json_each(e.details, '$.logins') login
     WHERE substr(login.value, 1, instr(login.value, ':') - 1) = :target
-)))"""
+)))"""  # noqa: S608  constants alone
 _FLOOR = """
     SELECT number FROM audit_events WHERE project_id = :project AND number < :before
     ORDER BY number DESC LIMIT 1 OFFSET :walk

@@ -74,11 +74,11 @@ def migrate(directory: Path) -> None:
 
 def _upgrade(path: Path) -> None:
     # Imported here: together they cost a start a quarter of a second that it rarely needs.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from sqlalchemy import create_engine, event  # noqa: PLC0415
-    from sqlalchemy.engine import Connection  # noqa: PLC0415
-    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.config import Config  # noqa: PLC0415  see above
+    from sqlalchemy import create_engine, event  # noqa: PLC0415  see above
+    from sqlalchemy.engine import Connection  # noqa: PLC0415  see above
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415  see above
 
     engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=NullPool)
 
