@@ -29,6 +29,9 @@ _UNAUTHORIZED = ("unauthorized", "no basic auth credentials")
 
 Store = Callable[..., Any]
 
+with_token_server = pytest.mark.parametrize("world", ["token"], indirect=True, scope="module")
+"""For claims about rights and realms, which an htpasswd file does not know."""
+
 
 @pytest.fixture(scope="module", params=["htpasswd", "token"])
 def world(
@@ -40,14 +43,6 @@ def world(
         require_tool(name)
     with running(tmp_path_factory.mktemp(request.param), request.param) as made:
         yield made
-
-
-@pytest.fixture
-def token_world(world: World) -> World:
-    """The world, in tests about what only a token server can say."""
-    if world.tokens is None:
-        pytest.skip("an htpasswd file knows no rights and no realm")
-    return world
 
 
 @pytest.fixture
@@ -108,12 +103,11 @@ def test_a_tag_that_is_not_there_is_missing(
     assert world.api.verify("login", world.image(*image))["verdict"] == "missing"
 
 
-def test_a_login_without_rights_on_the_repository_is_denied(
-    token_world: World, store: Store
-) -> None:
+@with_token_server
+def test_a_login_without_rights_on_the_repository_is_denied(world: World, store: Store) -> None:
     store("login")
 
-    assert token_world.api.verify("login", token_world.image(OTHER))["verdict"] == "denied"
+    assert world.api.verify("login", world.image(OTHER))["verdict"] == "denied"
 
 
 def test_each_verdict_joins_the_history(world: World, store: Store) -> None:
@@ -157,16 +151,17 @@ def test_saving_can_be_tied_to_the_verdict(world: World) -> None:
     assert world.api.ask("GET", "projects/-/credentials")["items"] == []
 
 
-def test_an_unpinned_realm_on_another_port_gets_nothing(token_world: World) -> None:
-    tokens = token_world.tokens
+@with_token_server
+def test_an_unpinned_realm_on_another_port_gets_nothing(world: World) -> None:
+    tokens = world.tokens
     assert tokens is not None
     before = len(tokens.with_authorization)
 
-    verdict = token_world.api.verify_login(
-        registry_url=token_world.registry.address,
+    verdict = world.api.verify_login(
+        registry_url=world.registry.address,
         username="puller",
-        password=token_world.passwords["puller"],
-        image=token_world.image(),
+        password=world.passwords["puller"],
+        image=world.image(),
     )
 
     assert verdict["verdict"] == "untrusted_realm"
