@@ -54,6 +54,7 @@ class Asked(NamedTuple):
 
 
 _TYPE = b"content-type"
+_NO_CONTENT = 204
 
 Endpoint = Callable[[Asked], Awaitable[Answer]]
 
@@ -93,6 +94,8 @@ class HotPath:
         await _send(send, answer, asked_id, close=body is None)
 
     async def _answer(self, scope: Scope, body: bytes, asked_id: str) -> Answer:
+        if scope["query_string"]:
+            raise InvalidInput("query", "must be empty: this operation has no parameters")
         project, suffix = self._split(scope["path"]) or ("", "")
         asked = Asked(scope, body, bearer(scope), _project(project), asked_id)
         return await self._endpoints[suffix](asked)
@@ -116,10 +119,7 @@ async def _admitted(scope: Scope, receive: Receive) -> bytes:
     refusal = guard(scope)
     if refusal is not None:
         raise refusal
-    body = await read_body(receive)
-    if scope["query_string"]:
-        raise InvalidInput("query", "must be empty: this operation has no parameters")
-    return body
+    return await read_body(receive)
 
 
 def _project(text: str) -> ProjectRef | None:
@@ -134,9 +134,10 @@ async def _send(send: Send, answer: Answer, asked_id: str, *, close: bool) -> No
     headers = [
         *answer.headers,
         *COMMON_HEADERS,
-        (b"content-length", str(len(answer.body)).encode()),
         (b"x-request-id", asked_id.encode()),
     ]
+    if answer.status != _NO_CONTENT:  # RFC 9110, section 8.6: such an answer has no length
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     if close:
         headers.append(CLOSE)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
