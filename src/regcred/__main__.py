@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -90,7 +89,7 @@ def _operate(command: str, *words: str, **given: object) -> None:
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name=Path(sys.argv[0]).name if sys.argv[0] else "regcred")
+    app(prog_name="regcred")
 
 
 if __name__ == "__main__":

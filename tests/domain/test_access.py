@@ -126,9 +126,23 @@ def test_a_narrowed_puller_sees_only_its_own_matches(url: str | None, *, sees: b
 
 
 @pytest.mark.parametrize("url", ["reg.example.com/other", None])
-def test_everyone_else_sees_every_credential(url: str | None) -> None:
-    assert caller(Role.PULLER).may_see(credential(url))
-    assert caller(Role.VIEWER, "reg.example.com/team").may_see(credential(url))
+def test_a_key_that_is_not_narrowed_sees_every_credential(url: str | None) -> None:
+    for role in Role:
+        assert caller(role).may_see(credential(url))
+        assert not caller(role, "reg.example.com/team").may_see(credential(url))
+
+
+def test_a_narrowed_key_writes_logins_for_its_images_alone() -> None:
+    who = caller(Role.EDITOR, "reg.example.com/team")
+    inside, above, beside = map(
+        Scope.parse, ("reg.example.com/team/app", "reg.example.com", "reg.example.com/teams")
+    )
+
+    caller(Role.EDITOR).require_within((above, beside))
+    who.require_within((inside,))
+    for scopes in ((above,), (beside,), (inside, beside), ()):
+        with pytest.raises(AccessDenied, match="not narrowed"):
+            who.require_within(scopes)
 
 
 def test_a_principal_is_written_with_its_kind() -> None:

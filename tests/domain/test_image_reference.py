@@ -163,8 +163,8 @@ def test_the_library_prefix_counts_towards_the_path() -> None:
         ImageReference.parse("x" * 248)
 
 
-def test_a_reference_has_at_most_4096_characters() -> None:
-    with pytest.raises(InvalidReference, match="at most 4096 characters"):
+def test_a_reference_has_at_most_2048_characters() -> None:
+    with pytest.raises(InvalidReference, match="at most 2048 characters"):
         ImageReference.parse("a" * 4097)
 
 

@@ -202,7 +202,12 @@ async def test_patch_names_what_changed_and_no_value(world: World) -> None:
     await patched(world, username="grace", password=Secret("c4n4ry"))
 
     (event,) = await world.events(Action.CREDENTIAL_UPDATED)
-    assert event.details == {"name": "hub", "changed": ("password", "username")}
+    assert event.details == {
+        "name": "hub",
+        "changed": ("password", "username"),
+        "registry": "reg.example.com",
+        "registry_before": "reg.example.com",
+    }
     assert "c4n4ry" not in repr(event)
     assert event.secret_version == 2
 

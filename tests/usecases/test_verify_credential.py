@@ -39,7 +39,12 @@ async def test_every_verdict_is_returned_and_kept(world: World, kind: VerdictKin
     assert (present.standing.last, present.version) == (kind, 1)
     (event,) = await world.events(Action.CREDENTIAL_VERIFIED)
     assert event.target == str(stored.id)
-    assert event.details == {"name": "hub", "verdict": str(kind), "image": str(IMAGE)}
+    assert event.details == {
+        "name": "hub",
+        "verdict": str(kind),
+        "image": str(IMAGE),
+        "registry": "reg.example.com",
+    }
 
 
 async def test_the_registry_is_asked_with_what_is_stored(world: World) -> None:
@@ -112,7 +117,11 @@ async def test_a_login_not_stored_is_checked_and_only_audited(world: World) -> N
 
     assert verdict.kind == VerdictKind.DENIED
     (event,) = await world.events(Action.LOGIN_VERIFIED)
-    assert event.details == {"verdict": "denied", "image": str(IMAGE)}
+    assert event.details == {
+        "verdict": "denied",
+        "image": str(IMAGE),
+        "registry": "reg.example.com",
+    }
     assert "c4n4ry" not in repr(event)
     with pytest.raises(CredentialNotFound):
         await world.credentials.get(world.operator, None, "hub")

@@ -51,7 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("listProjects", "GET", "/v1/projects", ANYONE),
     Operation("createProject", "POST", "/v1/projects", OPERATE, {"name": "new"}, 201),
     Operation("getProject", "GET", _P, READ),
-    Operation("updateProject", "PATCH", _P, ADMINISTER, {"name": "renamed"}),
+    Operation("updateProject", "PATCH", _P, ADMINISTER, {"require_if_match": True}),
     Operation("deleteProject", "DELETE", _P, OPERATE, status=204),
     Operation("listKeys", "GET", f"{_P}/keys", ADMINISTER),
     Operation("createKey", "POST", f"{_P}/keys", ADMINISTER, {"name": "k", "role": "puller"}, 201),

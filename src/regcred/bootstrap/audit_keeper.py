@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import structlog
 
@@ -43,6 +44,10 @@ class AuditKeeper:
     chain: AuditChain
     anchor: FileAnchor
     clock: Clock
+    _anchored: int | None = field(default=None, init=False)
+    """Where this keeper put the anchor; None: not yet, so it is put there even without new rows."""
+
+    _moving: Lock = field(default_factory=Lock, init=False)
 
     async def check(self, *, accept_rollback: bool) -> None:
         """Pass if the store is at least as new as the anchor and the audit say.
@@ -65,6 +70,7 @@ class AuditKeeper:
                 details={"found": found},
             )
         )
+        self._anchored = None
         await self.link()
 
     async def run(self) -> None:
@@ -97,7 +103,15 @@ class AuditKeeper:
             await asyncio.sleep(0)  # requests go first
         if last is None or upto > last.upto:
             await self.store.add_checkpoint(upto, head, self.clock())
-            await asyncio.to_thread(self.anchor.save, Anchor(upto, head, self.clock()))
+        # Never back by itself: an anchor that is ahead says that the store was set back.
+        if self._anchored is None or upto > self._anchored:
+            await asyncio.to_thread(self._move_anchor, Anchor(upto, head, self.clock()))
+            self._anchored = upto
+
+    def _move_anchor(self, anchor: Anchor) -> None:
+        # A keeper that was cancelled may have left a thread in here.
+        with self._moving:
+            self.anchor.save(anchor)
 
     def _set_back(self) -> str | None:
         """Return in what way the store is older than it should be, if it is."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -35,16 +35,17 @@ def run(command: str, words: tuple[str, ...], options: dict[str, object]) -> int
         settings = Settings(**options)  # type: ignore[arg-type]  # checked by the model
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_context=False):
-            field = ".".join(map(str, problem["loc"])).replace("_", "-")
-            _say(f"--{field}: {problem['msg']}")
+            _say(f"{_source(str(problem['loc'][0]), options)}: {problem['msg']}")
         return USAGE
     process.harden()
     process.log_to_stderr(settings.log_level)
     try:
         return _COMMANDS[command](settings, *words)
-    except (StartRefused, RegcredError) as refusal:
+    except RegcredError as refusal:
         _say(str(refusal))
-        return FAILED
+    except OSError as error:
+        _say(f"the system refuses it: {error}")
+    return FAILED
 
 
 def _serve(settings: Settings) -> int:
@@ -105,8 +106,21 @@ def _welcome(made: FirstRun, url: str) -> None:
     key = made.key.reveal()
     print(f"\nregcred made project {made.project.number} and an operator's key, shown this once:\n")
     print(f"  {key}")
-    programs = Path(sys.argv[0]).absolute().parent
+    called = Path(sys.argv[0]).absolute()
+    # `python -m regcred` names a file of the package there: the commands are beside Python.
+    programs = Path(sys.executable).parent if called.name == "__main__.py" else called.parent
     print(first_commands(url, programs, os.environ.get("PATH", "")), flush=True)
+
+
+def _source(field: str, options: Mapping[str, object]) -> str:
+    """Return where a setting came from, as whoever set it wrote it."""
+    if field not in options:
+        return f"REGCRED_{field.upper()}"
+    return "--" + _OPTIONS.get(field, field).replace("_", "-")
+
+
+_OPTIONS = {"allow_networks": "allow_network"}
+"""Settings whose option has another name, because it is given once for each."""
 
 
 def _say(words: str) -> None:

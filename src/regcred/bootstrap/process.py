@@ -92,7 +92,9 @@ class _Bridge(logging.Handler):
         if record.exc_info and record.exc_info[0] is not None:
             fields["error"] = record.exc_info[0].__name__
             fields["where"] = _innermost(record.exc_info[2])
-        structlog.get_logger().log(record.levelno, record.getMessage(), **fields)
+        # The first line alone: asyncio writes an exception's own text into the next.
+        message = record.getMessage().partition("\n")[0]
+        structlog.get_logger().log(record.levelno, message, **fields)
 
 
 def _innermost(traceback: Any) -> str:

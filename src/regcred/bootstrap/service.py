@@ -73,17 +73,18 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
     async with open_state(settings, exclusive=True) as state:
         keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
         await keeper.check(accept_rollback=settings.accept_rollback)
-        made = await _first_run(state) if state.fresh else None
-        async with _kept(keeper):
-            listening = _listen(settings)
+        # Before the key is made: it is shown once, so nothing may stop the start in between.
+        with _listen(settings) as listening:
+            made = await _first_run(state) if state.fresh else None
             url = f"http://{_authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
-            server = _Server(_configured(settings, _app(settings, state)))
-            _tune_interpreter()
-            _log.info("serving", address=url, version=__version__)
-            await server.serve([listening])
-            _log.info("stopped")
+            async with _kept(keeper):
+                server = _Server(_configured(settings, _app(settings, state)))
+                _tune_interpreter()
+                _log.info("serving", address=url, version=__version__)
+                await server.serve([listening])
+                _log.info("stopped")
     return OK
 
 

@@ -63,15 +63,15 @@ def new_uuid() -> UUID:
 async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[State]:
     """Open the store with everything it hangs on, and close it after use.
 
-    `exclusive` takes the serving lock (a server, `init`); without it the store is opened beside a
-    server. Raise StartRefused, saying what to do.
+    `exclusive` takes the serving lock (a server, `init`) and makes the store where there is none;
+    without it the store is opened beside a server. Raise StartRefused, saying what to do.
     """
     directory = settings.store_directory
     with ExitStack() as held:
         if exclusive:
             held.enter_context(ServingLock(directory))
-        if schema.current_revision(directory) is None:
-            schema.migrate(directory)
+            if schema.current_revision(directory) is None:
+                schema.migrate(directory)
         store = SqliteStore.open(directory, clock=utc_now)
         held.callback(store.close)
         keyring = _open_keyring(settings, store)

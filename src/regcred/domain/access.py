@@ -122,11 +122,18 @@ class Caller:
         )
 
     def may_see(self, credential: RegistryCredential) -> bool:
-        """Whether a narrowed puller may know of this credential: only what it could match."""
-        if self.role is not Role.PULLER or not self.image_patterns:
-            return True
-        return any(
+        """Whether a narrowed key may know of this credential: only what it could match."""
+        return not self.image_patterns or any(
             pattern.overlaps(scope)
             for pattern in self.image_patterns
             for scope in credential.scopes
         )
+
+    def require_within(self, scopes: tuple[Scope, ...]) -> None:
+        """Pass if a login of these scopes is the caller's to write. Raise AccessDenied.
+
+        A key narrowed to some images writes logins for those alone: else it could point another
+        login at them and be handed it.
+        """
+        if self.image_patterns and not (scopes and all(map(self.may_receive, scopes))):
+            raise AccessDenied("a key that is not narrowed to other images")

@@ -24,7 +24,7 @@ HUB_ALIASES = frozenset({HUB, "index.docker.io", "registry-1.docker.io", "regist
 HUB_SERVER_URL = "https://index.docker.io/v1/"
 """The key under which docker and crane keep Docker Hub's login (docker/cli, registry/auth.go)."""
 
-_MAX_REFERENCE = 4096
+_MAX_REFERENCE = 2048
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _MAX_PATH = 255

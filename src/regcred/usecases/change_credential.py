@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
+from regcred.domain.access import Caller, Permission
 from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
 
 _T = TypeVar("_T")
@@ -84,6 +86,24 @@ def merged(old: RegistryCredential, change: Change, password: Secret) -> Draft:
         labels=_merge(old.labels, kept("labels", change.labels, {})),
         expires_at=kept("expires_at", change.expires_at, old.expires_at),
     )
+
+
+def refuse_redirection(
+    caller: Caller, old: RegistryCredential, draft: Draft, change: Change
+) -> None:
+    """Refuse to send a stored password elsewhere for someone who may not see it.
+
+    Whoever names the registry that a login is checked against receives its password. Raise
+    InvalidInput.
+    """
+    moved = (draft.provider, draft.registry_url, draft.scopes, draft.settings) != (
+        old.provider,
+        old.registry_url,
+        old.scopes,
+        old.settings,
+    )
+    if moved and change.password is None and not caller.may(Permission.REVEAL):
+        raise InvalidInput("password", "must be given again when the registry or settings change")
 
 
 def _merge(present: Mapping[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:

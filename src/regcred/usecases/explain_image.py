@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from regcred.domain.access import Caller, Permission
@@ -46,12 +47,14 @@ class ExplainImage:
         """
         project = await reach_project(self._store, caller, ref, Permission.READ)
         reference = ImageReference.parse(image)
-        read = await self._store.read_for_resolve(
-            caller.principal.id, project.id, reference.address(), None
-        )
+        # Two reads: where a registry has more logins than one read takes, none that covers the
+        # image may be missing.
+        asked = (caller.principal.id, project.id, reference.address())
+        covering = await self._store.read_for_resolve(*asked, reference.repository)
+        others = await self._store.read_for_resolve(*asked, None)
         visible = [
             c
-            for c in read.candidates
+            for c in _united(covering.candidates, others.candidates)
             if not caller.image_patterns
             or any(pattern.overlaps(matched_scope(c)) for pattern in caller.image_patterns)
         ]
@@ -61,6 +64,10 @@ class ExplainImage:
             else tuple(Ranked(c, None, _NOT_THIS_KEYS) for c in rank(visible))
         )
         return Explanation(reference, ranked, behaviours(caller, reference, visible))
+
+
+def _united(first: Iterable[Candidate], second: Iterable[Candidate]) -> list[Candidate]:
+    return list({(c.id, c.matched): c for c in (*first, *second)}.values())
 
 
 def _ranked(reference: ImageReference, visible: list[Candidate]) -> tuple[Ranked, ...]:

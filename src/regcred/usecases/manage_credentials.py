@@ -7,7 +7,6 @@ secret version, and the verdicts about the old one no longer count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,7 +24,6 @@ from regcred.domain.ports import (
     SWAP_ATTEMPTS,
     AlreadyDone,
     Clock,
-    CredentialFilter,
     CredentialRef,
     IdempotentRequest,
     NewId,
@@ -38,14 +36,22 @@ from regcred.domain.ports import (
 from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import PROVEN, Verdict
-from regcred.usecases.change_credential import Change, Created, drafted, merged, rewritten
+from regcred.usecases.change_credential import (
+    Change,
+    Created,
+    drafted,
+    merged,
+    refuse_redirection,
+    rewritten,
+)
 from regcred.usecases.manage_projects import reach_project
+from regcred.usecases.read_credentials import ReadCredentials
 from regcred.usecases.seal_secret import open_current, seal_for
 
 __all__ = ["Change", "Created", "ManageCredentials"]
 
 
-class ManageCredentials:
+class ManageCredentials(ReadCredentials):
     """What callers do to the logins of a project."""
 
     def __init__(
@@ -89,6 +95,7 @@ class ManageCredentials:
         """
         project = await reach_project(self._store, caller, ref, Permission.WRITE)
         draft = self._registries.check(draft)
+        caller.require_within(draft.scopes)
         if idempotent is not None:
             done = await self._store.find_idempotent(idempotent.principal, idempotent.key)
             if done is not None:
@@ -103,33 +110,6 @@ class ManageCredentials:
         except AlreadyDone as done:
             return Created(await self._replay(project, done, idempotent), replayed=True)
         return Created(await self._with_verdict(caller, stored, verdict), replayed=False)
-
-    async def get(
-        self, caller: Caller, ref: ProjectRef | None, credential: CredentialRef
-    ) -> RegistryCredential:
-        """Raise ProjectNotFound, CredentialNotFound."""
-        project = await reach_project(self._store, caller, ref, Permission.READ)
-        found = await self._store.find_credential(project.id, credential)
-        if not caller.may_see(found):
-            raise CredentialNotFound
-        return found
-
-    async def list(
-        self,
-        caller: Caller,
-        ref: ProjectRef | None,
-        narrowed: CredentialFilter,
-        after: int,
-        limit: int,
-    ) -> tuple[Sequence[RegistryCredential], int | None]:
-        """Return a page by number, and the number to go on after (None at the end).
-
-        A narrowed puller sees only its own matches, so its pages may be shorter than `limit`.
-        """
-        project = await reach_project(self._store, caller, ref, Permission.READ)
-        page = await self._store.list_credentials(project.id, narrowed, after, limit + 1)
-        more = page[limit - 1].number if len(page) > limit else None
-        return [c for c in page[:limit] if caller.may_see(c)], more
 
     async def replace(
         self,
@@ -147,13 +127,13 @@ class ManageCredentials:
         """
         project = await self._reach_for_change(caller, ref, expected_version)
         draft = self._registries.check(draft)
+        caller.require_within(draft.scopes)
         # Before the registry is asked: what cannot be stored is not worth a try at a login.
-        _refuse_moved(await self._store.find_credential(project.id, credential), expected_version)
+        await self._find_for_change(caller, project, credential, expected_version)
         verdict = await self._prove(draft) if proven else None
 
         for _ in range(SWAP_ATTEMPTS):
-            old = await self._store.find_credential(project.id, credential)
-            _refuse_moved(old, expected_version)
+            old = await self._find_for_change(caller, project, credential, expected_version)
             new = rewritten(old, draft, self._clock())
             secret = await self._sealed(new, draft.password)
             event = _event(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
@@ -179,10 +159,12 @@ class ManageCredentials:
         project = await self._reach_for_change(caller, ref, expected_version)
         proof: tuple[Delivery, Secret, Verdict] | None = None
         for _ in range(SWAP_ATTEMPTS):
+            await self._find_for_change(caller, project, credential, expected_version)
             old, password = await self._present(project, credential, change.password)
             _refuse_moved(old, expected_version)
-            draft = merged(old, change, password)
-            draft = self._registries.check(draft)
+            draft = self._registries.check(merged(old, change, password))
+            caller.require_within(draft.scopes)
+            refuse_redirection(caller, old, draft, change)
             if proven and (proof is None or proof[:2] != (draft.delivery, password)):
                 proof = (draft.delivery, password, await self._prove(draft))
             new = rewritten(old, draft, self._clock())
@@ -191,8 +173,15 @@ class ManageCredentials:
                 secret = await self._sealed(new, password)
             else:
                 new = replace(new, secret_version=old.secret_version)
-            changed = tuple(sorted(change.given))
-            event = _event(caller, Action.CREDENTIAL_UPDATED, new, new.updated_at, changed=changed)
+            event = _event(
+                caller,
+                Action.CREDENTIAL_UPDATED,
+                new,
+                new.updated_at,
+                changed=tuple(sorted(change.given)),
+                registry=new.registry_url,
+                registry_before=old.registry_url,
+            )
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
                 return await self._with_verdict(caller, stored, proof[2] if proof else None)
@@ -212,7 +201,7 @@ class ManageCredentials:
         Raise ProjectNotFound, CredentialNotFound, VersionMismatch, VersionRequired.
         """
         project = await self._reach_for_change(caller, ref, expected_version)
-        found = await self._store.find_credential(project.id, credential)
+        found = await self._find_for_change(caller, project, credential, None)
         event = _event(caller, Action.CREDENTIAL_DELETED, found, self._clock())
         await self._store.delete_credential(
             project.id, found.id, expected_version, event, with_uses=with_uses
@@ -225,6 +214,21 @@ class ManageCredentials:
         if project.require_if_match and expected_version is None:
             raise VersionRequired
         return project
+
+    async def _find_for_change(
+        self,
+        caller: Caller,
+        project: Project,
+        credential: CredentialRef,
+        expected_version: int | None,
+    ) -> RegistryCredential:
+        """Return what is to be changed, if it is the caller's to change and has not moved on."""
+        found = await self._store.find_credential(project.id, credential)
+        if not caller.may_see(found):
+            raise CredentialNotFound
+        caller.require_within(found.scopes)
+        _refuse_moved(found, expected_version)
+        return found
 
     async def _replay(
         self, project: Project, done: AlreadyDone, idempotent: IdempotentRequest | None
@@ -261,7 +265,7 @@ class ManageCredentials:
     ) -> RegistryCredential | None:
         """Store `new` if the row is still `old`; None means: someone was faster, read again.
 
-        Compare-and-swap even without If-Match: the secret version was counted up from `old`.
+        Compare-and-swap even without If-Match: its secret version was counted up from `old`.
         """
         try:
             return await self._store.update_credential(new, old.version, secret, event)
@@ -277,7 +281,7 @@ class ManageCredentials:
     async def _present(
         self, project: Project, credential: CredentialRef, password: Secret | None
     ) -> tuple[RegistryCredential, Secret]:
-        """Return the credential with `password`, or with its own: a new one opens nothing old."""
+        """Return the credential with `password`, or with its own."""
         if password is not None:
             return await self._store.find_credential(project.id, credential), password
         return await open_current(self._store, self._sealer, project.id, credential)

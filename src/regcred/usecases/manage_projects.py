@@ -94,9 +94,15 @@ class ManageProjects:
         name: str | None = None,
         require_if_match: bool | None = None,
     ) -> Project:
-        """Change what is given. Raise ProjectNotFound, VersionMismatch, NameTaken, InvalidInput."""
+        """Change what is given; names, unique among all projects, are the operator's to change.
+
+        Raise ProjectNotFound, AccessDenied, VersionMismatch, NameTaken, InvalidInput.
+        """
         for _ in range(SWAP_ATTEMPTS):
             project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
+            if name is not None:
+                # Else a tenant could learn other tenants' names by trying to take them.
+                caller.require_operator()
             now = self._clock()
             changed = replace(
                 project,

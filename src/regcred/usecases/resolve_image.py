@@ -34,8 +34,9 @@ from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 
 # All are pure functions of text that many nodes ask about again and again.
-_parse = lru_cache(maxsize=16384)(ImageReference.parse)
-_address = lru_cache(maxsize=16384)(RegistryAddress.parse)
+# Small: what strangers ask fills them too, before anyone looks at a key.
+_parse = lru_cache(maxsize=4096)(ImageReference.parse)
+_address = lru_cache(maxsize=4096)(RegistryAddress.parse)
 _uuid = lru_cache(maxsize=16384)(UUID)
 
 

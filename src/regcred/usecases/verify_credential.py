@@ -39,6 +39,8 @@ class VerifyCredential:
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
         found, secret = await open_current(self._store, self._sealer, project.id, credential)
+        if not caller.may_see(found):
+            raise CredentialNotFound
         verdict = await self._registries.verify(found.delivery, secret, image)
         event = AuditEvent.by(
             caller,
@@ -49,6 +51,7 @@ class VerifyCredential:
             name=found.name,
             verdict=str(verdict.kind),
             image=verdict.image,
+            registry=found.registry_url,
         )
         await self._store.record_verdict(project.id, found.id, found.secret_version, verdict, event)
         return verdict
@@ -70,6 +73,7 @@ class VerifyCredential:
             verdict.checked_at,
             verdict=str(verdict.kind),
             image=verdict.image,
+            registry=draft.registry_url,
         )
         await self._store.record(event)
         return verdict

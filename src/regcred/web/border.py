@@ -42,11 +42,11 @@ class Border:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         began, method = time.perf_counter(), scope["method"]
-        outgoing = _Outgoing(scope, send)
+        outgoing, seen = _Outgoing(scope, send), _as_get(scope)
         try:
             received = await self._admitted(scope, receive, outgoing)
             if received is not None:
-                await self._app(_as_get(scope), received, outgoing)
+                await self._app(seen, received, outgoing)
         except ClientGone:
             return
         except RegcredError as error:
@@ -59,7 +59,7 @@ class Border:
             "request",
             request_id=outgoing.request_id,
             method=method,
-            route=route_of(scope),
+            route=route_of(seen),
             status=outgoing.status,
             duration_ms=round((time.perf_counter() - began) * _MILLISECONDS, 1),
         )
@@ -134,9 +134,8 @@ def log_unexpected(request_id: str, error: BaseException) -> None:
 
 def _as_get(scope: Scope) -> Scope:
     """Let HEAD be answered by GET (RFC 9110, section 9.3.2)."""
-    if scope["method"] == "HEAD":
-        scope["method"] = "GET"
-    return scope
+    # A copy: the server looks at its own to know that no body follows.
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def _place(error: BaseException) -> str:

@@ -1,0 +1,49 @@
+"""Read registry logins, without their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regcred.domain.access import Caller, Permission
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import CredentialNotFound
+from regcred.domain.ports import CredentialFilter, CredentialRef, ProjectRef, Store
+from regcred.usecases.manage_projects import reach_project
+
+
+class ReadCredentials:
+    """What callers see of the logins of a project."""
+
+    _store: Store
+
+    async def get(
+        self, caller: Caller, ref: ProjectRef | None, credential: CredentialRef
+    ) -> RegistryCredential:
+        """Raise ProjectNotFound, CredentialNotFound."""
+        project = await reach_project(self._store, caller, ref, Permission.READ)
+        found = await self._store.find_credential(project.id, credential)
+        if not caller.may_see(found):
+            raise CredentialNotFound
+        return found
+
+    async def list(
+        self,
+        caller: Caller,
+        ref: ProjectRef | None,
+        narrowed: CredentialFilter,
+        after: int,
+        limit: int,
+    ) -> tuple[Sequence[RegistryCredential], int | None]:
+        """Return a page by number, and the number to go on after (None at the end).
+
+        A narrowed key sees only its own matches, and is not told that there are others.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.READ)
+        seen: list[RegistryCredential] = []
+        more = True
+        while more and len(seen) <= limit:
+            page = await self._store.list_credentials(project.id, narrowed, after, limit + 1)
+            seen += [credential for credential in page if caller.may_see(credential)]
+            more = len(page) > limit
+            after = page[-1].number if page else after
+        return seen[:limit], seen[limit - 1].number if len(seen) > limit else None
