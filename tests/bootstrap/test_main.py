@@ -1,0 +1,148 @@
+"""The `regcred` command: the client's commands everywhere, the operator's with the server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from regcred import __version__
+from regcred.__main__ import main
+from regcred.clients.cli import app
+from tests.bootstrap.conftest import Place
+from tests.tools.programs import Finished, environment, run
+
+OPERATOR = ("serve", "init", "migrate", "operator-key")
+CLIENT = (
+    "login",
+    "whoami",
+    "credential",
+    "explain",
+    "resolve",
+    "project",
+    "key",
+    "audit",
+    "docker",
+)
+
+
+def module(home: Path, *arguments: str) -> Finished:
+    """Run `python -m regcred`."""
+    return run([sys.executable, "-m", "regcred", *arguments], env=environment(home))
+
+
+def without(home: Path, missing: str, *arguments: str) -> Finished:
+    """Run it where a module of the server is not installed."""
+    hide = f"import sys; sys.modules[{missing!r}] = None; sys.argv[0] = 'regcred'; "
+    start = "from regcred.__main__ import main; main()"
+    return run([sys.executable, "-c", hide + start, *arguments], env=environment(home))
+
+
+def test_help_names_the_program_and_every_command(tmp_path: Path) -> None:
+    done = module(tmp_path, "--help")
+
+    assert (done.code, done.err) == (0, "")
+    assert "Usage: regcred [OPTIONS] COMMAND" in done.out
+    for command in (*OPERATOR, *CLIENT):
+        assert f" {command} " in done.out
+
+
+def test_the_version_is_the_packages(tmp_path: Path) -> None:
+    assert module(tmp_path, "--version").out == f"regcred {__version__}\n"
+
+
+def test_the_program_has_one_name_however_it_is_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for called in ("", "regcred/__main__.py", "-c"):
+        monkeypatch.setattr(sys, "argv", [called, "serve", "--help"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+
+        assert ended.value.code == 0
+        assert "Usage: regcred serve [OPTIONS]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        ("fastapi", "serve"),
+        ("pydantic_settings", "serve"),
+        *(("uvicorn", command) for command in OPERATOR),
+    ],
+)
+def test_without_the_server_its_commands_say_how_to_get_it(
+    tmp_path: Path, missing: str, command: str
+) -> None:
+    done = without(tmp_path, missing, command)
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "the server is not installed here: pip install 'regcred[server]'\n"
+
+
+def test_without_the_server_a_client_has_its_commands(tmp_path: Path) -> None:
+    done = without(tmp_path, "uvicorn", "--help")
+
+    assert done.code == 0
+    assert " credential " in done.out
+
+
+def test_a_module_of_ours_that_is_missing_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    """A broken installation must not send its operator to install what is there."""
+    done = without(tmp_path, "regcred.bootstrap.state", "init")
+
+    assert done.code == 1
+    assert "is not installed" not in done.text
+    assert "regcred.bootstrap.state" in done.err
+
+
+# Options become settings
+
+
+def invoke(*arguments: str) -> Finished:
+    done = CliRunner().invoke(app, arguments)
+    return Finished(done.exit_code, done.stdout, done.stderr)
+
+
+def test_the_commands_reach_the_store(place: Place) -> None:
+    data = ("--data", str(place.data))
+
+    made = invoke("init", *data, "-o", "json")
+    keys = [invoke("operator-key", *data), invoke("operator-key", *data, "--output", "json")]
+    current = invoke("migrate", *data)
+
+    assert [made.code, current.code, *(key.code for key in keys)] == [0, 0, 0, 0]
+    assert len({made.out, *(key.out for key in keys)}) == 3
+    assert current.err.endswith(": current\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "2"], "--workers 2: "),
+        (["--host", "203.0.113.1", "--port", "0"], "cannot listen on 203.0.113.1:0: "),
+        (["--allow-network", "10.0.0.0/8", "--allow-network", "nowhere"], "--allow-network: "),
+        (["--log-level", "loud"], "--log-level: "),
+        (["--allow-http", "a", "--allow-http", "b", "--accept-rollback", "--workers", "3"],
+         "--workers 3: "),
+    ],
+)  # fmt: skip
+def test_serve_hands_its_options_on(place: Place, options: list[str], said: str) -> None:
+    done = invoke("serve", "--data", str(place.data), *options)
+
+    assert done.code in {1, 2}
+    assert done.err.startswith(said)
+
+
+def test_a_refusal_of_a_whole_program_is_one_line_without_a_traceback(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "data"))
+    done = module(tmp_path, "operator-key", *data)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"{tmp_path / 'data' / 'store'} holds no store: run `regcred init`\n"
+
+    bad = module(tmp_path, "serve", *data, "--port", "70000")
+    assert (bad.code, bad.out) == (2, "")
+    assert bad.err.startswith("--port: ")
+    assert len(bad.err.splitlines()) == 1

@@ -1,0 +1,138 @@
+"""Settings come from defaults, then the environment, then the command line, and stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from regcred.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have settings of their own."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"REGCRED_{name.upper()}", raising=False)
+
+
+def refused(**given: Any) -> list[tuple[str, str]]:
+    """Return (field, message) of every setting that is refused."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(**given)
+    return [(str(error["loc"][0]), error["msg"]) for error in caught.value.errors()]
+
+
+def test_the_defaults_listen_on_this_machine_alone_and_reach_no_private_network() -> None:
+    settings = Settings()
+
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8080, 1)
+    assert settings.allow_networks == settings.allow_http == ()
+    assert settings.log_level == "info"
+    assert not settings.accept_rollback
+
+
+def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, tuple[str, object]] = {
+        "data": ("/srv/d", Path("/srv/d")),
+        "keyring": ("/k/ring.json", Path("/k/ring.json")),
+        "host": ("::1", "::1"),
+        "port": ("0", 0),
+        "workers": ("2", 2),
+        "allow_networks": ("10.0.0.0/8", ("10.0.0.0/8",)),
+        "allow_http": ("r.internal:5000", ("r.internal:5000",)),
+        "verify_per_host": ("1", 1),
+        "verify_concurrency": ("1024", 1024),
+        "concurrency": ("16", 16),
+        "grace": ("0", 0),
+        "log_level": ("debug", "debug"),
+        "accept_rollback": ("true", True),
+    }
+    for name, (text, _) in given.items():
+        monkeypatch.setenv(f"REGCRED_{name.upper()}", text)
+
+    settings = Settings()
+
+    assert given.keys() == Settings.model_fields.keys()
+    assert settings.model_dump() == {name: value for name, (_, value) in given.items()}
+
+
+def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGCRED_PORT", "9000")
+    monkeypatch.setenv("REGCRED_HOST", "::1")
+
+    settings = Settings(port=9001)
+
+    assert (settings.host, settings.port) == ("::1", 9001)
+
+
+def test_a_clients_variables_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGCRED_KEY", "rgc_Hunter2")
+    monkeypatch.setenv("REGCRED_URL", "https://elsewhere.example")
+
+    assert "Hunter2" not in repr(Settings())
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("10.0.0.0/8", ("10.0.0.0/8",)),
+        ("10.0.0.0/8,fd00::/8", ("10.0.0.0/8", "fd00::/8")),
+        (" 10.0.0.0/8 ,\t192.168.1.7\n", ("10.0.0.0/8", "192.168.1.7")),
+    ],
+)
+def test_lists_are_split_at_commas_and_spaces(
+    monkeypatch: pytest.MonkeyPatch, text: str, networks: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("REGCRED_ALLOW_NETWORKS", text)
+    monkeypatch.setenv("REGCRED_ALLOW_HTTP", text)
+
+    settings = Settings()
+
+    assert settings.allow_networks == settings.allow_http == networks
+
+
+@pytest.mark.parametrize(
+    "network", ["10.0.0.300/8", "10.0.0.1/8", "internal", "10.0.0.0/33", "::/x"]
+)
+def test_a_network_that_is_none_is_named(network: str) -> None:
+    [(field, message)] = refused(allow_networks=("10.0.0.0/8", network))
+
+    assert field == "allow_networks"
+    assert network in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("port", -1), ("port", 65536), ("port", "http"), ("workers", 0), ("workers", 65),
+        ("verify_per_host", 0), ("verify_concurrency", 0), ("concurrency", 15), ("grace", -1),
+        ("grace", 601), ("log_level", "loud"), ("log_level", "INFO"), ("accept_rollback", "maybe"),
+        ("allow_http", 1),
+    ],
+)  # fmt: skip
+def test_each_bound_refuses_by_name(field: str, value: object) -> None:
+    assert [name for name, _ in refused(**{field: value})] == [field]
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    settings = Settings()
+
+    with pytest.raises(ValidationError):
+        settings.accept_rollback = True
+
+
+def test_keys_lie_beside_the_store_unless_told_otherwise() -> None:
+    beside = Settings(data=Path("/srv/d"))
+    apart = Settings(data=Path("/srv/d"), keyring=Path("/keys/ring.json"))
+
+    assert beside.store_directory == apart.store_directory == Path("/srv/d/store")
+    assert beside.keyring_file == Path("/srv/d/keys/keyring.json")
+    assert beside.anchor_file == Path("/srv/d/keys/anchor.json")
+    assert apart.keyring_file == Path("/keys/ring.json")
+    # A store that is restored must not bring its own anchor along.
+    assert apart.anchor_file == Path("/keys/anchor.json")
