@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=2048, ge=16)
     """Requests and connections served at once; more get 503."""
 
+    connections_per_peer: int | None = Field(default=None, ge=1)
+    """Connections of one address at once, more are closed: half of `concurrency` if not set.
+
+    Behind a proxy all clients are one address.
+    """
+
     grace: int = Field(default=10, ge=0, le=600)
     """Seconds that running requests get when the service stops."""
 
@@ -64,6 +70,11 @@ class Settings(BaseSettings):
         for network in value:
             ipaddress.ip_network(network)
         return value
+
+    @property
+    def peer_connections(self) -> int:
+        """Connections that one address may have: it never takes all of them by default."""
+        return self.connections_per_peer or self.concurrency // 2
 
     @property
     def store_directory(self) -> Path:

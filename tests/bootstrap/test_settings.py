@@ -46,6 +46,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "verify_per_host": ("1", 1),
         "verify_concurrency": ("1024", 1024),
         "concurrency": ("16", 16),
+        "connections_per_peer": ("1", 1),
         "grace": ("0", 0),
         "log_level": ("debug", "debug"),
         "accept_rollback": ("true", True),
@@ -110,7 +111,8 @@ def test_a_network_that_is_none_is_named(network: str) -> None:
     ("field", "value"),
     [
         ("port", -1), ("port", 65536), ("port", "http"), ("workers", 0), ("workers", 65),
-        ("verify_per_host", 0), ("verify_concurrency", 0), ("concurrency", 15), ("grace", -1),
+        ("verify_per_host", 0), ("verify_concurrency", 0), ("concurrency", 15),
+        ("connections_per_peer", 0), ("grace", -1),
         ("grace", 601), ("log_level", "loud"), ("log_level", "INFO"), ("accept_rollback", "maybe"),
         ("allow_http", 1),
     ],
@@ -136,3 +138,8 @@ def test_keys_lie_beside_the_store_unless_told_otherwise() -> None:
     assert apart.keyring_file == Path("/keys/ring.json")
     # A store that is restored must not bring its own anchor along.
     assert apart.anchor_file == Path("/keys/anchor.json")
+
+
+def test_one_address_never_takes_every_connection_unless_it_may() -> None:
+    assert Settings(concurrency=100).peer_connections == 50
+    assert Settings(concurrency=100, connections_per_peer=100).peer_connections == 100

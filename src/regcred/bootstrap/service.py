@@ -22,6 +22,7 @@ from regcred import __version__
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import FirstRun, make_first_project
+from regcred.bootstrap.protocol import Limits, guarded
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
@@ -225,7 +226,7 @@ def _authority(listening: socket.socket) -> str:
 def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=guarded(Limits(per_peer=settings.peer_connections)),
         ws="none",
         lifespan="off",
         log_config=None,

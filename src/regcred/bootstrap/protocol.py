@@ -1,0 +1,167 @@
+"""What one connection may cost: uvicorn's HTTP protocol, with ends to what it waits for.
+
+uvicorn limits connections and requests, but not how long a peer may hold one without asking
+anything, how much it may send before its headers end, or how long it may leave an answer unread.
+All of that comes before any key is looked at, so without a limit one machine stops the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+_TICKS = 6
+_SHORTEST_WAIT = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take; times in seconds."""
+
+    per_peer: int
+    """Connections of one address, or of one IPv6 network of 64 bits."""
+
+    header_deadline: float = 15
+    """From the connection, the last answer or a request's first byte to the headers' end."""
+
+    drain_deadline: float = 30
+    """How long what was answered may wait for the client to read it."""
+
+    header_bytes: int = 65536
+    """What may come without headers that end, or any body; up to two reads more are parsed."""
+
+    @property
+    def tick(self) -> float:
+        """How often a connection is looked at, which is how late a deadline may be."""
+        return min(self.header_deadline, self.drain_deadline) / _TICKS
+
+
+def guarded(limits: Limits) -> type[GuardedProtocol]:
+    """Return a protocol class of its own count of peers: one for each server."""
+
+    class Guarded(GuardedProtocol):
+        bounds = limits
+        peers: ClassVar[Counter[str]] = Counter()
+
+    return Guarded
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Closes a connection that passes a limit.
+
+    A request costs it two readings of the clock: deadlines are moments that are stored, and one
+    timer for each connection looks at them now and then.
+    """
+
+    bounds: ClassVar[Limits]
+    peers: ClassVar[Counter[str]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._peer = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._headers_due = 0.0
+        self._without_progress = 0
+        self._unread_since: float | None = None
+
+    def connection_made(  # type: ignore[override]  # as uvicorn's own: it serves streams alone
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Take the connection, unless its peer has as many as it may."""
+        peer = _peer(transport)
+        if self.peers[peer] >= self.bounds.per_peer:
+            self.transport = transport
+            transport.abort()
+            return
+        self.peers[peer] += 1
+        self._peer = peer
+        super().connection_made(transport)
+        self._headers_due = self.loop.time() + self.bounds.header_deadline
+        self._timer = self.loop.call_later(self.bounds.tick, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self.peers[self._peer] -= 1
+            if not self.peers[self._peer]:
+                del self.peers[self._peer]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and close when there is much of it and it leads nowhere."""
+        self._without_progress += len(data)
+        super().data_received(data)
+        if self._without_progress > self.bounds.header_bytes:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Start the time for the headers; the first request's runs since the connection."""
+        super().on_message_begin()
+        if self.cycle is not None:
+            self._headers_due = self.loop.time() + self.bounds.header_deadline
+
+    def on_headers_complete(self) -> None:
+        """Count from here."""
+        self._without_progress = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count from here: chunk extensions and trailers are limited as headers are."""
+        self._without_progress = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Start the time for the next request's headers.
+
+        uvicorn's keep-alive timer ends at any byte, also at one that begins no request.
+        """
+        allowed = max(self.bounds.header_deadline, self.timeout_keep_alive)
+        self._headers_due = self.loop.time() + allowed
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """Note that the client reads."""
+        self._unread_since = None
+        super().resume_writing()
+
+    def _look(self) -> None:
+        """Close a connection whose time is over; otherwise look again later."""
+        now = self.loop.time()
+        wait = self.bounds.tick
+        if not self.transport.get_write_buffer_size():
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since >= self.bounds.drain_deadline:
+            # Closing would wait for the client to read.
+            self.transport.abort()
+        if not _is_running(self.cycle):
+            if now >= self._headers_due:
+                self.transport.close()
+            else:
+                wait = min(wait, max(self._headers_due - now, _SHORTEST_WAIT))
+        self._timer = self.loop.call_later(wait, self._look)
+
+
+def _is_running(newest: RequestResponseCycle | None) -> bool:
+    """Whether a request is being answered; uvicorn's types do not say that there may be none."""
+    return newest is not None and not newest.response_complete
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    """Return what a peer is counted as: an IPv6 host picks any address of its 64-bit network."""
+    name = transport.get_extra_info("peername")
+    host = str(name[0]) if name else ""
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()

@@ -1,0 +1,428 @@
+"""No connection holds the service longer, or makes it keep more, than its limits say.
+
+Real sockets on loopback against uvicorn on the loop it serves with. Deadlines are short where one
+must pass, long where none may; nothing is said about how soon a connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import repeat
+from typing import Any, ClassVar
+
+import pytest
+import uvicorn
+import uvloop
+
+from regcred.bootstrap.protocol import GuardedProtocol, Limits, _peer, guarded
+from regcred.bootstrap.service import _configured
+from regcred.settings import Settings
+
+PATIENCE = 30
+SHORT = Limits(per_peer=100, header_deadline=0.3, drain_deadline=0.3)
+LONG = Limits(per_peer=100, header_deadline=20, drain_deadline=20)
+RUNNING = 1.0
+"""Seconds that `/slow` takes: more than any short deadline."""
+
+PIECE = bytes(65536)
+PIECES = 256
+REQUEST = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def app(scope: Any, receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    path = scope["path"]
+    body = path.encode()
+    if path == "/slow":
+        await asyncio.sleep(RUNNING)
+    if path == "/read":
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+    pieces = PIECES if path in ("/stream", "/whole") else 0
+    length = b"%d" % (len(PIECE) * pieces or len(body))
+    headers = [(b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if path == "/whole":
+        body, pieces = PIECE * pieces, 0
+    for _ in range(pieces):
+        await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+    await send({"type": "http.response.body", "body": b"" if pieces else body})
+
+
+class Served:
+    """A running server, and what became of its connections."""
+
+    def __init__(self, limits: Limits, **config: Any) -> None:
+        self.lost = threading.Event()
+        self.parsed = 0
+        served = self
+
+        class Watched(GuardedProtocol):
+            bounds = limits
+            peers: ClassVar[Counter[str]] = Counter()
+
+            def data_received(self, data: bytes) -> None:
+                served.parsed += len(data)
+                super().data_received(data)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                served.lost.set()
+
+        self.peers = Watched.peers
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = self._listening.getsockname()
+        settings: dict[str, Any] = {"timeout_keep_alive": 20, **config}
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=Watched,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                timeout_graceful_shutdown=1,
+                **settings,
+            )
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._server.serve([self._listening]))
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._listening.close()
+
+    @contextmanager
+    def connected(self, source: str = "127.0.0.1", receives: int = 0) -> Iterator[socket.socket]:
+        with socket.socket() as line:
+            if receives:
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+            line.settimeout(PATIENCE)
+            line.bind((source, 0))
+            line.connect(self.address)
+            yield line
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as running:
+
+        def start(limits: Limits, **config: Any) -> Served:
+            served = Served(limits, **config)
+            running.callback(served.close)
+            return served
+
+        yield start
+
+
+def answer(line: socket.socket) -> bytes:
+    """Return the body of one answer, read no further than its end. Raise EOFError."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = line.recv(1)
+        if not byte:
+            raise EOFError
+        head += byte
+    length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+    body = b""
+    while len(body) < length:
+        part = line.recv(length - len(body))
+        if not part:
+            raise EOFError
+        body += part
+    return body
+
+
+def is_closed(line: socket.socket) -> bool:
+    """Whether the server closes it before the test's patience ends, whatever it says first."""
+    try:
+        while line.recv(65536):
+            pass
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+def drips_until_closed(line: socket.socket, drop: bytes) -> bool:
+    """Send a little now and then; whether the server closes it before the patience ends."""
+    line.settimeout(0.05)
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            line.sendall(drop)
+            if not line.recv(65536):
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+# What may not last
+
+
+def test_a_connection_that_sends_nothing_is_closed(serve: Serve) -> None:
+    with serve(SHORT).connected() as line:
+        assert is_closed(line)
+
+
+@pytest.mark.parametrize(
+    ("start", "drop"),
+    [
+        (b"GET /", b"a"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"a"),
+        (b"GET / HTTP/1.1\r\n", b"X: a\r\n"),
+        (b"", b"\r\n"),
+    ],
+    ids=["path", "one header", "headers", "empty lines"],
+)
+@pytest.mark.parametrize("kept", [False, True], ids=["first request", "kept connection"])
+def test_headers_that_drip_are_cut_off(
+    serve: Serve, start: bytes, drop: bytes, *, kept: bool
+) -> None:
+    with serve(SHORT, timeout_keep_alive=1).connected() as line:
+        if kept:
+            line.sendall(REQUEST % b"/first")
+            assert answer(line) == b"/first"
+        line.sendall(start)
+
+        assert drips_until_closed(line, drop)
+
+
+def test_a_body_that_drips_after_its_answer_is_cut_off(serve: Serve) -> None:
+    with serve(SHORT, timeout_keep_alive=1).connected() as line:
+        line.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n")
+        assert answer(line) == b"/early"
+
+        assert drips_until_closed(line, b"a")
+
+
+def test_idle_and_half_asked_connections_give_their_places_back(serve: Serve) -> None:
+    served = serve(SHORT, limit_concurrency=16)
+    with ExitStack() as held:
+        for start in (b"", b"GET / HTTP/1.1\r\nX: ") * 10:
+            line = held.enter_context(served.connected())
+            line.sendall(start)
+        assert is_closed(line)
+        until = time.monotonic() + PATIENCE
+        while served.peers.total() and time.monotonic() < until:
+            time.sleep(0.05)
+        with served.connected() as honest:
+            honest.sendall(REQUEST % b"/a")
+
+            assert answer(honest) == b"/a"
+
+
+# What may not grow
+
+
+@pytest.mark.parametrize(
+    ("start", "part"),
+    [
+        (b"GET /", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\n", b"X: a\r\n" * 10_000),
+        (b"", b"\r\n" * 32_768),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n",
+            b"X: a\r\n" * 10_000,
+        ),
+    ],
+    ids=["path", "one header", "headers", "empty lines", "trailers"],
+)
+def test_what_leads_to_no_request_is_parsed_to_the_limit_and_no_further(
+    serve: Serve, start: bytes, part: bytes
+) -> None:
+    served = serve(LONG)
+    with served.connected() as line:
+        try:
+            for sent in (start, *repeat(part, 512)):
+                line.sendall(sent)
+        except OSError:
+            pass
+
+        assert is_closed(line)
+    two_reads = 2 * 262_144
+    assert served.parsed <= LONG.header_bytes + two_reads
+
+
+@pytest.mark.parametrize("path", [b"/stream", b"/whole"])
+@pytest.mark.parametrize("kept", [b"keep-alive", b"close"])
+def test_a_client_that_does_not_read_is_cut_off(serve: Serve, path: bytes, kept: bytes) -> None:
+    served = serve(SHORT)
+    with served.connected(receives=4096) as line:
+        line.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: %s\r\n\r\n" % (path, kept))
+
+        assert served.lost.wait(PATIENCE)
+        with pytest.raises((EOFError, ConnectionError)):
+            answer(line)
+
+
+def test_an_address_has_so_many_connections_and_others_have_theirs(serve: Serve) -> None:
+    served = serve(Limits(per_peer=3, header_deadline=PATIENCE))
+    with ExitStack() as held:
+        lines = [held.enter_context(served.connected()) for _ in range(3)]
+        for line in lines:
+            line.sendall(REQUEST % b"/mine")
+            assert answer(line) == b"/mine"
+        with served.connected() as more:
+            assert is_closed(more)
+        with served.connected("127.0.0.2") as other:
+            other.sendall(REQUEST % b"/other")
+            assert answer(other) == b"/other"
+        for line in lines:
+            line.sendall(REQUEST % b"/still")
+            assert answer(line) == b"/still"
+
+
+def test_a_connection_that_ends_gives_its_place_back(serve: Serve) -> None:
+    served = serve(Limits(per_peer=1))
+    for _ in range(5):
+        with served.connected() as line:
+            line.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert answer(line) == b"/a"
+            assert is_closed(line)
+        assert served.lost.wait(PATIENCE)
+        served.lost.clear()
+
+    assert not served.peers
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1:2:3", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::1%eth0", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+    ],
+)
+def test_a_peer_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, *, same: bool) -> None:
+    peers = [_peer(asyncio.Transport({"peername": (host, 1)})) for host in (one, other)]
+
+    assert (peers[0] == peers[1]) is same
+
+
+def test_a_peer_that_is_gone_already_is_still_counted_as_one() -> None:
+    assert _peer(asyncio.Transport({"peername": None})) == ""
+
+
+# What must go on
+
+
+def test_headers_in_parts_are_read(serve: Serve) -> None:
+    with serve(LONG).connected() as line:
+        for byte in REQUEST % b"/parts":
+            line.sendall(bytes((byte,)))
+            time.sleep(0.005)
+
+        assert answer(line) == b"/parts"
+
+
+def test_a_kept_connection_outlives_the_deadline_of_one_request(serve: Serve) -> None:
+    with serve(SHORT).connected() as line:
+        for _ in range(4):
+            line.sendall(REQUEST % b"/again")
+            assert answer(line) == b"/again"
+            time.sleep(SHORT.header_deadline)
+
+
+def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
+    paths = [b"/%d" % number for number in range(50)]
+    with serve(LONG).connected() as line:
+        line.sendall(b"".join(REQUEST % path for path in paths))
+
+        assert [answer(line) for _ in paths] == paths
+
+
+def test_a_request_that_takes_longer_than_the_deadlines_is_answered(serve: Serve) -> None:
+    with serve(SHORT).connected() as line:
+        line.sendall(REQUEST % b"/slow")
+
+        assert answer(line) == b"/slow"
+
+
+def test_headers_begun_during_an_answer_have_their_time_after_it(serve: Serve) -> None:
+    with serve(SHORT).connected() as line:
+        line.sendall(REQUEST % b"/slow" + b"GET /next HTTP/1.1\r\n")
+        assert answer(line) == b"/slow"
+        line.sendall(b"Host: a\r\n\r\n")
+
+        assert answer(line) == b"/next"
+
+
+def test_a_body_slower_than_the_headers_deadline_is_left_to_the_application(serve: Serve) -> None:
+    with serve(SHORT).connected() as line:
+        line.sendall(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            line.sendall(b"a")
+            time.sleep(0.1)
+
+        assert answer(line) == b"a" * 10
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 1048576", b"a" * 1_048_576),
+        (b"Transfer-Encoding: chunked", b"1000\r\n" + b"a" * 4096 + b"\r\n"),
+    ],
+    ids=["length", "chunked"],
+)
+def test_a_long_body_is_no_long_header(serve: Serve, framing: bytes, body: bytes) -> None:
+    chunked = framing.endswith(b"chunked")
+    sent = body * 256 + b"0\r\n\r\n" if chunked else body
+    with serve(LONG).connected() as line:
+        line.sendall(b"POST /read HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n" + sent)
+
+        assert len(answer(line)) == 1_048_576
+
+
+def test_a_client_that_reads_slowly_gets_its_answer_whole(serve: Serve) -> None:
+    limits = Limits(per_peer=1, drain_deadline=2)
+    whole, got = len(PIECE) * PIECES, 0
+    with serve(limits).connected(receives=262_144) as line:
+        line.sendall(REQUEST % b"/stream")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += line.recv(1)
+        while got < whole and (part := line.recv(65536)):
+            got += len(part)
+            time.sleep(0.01)
+
+    assert got == whole
+
+
+# The service
+
+
+def test_the_service_serves_with_these_limits() -> None:
+    config = _configured(Settings(concurrency=64, connections_per_peer=7), app)
+
+    assert isinstance(config.http, type)
+    assert issubclass(config.http, GuardedProtocol)
+    assert config.http.bounds == Limits(per_peer=7)
+
+
+def test_two_servers_count_their_peers_apart() -> None:
+    assert guarded(LONG).peers is not guarded(LONG).peers
