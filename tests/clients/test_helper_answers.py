@@ -101,6 +101,13 @@ def asking(env: Env, url: str, **more: str) -> Env:
             "the answer is not regcred's: check the service's URL",
         ),
         (Reply(200, LOGIN, "text/html"), "the answer is not regcred's: check the service's URL"),
+        *(
+            (
+                Reply(200, LOGIN.replace(b"b", control), "application/json"),
+                "the answer is not regcred's: check the service's URL",
+            )
+            for control in (b"\x00", b"\x08", b"\x0b", b"\x1b[2J", b"\x1f")
+        ),
         (Reply(200, b"x" * 65_537), "the answer is too long: is this regcred's URL?"),
         (Reply(200, b"x" * 200_000), "the answer is too long: is this regcred's URL?"),
     ],

@@ -201,7 +201,10 @@ def test_urls_are_read(url: str, expected: tuple[bool, str, int, str]) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["regcred.example", "127.0.0.1.example", "127.0.0.1.evil", "128.0.0.1", "127.1", "[::2]"],
+    [
+        *("regcred.example", "127.0.0.1.example", "127.0.0.1.evil", "128.0.0.1", "127.1", "[::2]"),
+        *("127.999.1.1", "127.0.0.256", "127.0.0.08", "127.00.0.1", "127.0.0.1.1", "127.0.0.1e"),
+    ],
 )
 def test_http_to_another_machine_is_refused_unless_allowed(host: str) -> None:
     url = f"http://{host}"

@@ -50,11 +50,12 @@ _MAX_HEAD = 16384
 _MAX_KEY = 512
 _MAX_PORT = 65535
 _MAX_DIGITS = 8
-_DIGITS, _QUAD = 3, 4
+_DIGITS, _QUAD, _MAX_OCTET = 3, 4, 255
 
 _TYPE_BITS, _REGULAR, _OTHERS = 0o170000, 0o100000, 0o077
 _OK, _NO_CONTENT, _UNAUTHORIZED, _FORBIDDEN, _SERVER_ERROR = 200, 204, 401, 403, 500
 _SPACE, _DELETE = 0x20, 0x7F
+_CONTROLS = bytes(byte for byte in range(_SPACE) if byte not in b"\t\n\r")
 
 _HOST = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 _KEYS = ("url", "key", "project", "ca_file", "insecure_http", "on_error")
@@ -179,10 +180,24 @@ def target(found: Settings) -> tuple[bool, str, int, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host can only mean this machine."""
+    """Whether a host can only mean this machine.
+
+    What is not exactly an address (`127.999.1.1`, `127.0.0.08`) is a name, which DNS may answer.
+    """
     numbers = host.split(".")
     in_127 = numbers[0] == "127" and len(numbers) == _QUAD
-    return host in ("localhost", "::1") or (in_127 and all(n.isdigit() for n in numbers))
+    return host in ("localhost", "::1") or (in_127 and all(is_octet(n) for n in numbers))
+
+
+def is_octet(number: str) -> bool:
+    """Whether a text is a number up to 255 as an IPv4 address has it: a leading zero is octal."""
+    return (
+        number.isascii()
+        and number.isdigit()
+        and len(number) <= _DIGITS
+        and int(number) <= _MAX_OCTET
+        and (number[0] != "0" or number == "0")
+    )
 
 
 # One request
@@ -476,7 +491,9 @@ def answered(action: str, answer: Answer) -> bytes:
     if status == _OK:
         text = body.strip()
         whole = text[:1] == b"{" and text[-1:] == b"}" and (action == "list" or b'"Secret"' in text)
-        if kind == b"application/json" and whole:
+        # JSON has no raw controls, and what another server sends may end in a terminal.
+        clean = len(text.translate(None, _CONTROLS)) == len(text)
+        if kind == b"application/json" and whole and clean:
             return text
         raise Refused("the answer is not regcred's: check the service's URL")
     raise problem(action, answer)
