@@ -304,6 +304,7 @@ async def test_an_update_changes_what_is_given(world: World) -> None:
     (first, second) = await world.events(Action.KEY_UPDATED)
     assert first.details == {"changed": ("image_patterns", "name")}
     assert second.details == {"changed": ("expires_at", "image_patterns")}
+    assert (first.secret_version, second.secret_version) == (changed.version, opened.version)
 
 
 @pytest.mark.parametrize("version", [0, 7])
@@ -336,8 +337,12 @@ async def test_a_key_that_never_stands_still_is_given_up(world: World) -> None:
 
     async def meanwhile() -> None:
         present = await world.store.find_key(world.home.id, key)
+        next_one = replace(present.key, version=present.key.version + 1)
+        stamp = world.digests.stamp(next_one, present.digest)
         event = (await world.events())[0]
-        await super(type(world.store), world.store).update_key(present, None, event)
+        await super(type(world.store), world.store).update_key(
+            present._replace(stamp=stamp), None, event
+        )
 
     world.store.before["update_key"] = [meanwhile] * 10
 

@@ -73,7 +73,13 @@ async def make_operator_key(
     token = ApiToken.mint(random(RANDOM_BYTES))
     key = ApiKey(token.id, project.id, "operator", Role.ADMIN, now, operator=True)
     event = AuditEvent(
-        Action.KEY_CREATED, project.id, OPERATOR, now, key.id, details={"role": str(key.role)}
+        Action.KEY_CREATED,
+        project.id,
+        OPERATOR,
+        now,
+        key.id,
+        key.version,
+        details={"role": str(key.role)},
     )
     digest = digests.digest(token.secret)
     await store.create_key(StoredKey(key, digest, digests.stamp(key, digest)), event)

@@ -48,7 +48,7 @@ class AuditEvent:
     at: datetime
     target: str = ""
     secret_version: int | None = None
-    """The secret's version after the event: how a rolled-back row is noticed."""
+    """The version of the secret, or of the key, after the event: how an older row is noticed."""
 
     request_id: str = ""
     peer: str = ""

@@ -88,7 +88,13 @@ class ManageKeys:
             expires_at=_expiry(caller, draft.expires_at, now),
         )
         event = AuditEvent.by(
-            caller, Action.KEY_CREATED, project.id, now, key.id, role=str(key.role)
+            caller,
+            Action.KEY_CREATED,
+            project.id,
+            now,
+            key.id,
+            secret_version=key.version,
+            role=str(key.role),
         )
         try:
             stored = self._stamped(key, self._digests.digest(token.secret))
@@ -135,22 +141,24 @@ class ManageKeys:
             old = stored.key
             if old.operator:
                 caller.require_operator()
+            if expected_version not in (None, old.version):
+                raise VersionMismatch
             now = self._clock()
-            new = _changed(caller, old, changes, now)
+            new = replace(_changed(caller, old, changes, now), version=old.version + 1)
             event = AuditEvent.by(
                 caller,
                 Action.KEY_UPDATED,
                 old.project_id,
                 now,
                 old.id,
+                secret_version=new.version,
                 changed=tuple(sorted(changes)),
             )
             # Compare-and-swap even without If-Match: two changes at once must both count, or a
             # rename could enable again what was disabled a moment ago.
             try:
-                version = old.version if expected_version is None else expected_version
                 return await self._store.update_key(
-                    self._stamped(new, stored.digest), version, event
+                    self._stamped(new, stored.digest), old.version, event
                 )
             except VersionMismatch:
                 if expected_version is not None:

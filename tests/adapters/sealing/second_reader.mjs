@@ -85,6 +85,7 @@ function keyRowStamp(serviceKey, row) {
     frame(...row.image_patterns.map(utf8)),
     row.expires_at === null ? frame() : frame(utf8(String(row.expires_at))),
     number(row.disabled, 1),
+    utf8(String(row.version)),
   );
   return createHmac("sha256", key).update(framed).digest();
 }

@@ -111,6 +111,7 @@ def key_row_stamp(service_key: bytes, row: dict[str, Any]) -> bytes:
         frame(*(pattern.encode() for pattern in row["image_patterns"])),
         frame() if expires is None else frame(str(expires).encode()),
         number(row["disabled"], 1),
+        str(row["version"]).encode(),
     )
     return hmac.new(purpose_key(service_key, "api-key-row"), framed, "sha256").digest()
 

@@ -37,12 +37,12 @@ DECIDES: dict[str, Any] = {
     "image_patterns": (ImagePattern.parse("r.example/team"),),
     "expires_at": NOW + timedelta(microseconds=1),
     "disabled": True,
+    "version": 7,
 }
 DECIDES_NOTHING: dict[str, Any] = {
     "name": "other",
     "created_at": NOW + timedelta(days=1),
     "last_used_at": NOW,
-    "version": 7,
 }
 
 

@@ -163,6 +163,7 @@ def test_stamps_of_key_rows(case: Case) -> None:
         image_patterns=tuple(map(ImagePattern.parse, case["image_patterns"])),
         expires_at=None if expires is None else EPOCH + timedelta(microseconds=expires),
         disabled=case["disabled"],
+        version=case["version"],
     )
 
     assert digests.stamp(key, digest).hex() == case["stamp"]

@@ -47,7 +47,7 @@ class PepperedDigests:
         return equal and digest is not None
 
     def stamp(self, key: ApiKey, digest: bytes) -> bytes:
-        """Return 32 bytes over everything that decides what the key may do."""
+        """Return 32 bytes over everything that decides what the key may do, and its version."""
         expires = key.expires_at
         return self.__row.of(
             frame(
@@ -60,6 +60,7 @@ class PepperedDigests:
                 frame(*(str(pattern).encode() for pattern in key.image_patterns)),
                 frame() if expires is None else frame(_micros(expires)),
                 b"\1" if key.disabled else b"\0",
+                b"%d" % key.version,
             )
         )
 

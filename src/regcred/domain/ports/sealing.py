@@ -76,9 +76,10 @@ class KeyDigests(Protocol):
         ...
 
     def stamp(self, key: ApiKey, digest: bytes) -> bytes:
-        """Return 32 bytes over everything that decides what the key may do.
+        """Return 32 bytes over everything that decides what the key may do, and its version.
 
-        Its name, version, creation and last use are not in it.
+        That is the version which the key has once it is stored. Its name, creation and last use
+        are not in it.
         """
         ...
 

@@ -98,6 +98,7 @@ class KeyStore(Protocol):
     ) -> ApiKey:
         """Store name, image_patterns, expires_at, disabled and the stamp; count the version up.
 
+        The stamp is over the version after this write, so `expected_version` goes with it.
         The digest and the rest of the key stay as they were made.
 
         Raise KeyNotFound, VersionMismatch.
