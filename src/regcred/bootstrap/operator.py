@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from regcred.bootstrap import process, service
+from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -60,7 +61,9 @@ def _init(settings: Settings, output: str = "text") -> int:
                     f"{settings.data} is initialised already; a key is shown only once: "
                     "`regcred operator-key` makes another"
                 )
-            return await first_run(state)
+            made = await first_run(state)
+            await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
+            return made
 
     made = asyncio.run(make())
     project = {"id": str(made.project.id), "number": made.project.number, "name": made.project.name}

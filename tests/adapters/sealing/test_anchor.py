@@ -42,9 +42,9 @@ def test_times_are_written_in_utc(path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2**63 - 1])
 def test_every_row_number_can_be_anchored(path: Path, number: int) -> None:
-    FileAnchor(path).save(ANCHOR._replace(upto=number))
+    FileAnchor(path).save(ANCHOR._replace(upto=number, edited=number))
 
-    assert FileAnchor(path).load() == ANCHOR._replace(upto=number)
+    assert FileAnchor(path).load() == ANCHOR._replace(upto=number, edited=number)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,8 @@ def test_every_row_number_can_be_anchored(path: Path, number: int) -> None:
         {"upto": "7"},
         {"upto": 7.0},
         {"upto": True},
+        {"edited": -1},
+        {"edited": None},
         {"head": "00"},
         {"head": "g" * 64},
         {"head": SEED.hex() + "\n"},

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, connection
+from regcred.adapters.storage.sqlite import SqliteStore, connection, set_back
 from regcred.adapters.storage.sqlite.audit_rows import signed_bytes
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
+from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import IdempotentRequest, WrappedSeed
 from regcred.domain.registry import RegistryAddress
 from tests.adapters.storage.samples import (
@@ -135,7 +136,7 @@ class TestSignedRows:
         )
 
 
-class TestCheckpoints:
+class TestNumbers:
     async def test_rows_are_walked_in_pages(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
@@ -149,23 +150,6 @@ class TestCheckpoints:
 
     async def test_an_empty_store_has_no_numbers(self, sqlite_store: SqliteStore) -> None:
         assert sqlite_store.last_number() == 0
-        assert sqlite_store.last_checkpoint() is None
-        assert sqlite_store.checkpoint_at(0) is None
-
-    async def test_checkpoints_are_found_by_the_row_they_reach(
-        self, sqlite_store: SqliteStore
-    ) -> None:
-        first = await sqlite_store.add_checkpoint(5, b"head-5", START)
-        await sqlite_store.add_checkpoint(9, b"head-9", START)
-        again = await sqlite_store.add_checkpoint(5, b"head-5-anew", START)
-        last, there = sqlite_store.last_checkpoint(), sqlite_store.checkpoint_at(9)
-
-        assert (first, again) == (1, 3)
-        assert last == (3, 5, b"head-5-anew", START)
-        assert there is not None
-        assert (there.upto, there.head) == (9, b"head-9")
-        assert sqlite_store.checkpoint_at(5) == last
-        assert sqlite_store.checkpoint_at(6) is None
 
 
 class TestRolledBackRows:
@@ -202,6 +186,119 @@ class TestRolledBackRows:
         assert sqlite_store.secret_versions_behind_audit() == []
         with pytest.raises(ValueError, match="rollback"):
             await sqlite_store.accept_rollback(event(Action.KEY_CREATED, NO_PROJECT))
+
+    async def test_a_row_that_was_not_signed_here_accepts_nothing(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        await self._replaced(sqlite_world, sqlite_store, directory)
+        sqlite_store.sign_with(sign)
+        raw(
+            directory,
+            "INSERT INTO audit_events VALUES (99, 0, ?, 'store.rollback_accepted', "
+            "'operator:cli', '', NULL, '', '', 1, '', '{}', zeroblob(32))",
+            str(NO_PROJECT),
+        )
+
+        assert sqlite_store.last_acceptance() == 0
+        assert len(sqlite_store.secret_versions_behind_audit()) == 1
+
+    async def test_a_deleted_credential_put_back_is_noticed(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        login = await sqlite_world.add()
+        await sqlite_world.add("other")
+        tables = ("credentials", "credential_secrets", "credential_scopes")
+        for table in tables:
+            raw(directory, f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")  # noqa: S608  the names above
+        deleted = event(Action.CREDENTIAL_DELETED, sqlite_world.id, login.id)
+        await sqlite_store.delete_credential(sqlite_world.id, login.id, None, deleted)
+        assert sqlite_store.credentials_back_from_deletion() == []
+        for table in tables:
+            raw(directory, f"INSERT OR IGNORE INTO {table} SELECT * FROM kept_{table}")  # noqa: S608  the names above
+
+        assert sqlite_store.credentials_back_from_deletion() == [(sqlite_world.id, login.id)]
+        accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
+        await sqlite_store.accept_rollback(accepted)
+        assert sqlite_store.credentials_back_from_deletion() == []
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            set_back._SECRETS_BEHIND,
+            set_back._KEYS_BEHIND,
+            set_back._SECRETS_BACK,
+            set_back._KEYS_BACK,
+            set_back._ACCEPTED,
+            set_back._DECIDING,
+        ],
+    )
+    def test_a_look_seeks_in_the_audit_and_never_walks_it(
+        self, sqlite_store: SqliteStore, look: str
+    ) -> None:
+        marks = (None,) * look.count("?")
+        plan = [row[3] for row in sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {look}", marks)]
+        audit = [step for step in plan if step.split()[1] in ("a", "audit_events")]
+
+        assert audit
+        assert all("USING" in step and "audit_of_project" not in step for step in audit)
+        assert not [step for step in audit if "USING INTEGER PRIMARY KEY" in step]
+
+
+class TestEditedRows:
+    async def test_edited_rows_are_found_page_by_page(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        raw(directory, "DELETE FROM audit_events")
+        sqlite_store.sign_with(sign)
+        for n in range(5):
+            await sqlite_world.add(f"c{n}")
+        assert sqlite_store.edited_after(0, 10) == (6, [])
+        raw(directory, "UPDATE audit_events SET principal = 'nobody' WHERE number IN (3, 6)")
+        raw(directory, "UPDATE audit_events SET mac = x'00' WHERE number = 4")
+
+        assert sqlite_store.edited_after(0, 2) == (3, [3])
+        assert sqlite_store.edited_after(3, 10) == (6, [4, 6])
+        assert sqlite_store.edited_after(6, 10) == (6, [])
+
+    async def test_the_rows_that_decide_are_found_among_the_others(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        login = await sqlite_world.add()
+        await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
+        raw(directory, "UPDATE audit_events SET mac = x'00'")
+
+        assert sqlite_store.edited_after(0, 10) == (3, [1, 2, 3])
+        assert sqlite_store.edited_after(0, 10, deciding=True) == (2, [2])
+
+
+class TestDroppedRows:
+    """A trigger of whoever writes to the file may drop rows without an error."""
+
+    _EAT = "CREATE TRIGGER eat BEFORE INSERT ON audit_events {} BEGIN SELECT RAISE(IGNORE); END"
+
+    async def test_no_reveal_goes_untold(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        login = await sqlite_world.add()
+        raw(directory, self._EAT.format("WHEN NEW.target = 'eaten'"))
+        await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
+        raw(directory, "DROP TRIGGER eat")
+        raw(directory, self._EAT.format("WHEN NEW.action = 'credential.revealed'"))
+
+        with pytest.raises(StoreUnavailable, match="dropped an audit row"):
+            await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
+
+    async def test_no_change_goes_untold(
+        self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        raw(directory, self._EAT.format(""))
+        with pytest.raises(StoreUnavailable):
+            await sqlite_world.add("untold")
+        raw(directory, "DROP TRIGGER eat")
+
+        assert await sqlite_world.names() == []
+        await sqlite_world.add("told")
+        assert [number for number, _ in sqlite_store.macs_after(0, 10)] == [1, 2]
 
 
 class TestServiceKeys:

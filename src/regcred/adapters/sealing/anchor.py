@@ -19,7 +19,7 @@ from regcred.domain.errors import StartRefused
 
 WHAT = "audit anchor"
 VERSION = 1
-_FIELDS = {"version", "upto", "head", "at"}
+_FIELDS = {"version", "upto", "head", "at", "edited"}
 _MAX_FILE = 1024
 _HEAD = re.compile(r"[0-9a-f]{64}\Z")
 _MAX_NUMBER = 2**63 - 1
@@ -31,6 +31,11 @@ class Anchor(NamedTuple):
     upto: int
     head: bytes
     at: datetime
+    edited: int = 0
+    """A row that was found edited or missing while the service ran; 0: none was.
+
+    The next start verifies every row because of it.
+    """
 
 
 class Comparison(StrEnum):
@@ -79,7 +84,10 @@ class FileAnchor:
     def save(self, anchor: Anchor) -> None:
         """Replace the anchor, durably and whole. Raise OSError when the disk refuses."""
         at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        written = {"version": VERSION, "upto": anchor.upto, "head": anchor.head.hex(), "at": at}
+        head, edited = anchor.head.hex(), anchor.edited
+        written = {
+            "version": VERSION, "upto": anchor.upto, "head": head, "at": at, "edited": edited
+        }  # fmt: skip
         replace_private(self._path, json.dumps(written).encode() + b"\n")
 
 
@@ -88,9 +96,14 @@ def _decode(data: bytes) -> Anchor | None:
         read = json.loads(data)
         if read.keys() != _FIELDS or read["version"] != VERSION:
             return None
-        upto, head, at = read["upto"], read["head"], read["at"]
-        if type(upto) is not int or not 0 <= upto <= _MAX_NUMBER or not _HEAD.match(head):
+        upto, head, edited = read["upto"], read["head"], read["edited"]
+        if not (_is_number(upto) and _is_number(edited) and _HEAD.match(head)):
             return None
-        return Anchor(upto, bytes.fromhex(head), datetime.fromisoformat(at).astimezone(UTC))
+        at = datetime.fromisoformat(read["at"]).astimezone(UTC)
+        return Anchor(upto, bytes.fromhex(head), at, edited)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_number(read: object) -> bool:
+    return type(read) is int and 0 <= read <= _MAX_NUMBER

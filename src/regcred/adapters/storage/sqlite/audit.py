@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -36,32 +35,7 @@ _AFTER = (
     "WHERE number > ? ORDER BY number LIMIT ?"
 )
 _MACS_AFTER = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
-_CHECKPOINT = "SELECT number, upto, head, at FROM audit_checkpoints "
-_LAST_CHECKPOINT = _CHECKPOINT + "ORDER BY number DESC LIMIT 1"
-_CHECKPOINT_AT = _CHECKPOINT + "WHERE upto = ? ORDER BY number DESC LIMIT 1"
-_ADD_CHECKPOINT = """
-    INSERT INTO audit_checkpoints (upto, head, at) VALUES (?, ?, ?) RETURNING number
-"""
 _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_events"
-# The conditions on `action` are those of the partial indexes, word for word. What an operator
-# accepted counts from then on: only later rows can say that a secret is behind.
-_BEHIND = """
-    SELECT project_id, id FROM (
-        SELECT c.project_id, c.id, c.secret_version, (
-            SELECT max(a.secret_version) FROM audit_events a
-            WHERE a.project_id = c.project_id AND a.target = c.id AND a.action IN
-                ('credential.created', 'credential.replaced', 'credential.updated')
-                AND a.number > (
-                    SELECT coalesce(max(r.number), 0) FROM audit_events r
-                    WHERE r.action = 'store.rollback_accepted'
-                )
-        ) AS audited, (
-            SELECT x.secret_version FROM credential_secrets x
-            WHERE x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
-        ) AS held
-        FROM credentials c
-    ) WHERE audited > secret_version OR audited > held
-"""
 
 
 class SignedRow(NamedTuple):
@@ -70,15 +44,6 @@ class SignedRow(NamedTuple):
     number: int
     signed: bytes
     mac: bytes
-
-
-class Checkpoint(NamedTuple):
-    """The chain's head over every row up to the number `upto`."""
-
-    number: int
-    upto: int
-    head: bytes
-    at: datetime
 
 
 class AuditLog(Access):
@@ -142,37 +107,6 @@ class AuditLog(Access):
         row = self._one(_LAST_NUMBER)
         return row[0] if row else 0
 
-    def last_checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint of the chain, if there is one."""
-        return _checkpoint(self._one(_LAST_CHECKPOINT))
-
-    def checkpoint_at(self, upto: int) -> Checkpoint | None:
-        """Return the newest checkpoint over the rows up to number `upto`, if there is one."""
-        return _checkpoint(self._one(_CHECKPOINT_AT, (upto,)))
-
-    async def add_checkpoint(self, upto: int, head: bytes, at: datetime) -> int:
-        """Store the chain's head over all rows up to `upto`, and return its number."""
-        row = await self._write(
-            lambda transaction: transaction.one(_ADD_CHECKPOINT, (upto, head, micros(at)))
-        )
-        return row[0] if row else 0
-
-    def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
-        """Return (project, credential) whose stored secret is older than the audit says.
-
-        That is a row put back from an older copy: no write of this program leaves one.
-        """
-        return [(UUID(project), UUID(id_)) for project, id_ in self._all(_BEHIND)]
-
-    async def accept_rollback(self, event: AuditEvent) -> None:
-        """Commit the operator's word that the store was set back on purpose.
-
-        From then on `secret_versions_behind_audit` looks at later rows alone.
-        """
-        if event.action is not Action.ROLLBACK_ACCEPTED:
-            raise ValueError("the event must say that a rollback was accepted")
-        await self.record(event)
-
 
 def _sought(narrowed: AuditFilter) -> bool:
     """Whether an index leads to the rows; else the project's rows are walked, newest first.
@@ -216,10 +150,3 @@ def _audit_row(row: Row) -> AuditRow:
         details(text),
     )
     return AuditRow(number, event, count, last_request_id)
-
-
-def _checkpoint(row: Row | None) -> Checkpoint | None:
-    if row is None:
-        return None
-    number, upto, head, at = row
-    return Checkpoint(number, upto, head, instant(at))

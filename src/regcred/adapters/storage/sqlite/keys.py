@@ -40,16 +40,6 @@ _UPDATE = """
     WHERE project_id = ? AND id = ?
 """
 _DELETE = "DELETE FROM api_keys WHERE project_id = ? AND id = ?"
-# The conditions on `action` are those of the partial indexes, word for word.
-_BACK = """
-    SELECT k.id FROM api_keys k WHERE EXISTS (
-        SELECT 1 FROM audit_events a
-        WHERE a.action = 'key.deleted' AND a.target = k.id AND a.number > (
-            SELECT coalesce(max(r.number), 0) FROM audit_events r
-            WHERE r.action = 'store.rollback_accepted'
-        )
-    )
-"""
 
 
 class Keys(Access):
@@ -144,14 +134,6 @@ class Keys(Access):
         """Return the key of that public id, in whatever project; None if there is none."""
         row = self._one(_BY_ID, (key_id,))
         return None if row is None else stored_key(row)
-
-    def keys_back_from_deletion(self) -> Sequence[str]:
-        """Return ids of keys that are there although the audit tells of their deletion.
-
-        That is a row put back from an older copy: a key's id is random and never made twice.
-        What an operator accepted counts from then on, as with `secret_versions_behind_audit`.
-        """
-        return [id_ for (id_,) in self._all(_BACK)]
 
 
 def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:

@@ -18,6 +18,7 @@ from regcred.adapters.storage.sqlite.resolve import Resolving
 from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
 from regcred.adapters.storage.sqlite.sealed_secrets import SealedSecrets
 from regcred.adapters.storage.sqlite.service_keys import ServiceKeys
+from regcred.adapters.storage.sqlite.set_back import SetBack
 from regcred.adapters.storage.sqlite.transaction import Sign
 from regcred.adapters.storage.sqlite.verdicts import Uses, Verdicts
 from regcred.adapters.storage.sqlite.writer import Writer
@@ -41,6 +42,7 @@ class SqliteStore(
     Uses,
     Resolving,
     AuditLog,
+    SetBack,
     ServiceKeys,
 ):
     """Implements `regcred.domain.ports.Store` on one file.

@@ -14,6 +14,7 @@ from itertools import chain
 from regcred.adapters.storage.sqlite import audit_rows
 from regcred.adapters.storage.sqlite.rows import Row, json_text, micros
 from regcred.domain.audit import AuditEvent
+from regcred.domain.errors import StoreUnavailable
 
 Sign = Callable[[bytes], bytes]
 
@@ -77,14 +78,19 @@ class Transaction:
         )
 
     def audit_rows(self, rows: Iterable[Row]) -> None:
-        """Write rows of audit_rows.COLUMNS without number and mac."""
+        """Write rows of audit_rows.COLUMNS without number and mac.
+
+        Raise StoreUnavailable when not all of them were written: a trigger may drop rows without
+        an error, and then what they tell of must not happen either.
+        """
         first = self._next_number()
         numbered = [(first + n, *row) for n, row in enumerate(rows)]
         sign = self._sign
         signed = [(*row, sign(audit_rows.signed_bytes(row)) if sign else b"") for row in numbered]
         for start in range(0, len(signed), audit_rows.MAX_ROWS):
             some = signed[start : start + audit_rows.MAX_ROWS]
-            self.change(audit_rows.insert(len(some)), chain.from_iterable(some))
+            if self.change(audit_rows.insert(len(some)), chain.from_iterable(some)) != len(some):
+                raise StoreUnavailable("the database dropped an audit row")
         self._number = first + len(numbered)
 
     def savepoint(self) -> int | None:

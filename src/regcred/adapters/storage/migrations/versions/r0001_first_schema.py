@@ -189,25 +189,30 @@ _TABLES = (
     CREATE INDEX audit_by_action ON audit_events (project_id, action, number)
     WHERE action <> 'credential.revealed'
     """,
-    # Only the events that set a secret version: small beside the reveals.
+    # Only the events that set a version, and those that end one: small beside the reveals.
     """
-    CREATE INDEX audited_secret_versions ON audit_events (project_id, target, secret_version)
-    WHERE action IN ('credential.created', 'credential.replaced', 'credential.updated')
+    CREATE INDEX audited_versions ON audit_events (project_id, target, secret_version)
+    WHERE action IN (
+        'credential.created', 'credential.replaced', 'credential.updated',
+        'key.created', 'key.updated'
+    )
     """,
-    "CREATE INDEX deleted_keys ON audit_events (target) WHERE action = 'key.deleted'",
+    """
+    CREATE INDEX audited_deletions ON audit_events (target)
+    WHERE action IN ('credential.deleted', 'key.deleted')
+    """,
     """
     CREATE INDEX accepted_rollbacks ON audit_events (number)
     WHERE action = 'store.rollback_accepted'
     """,
+    # What a start verifies before it believes what the three above say.
     """
-    CREATE TABLE audit_checkpoints (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        upto INTEGER NOT NULL,
-        head BLOB NOT NULL CHECK (length(head) BETWEEN 1 AND 1024),
-        at INTEGER NOT NULL
-    ) STRICT
+    CREATE INDEX deciding_events ON audit_events (number)
+    WHERE action IN (
+        'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
+        'key.created', 'key.updated', 'key.deleted'
+    )
     """,
-    "CREATE INDEX checkpoints_by_row ON audit_checkpoints (upto)",
     """
     CREATE TABLE idempotent_requests (
         principal TEXT NOT NULL CHECK (length(principal) <= 1024),

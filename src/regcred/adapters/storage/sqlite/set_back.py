@@ -1,0 +1,123 @@
+"""What the audit says of rows that stand in the store: which were put back from an older copy.
+
+The one thing you would get wrong: whom to believe. Audit rows lie in the same file, so a row
+counts only as far as its signature does: see `edited_after` and `last_acceptance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hmac import compare_digest
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite import audit_rows
+from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.rows import Row
+from regcred.domain.audit import Action, AuditEvent
+
+_ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
+# The conditions on `action` are those of the partial indexes, word for word.
+_VERSIONED = """a.action IN (
+    'credential.created', 'credential.replaced', 'credential.updated',
+    'key.created', 'key.updated'
+)"""
+_DELETED = "a.action IN ('credential.deleted', 'key.deleted')"
+_ACCEPTED = _ROW + "WHERE action = 'store.rollback_accepted' ORDER BY number DESC"
+_EVERY = _ROW + "WHERE number > ? ORDER BY number LIMIT ?"
+_DECIDING = (
+    _ROW
+    + """WHERE action IN (
+        'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
+        'key.created', 'key.updated', 'key.deleted'
+    ) AND number > ? ORDER BY number LIMIT ?"""
+)
+_SECRETS_BEHIND = f"""
+    SELECT project_id, id FROM (
+        SELECT c.project_id, c.id, c.secret_version, (
+            SELECT max(a.secret_version) FROM audit_events a
+            WHERE a.project_id = c.project_id AND a.target = c.id AND {_VERSIONED}
+                AND a.number > ?
+        ) AS audited, (
+            SELECT x.secret_version FROM credential_secrets x
+            WHERE x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
+        ) AS held
+        FROM credentials c
+    ) WHERE audited > secret_version OR audited > held
+"""  # noqa: S608  constants alone
+_KEYS_BEHIND = f"""
+    SELECT k.id FROM api_keys k WHERE k.version < (
+        SELECT max(a.secret_version) FROM audit_events a
+        WHERE a.project_id = k.project_id AND a.target = k.id AND {_VERSIONED} AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
+_SECRETS_BACK = f"""
+    SELECT c.project_id, c.id FROM credentials c WHERE EXISTS (
+        SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = c.id AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
+_KEYS_BACK = f"""
+    SELECT k.id FROM api_keys k WHERE EXISTS (
+        SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = k.id AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
+
+
+class SetBack(Access):
+    """Looks for what no write of this program leaves. An id is never made twice.
+
+    What an operator accepted counts from then on: only later audit rows tell against a row.
+    """
+
+    def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+        """Return (project, credential) whose stored secret is older than the audit says."""
+        return self._credentials(_SECRETS_BEHIND)
+
+    def key_versions_behind_audit(self) -> Sequence[str]:
+        """Return ids of keys that stand there as they were before a change."""
+        return self._keys(_KEYS_BEHIND)
+
+    def credentials_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
+        """Return (project, credential) that are there although the audit tells of the deletion."""
+        return self._credentials(_SECRETS_BACK)
+
+    def keys_back_from_deletion(self) -> Sequence[str]:
+        """Return ids of keys that are there although the audit tells of their deletion."""
+        return self._keys(_KEYS_BACK)
+
+    def last_acceptance(self) -> int:
+        """Return the number of the newest rollback that was accepted; 0: none was.
+
+        A row that was not signed here accepts nothing.
+        """
+        return next((row[0] for row in self._all(_ACCEPTED) if self._signed_here(row)), 0)
+
+    def edited_after(
+        self, number: int, limit: int, *, deciding: bool = False
+    ) -> tuple[int, list[int]]:
+        """Verify up to `limit` rows above `number`, in number order.
+
+        Return the last one's number (`number` itself: there are no more) and the numbers of
+        those that are not as they were signed. `deciding` looks at those rows alone that the
+        other methods go by.
+        """
+        rows = self._all(_DECIDING if deciding else _EVERY, (number, limit))
+        last = rows[-1][0] if rows else number
+        return last, [row[0] for row in rows if not self._signed_here(row)]
+
+    async def accept_rollback(self, event: AuditEvent) -> None:
+        """Commit the operator's word that the store was set back on purpose."""
+        if event.action is not Action.ROLLBACK_ACCEPTED:
+            raise ValueError("the event must say that a rollback was accepted")
+        await self._write(lambda transaction: transaction.audit(event))
+
+    def _signed_here(self, row: Row) -> bool:
+        """Whether the row is as it was when this service signed it. Constant time."""
+        sign, mac = self._writer.sign, row[-1]
+        return compare_digest(sign(audit_rows.signed_bytes(row[:-1])) if sign else b"", mac)
+
+    def _credentials(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
+        found = self._all(statement, (self.last_acceptance(),))
+        return [(UUID(project), UUID(id_)) for project, id_ in found]
+
+    def _keys(self, statement: str) -> Sequence[str]:
+        return [id_ for (id_,) in self._all(statement, (self.last_acceptance(),))]

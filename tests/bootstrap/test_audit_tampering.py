@@ -1,0 +1,273 @@
+"""Whoever writes to the database without a key is found out, at the next start or before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from regcred.adapters.storage.sqlite import schema
+from regcred.bootstrap import audit_keeper
+from regcred.bootstrap.service import _kept
+from regcred.domain.audit import Action
+from tests.adapters.storage.samples import Clock, event, stored
+from tests.bootstrap.test_audit_keeper import (
+    Place,
+    _secret_back,
+    _until,
+    linked,
+    refusal,
+    world_of,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path, Clock())
+    for directory in (place.store, place.keys):
+        directory.mkdir(mode=0o700)
+    schema.migrate(place.store)
+    return place
+
+
+async def _written(place: Place) -> None:
+    """Write a few rows, anchor them, and stop as a killed process does: some are not anchored."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        for name in ("one", "two", "three"):
+            await world.add(name)
+        await keeper.link()
+        await world.add("four")
+        await world.add("five")
+
+
+def _edited(statement: str) -> Callable[[Place], Any]:
+    """Return a harm that is one statement. Of six audit rows, four are anchored."""
+
+    async def harm(place: Place) -> None:
+        await _written(place)
+        place.edit(statement)
+
+    return harm
+
+
+async def _credential_back(place: Place) -> None:
+    """Put a deleted credential's rows back."""
+    tables = ("credentials", "credential_secrets", "credential_scopes")
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        login = await world.add()
+        place.edit(*(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}" for table in tables))  # noqa: S608  the names above
+        deleted = event(Action.CREDENTIAL_DELETED, world.id, login.id)
+        await keeper.store.delete_credential(world.id, login.id, None, deleted)
+        await keeper.link()
+    place.edit(*(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in tables))  # noqa: S608  the names above
+    place.edit(*(f"DROP TABLE kept_{table}" for table in tables))
+
+
+async def _older_key_back(place: Place) -> None:
+    """Put a key's row back to before it was disabled."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        key = await world.add_key()
+        place.edit("CREATE TABLE kept AS SELECT * FROM api_keys")
+        changed = replace(key, disabled=True, version=2)
+        done = event(Action.KEY_UPDATED, world.id, key.id, secret_version=2)
+        await keeper.store.update_key(stored(changed), 1, done)
+        await keeper.link()
+    place.edit("INSERT OR REPLACE INTO api_keys SELECT * FROM kept", "DROP TABLE kept")
+
+
+async def _acceptance_forged(place: Place) -> None:
+    """Put a secret back, and write that it was accepted."""
+    await _secret_back(place)
+    place.edit(
+        "INSERT INTO audit_events SELECT number + 1, at, project_id, 'store.rollback_accepted', "
+        "principal, target, NULL, '', '', 1, '', '{}', zeroblob(32) FROM audit_events "
+        "ORDER BY number DESC LIMIT 1"
+    )
+
+
+async def _version_edited(place: Place) -> None:
+    """Put a secret back, and the audit's word of it."""
+    await _secret_back(place)
+    place.edit("UPDATE audit_events SET secret_version = 1")
+
+
+async def _seen_edited(place: Place) -> None:
+    """Edit a row that decides nothing; the service walks its audit, sees it and stops."""
+    await _edited("UPDATE audit_events SET principal = 'nobody' WHERE number = 1")(place)
+    with place.start() as keeper:
+        await keeper.check(accept_rollback=False)
+        await keeper.verify_all()
+        await keeper.link()
+
+
+async def _seen_missing(place: Place) -> None:
+    """Take the newest row away under a running service."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        await keeper.link()
+        await world.add("one")
+        place.edit("DELETE FROM audit_events WHERE number = 2")
+        await world.add("two")
+        await keeper.link()
+
+
+HARMS: dict[str, tuple[Callable[[Place], Any], str]] = {
+    "a credential": (_credential_back, "1 of its credentials were deleted, and are there again"),
+    "a changed key": (_older_key_back, "1 of its keys are older than its audit says"),
+    "an anchored row": (
+        _edited("DELETE FROM audit_events WHERE number = 2"),
+        "its audit is not the one that was anchored",
+    ),
+    "the anchored row": (
+        _edited("DELETE FROM audit_events WHERE number = 4"),
+        "its audit is not the one that was anchored",
+    ),
+    "two rows' order": (
+        _edited(
+            "UPDATE audit_events SET mac = (SELECT o.mac FROM audit_events o "
+            "WHERE o.number = 5 - audit_events.number) WHERE number IN (2, 3)"
+        ),
+        "its audit is not the one that was anchored",
+    ),
+    "a row that is not anchored": (
+        _edited("DELETE FROM audit_events WHERE number = 5"),
+        "row 5 of its audit is missing",
+    ),
+    "a row that is not anchored, edited": (
+        _edited("UPDATE audit_events SET peer = 'x' WHERE number = 6"),
+        "row 6 of its audit was edited",
+    ),
+    "a row that decides, edited": (
+        _edited("UPDATE audit_events SET secret_version = 9 WHERE number = 3"),
+        "row 3 of its audit was edited",
+    ),
+    "a secret, with an acceptance": (_acceptance_forged, "row 4 of its audit was edited"),
+    "a secret, and the audit with it": (_version_edited, "row 3 of its audit was edited"),
+    "any row, seen edited": (_seen_edited, "row 1 of its audit was edited"),
+    "any row, seen missing": (_seen_missing, "row 2 of its audit is missing"),
+}
+
+
+@pytest.mark.parametrize(("harm", "found"), HARMS.values(), ids=HARMS)
+async def test_it_refuses_the_start_until_it_is_accepted(
+    place: Place, harm: Callable[[Place], Any], found: str
+) -> None:
+    await harm(place)
+    before = place.anchor.load()
+
+    for _ in range(2):
+        with place.start() as refused:
+            assert found in await refusal(refused)
+    assert place.anchor.load() == before
+    with place.start() as accepting:
+        await accepting.check(accept_rollback=True)
+        linked(accepting)
+    with place.start() as next_one:
+        await next_one.check(accept_rollback=False)
+        await next_one.link()
+        linked(next_one)
+
+
+async def test_rows_that_an_older_service_left_without_an_anchor_are_loud(place: Place) -> None:
+    await _written(place)
+    (place.keys / "anchor.json").unlink()
+
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.check(accept_rollback=False)
+        await keeper.link()
+        linked(keeper)
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("the audit has no anchor", "warning")
+    ]
+
+
+async def test_a_new_store_without_an_anchor_is_as_it_should_be(place: Place) -> None:
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.check(accept_rollback=False)
+
+    assert logs == []
+
+
+async def test_what_was_seen_edited_and_is_whole_again_starts(place: Place) -> None:
+    await _seen_edited(place)
+    place.edit("UPDATE audit_events SET principal = 'key:tester' WHERE number = 1")
+
+    for edited in (1, 0):
+        anchored = place.anchor.load()
+        assert anchored is not None
+        assert anchored.edited == edited
+        with place.start() as keeper:
+            await keeper.check(accept_rollback=False)
+            await keeper.link()
+
+
+async def test_an_accepted_edit_stays_loud_and_refuses_no_more(place: Place) -> None:
+    await _seen_edited(place)
+    with place.start() as keeper:
+        await keeper.check(accept_rollback=True)
+    for _ in range(2):
+        with place.start() as keeper, capture_logs() as logs:
+            await keeper.check(accept_rollback=False)
+            await keeper.verify_all()
+            await keeper.link()
+        assert [(line["event"], line["reason"]) for line in logs] == [
+            ("the audit was edited", "row 1")
+        ]
+
+
+async def test_an_edited_row_is_found_beside_a_running_service(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "_SLICE", 2)
+    await _written(place)
+    place.edit("UPDATE audit_events SET principal = 'nobody' WHERE number = 1")
+
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.check(accept_rollback=False)
+        async with _kept(keeper):
+            await _until(lambda: bool(logs))
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("the audit was edited", "error")
+    ]
+    anchored = place.anchor.load()
+    assert anchored is not None
+    assert (anchored.upto, anchored.edited) == (6, 1)
+
+
+async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    await _written(place)
+    place.edit("ALTER TABLE audit_events RENAME COLUMN peer TO other")
+
+    with place.start() as keeper, capture_logs() as logs:
+        walk = asyncio.create_task(keeper.verify_all())
+        await _until(lambda: bool(logs))
+        place.edit("ALTER TABLE audit_events RENAME COLUMN other TO peer")
+        await walk
+
+    assert {(line["event"], line["error"]) for line in logs} == {
+        ("the audit cannot be verified", "StoreUnavailable")
+    }
+
+
+async def test_a_store_set_back_under_a_running_service_is_loud(
+    place: Place,
+) -> None:
+    with place.start() as keeper:
+        await world_of(keeper)
+        await keeper.link()
+        place.edit("DELETE FROM audit_events")
+
+        assert keeper._set_back() == "its audit is older than its anchor"
