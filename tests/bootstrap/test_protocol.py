@@ -217,10 +217,11 @@ def test_a_body_that_drips_after_its_answer_is_cut_off(serve: Serve) -> None:
 def test_idle_and_half_asked_connections_give_their_places_back(serve: Serve) -> None:
     served = serve(SHORT, limit_concurrency=16)
     with ExitStack() as held:
-        for start in (b"", b"GET / HTTP/1.1\r\nX: ") * 10:
-            line = held.enter_context(served.connected())
+        starts = (b"", b"GET / HTTP/1.1\r\nX: ") * 10
+        lines = [held.enter_context(served.connected()) for _ in starts]
+        for line, start in zip(lines, starts, strict=True):
             line.sendall(start)
-        assert is_closed(line)
+        assert is_closed(lines[-1])
         until = time.monotonic() + PATIENCE
         while served.peers.total() and time.monotonic() < until:
             time.sleep(0.05)
