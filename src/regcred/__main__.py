@@ -11,18 +11,19 @@ from regcred.clients.cli import app
 
 _NO_SERVER = "the server is not installed here: pip install 'regcred[server]'"
 
-Data = Annotated[Path, typer.Option(help="Directory of the store and, by default, the keys.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the store and, by default, the keys. [default: data]"),
+]
 Keyring = Annotated[
     Path | None, typer.Option(help="The key ring's file, kept apart from the data it opens.")
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
 
-DEFAULT_DATA = Path("data")
-
 
 @app.command(rich_help_panel="Operator")
 def serve(
-    data: Data = DEFAULT_DATA,
+    data: Data = None,
     keyring: Keyring = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
@@ -56,21 +57,19 @@ def serve(
 
 
 @app.command(rich_help_panel="Operator")
-def init(data: Data = DEFAULT_DATA, keyring: Keyring = None, output: Output = "text") -> None:
+def init(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
     """Make the store, the key ring, project 1 and an operator's key, and show the key once."""
     _operate("init", output, data=data, keyring=keyring)
 
 
 @app.command(rich_help_panel="Operator")
-def migrate(data: Data = DEFAULT_DATA) -> None:
+def migrate(data: Data = None) -> None:
     """Bring the store to this version's schema. Stop the service and take a copy first."""
     _operate("migrate", data=data)
 
 
 @app.command("operator-key", rich_help_panel="Operator")
-def operator_key(
-    data: Data = DEFAULT_DATA, keyring: Keyring = None, output: Output = "text"
-) -> None:
+def operator_key(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
     """Make another operator's key, for when the first one is lost. It is shown once."""
     _operate("operator_key", output, data=data, keyring=keyring)
 

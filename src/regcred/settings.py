@@ -13,6 +13,9 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from regcred.domain.errors import InvalidInput
+from regcred.domain.registry import RegistryAddress
+
 
 class Settings(BaseSettings):
     """Every switch of the service, each as `REGCRED_<NAME>` in the environment."""
@@ -69,6 +72,16 @@ class Settings(BaseSettings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("allow_http")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            try:
+                RegistryAddress.parse(host)
+            except InvalidInput:
+                raise ValueError("must be HOST or HOST:PORT, without a scheme or path") from None
         return value
 
     @property

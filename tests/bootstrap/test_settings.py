@@ -90,11 +90,28 @@ def test_lists_are_split_at_commas_and_spaces(
     monkeypatch: pytest.MonkeyPatch, text: str, networks: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("REGCRED_ALLOW_NETWORKS", text)
+    assert Settings().allow_networks == networks
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost,127.0.0.1:5000 [::1]:5000", " localhost\t127.0.0.1:5000,[::1]:5000\n"]
+)
+def test_hosts_may_have_a_port(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("REGCRED_ALLOW_HTTP", text)
 
-    settings = Settings()
+    assert Settings().allow_http == ("localhost", "127.0.0.1:5000", "[::1]:5000")
 
-    assert settings.allow_networks == settings.allow_http == networks
+
+@pytest.mark.parametrize(
+    "host", ["http://localhost:5000", "localhost/", "10.0.0.0/8", "a b@c", ":5000"]
+)
+def test_what_is_no_host_is_named_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("REGCRED_ALLOW_HTTP", host)
+
+    with pytest.raises(ValidationError, match="must be HOST or HOST:PORT"):
+        Settings()
 
 
 @pytest.mark.parametrize(

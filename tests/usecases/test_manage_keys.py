@@ -17,9 +17,10 @@ from regcred.domain.errors import (
     InvalidInput,
     KeyNotFound,
     SealBroken,
+    StoreUnavailable,
     VersionMismatch,
 )
-from regcred.domain.ports import IdempotentRequest
+from regcred.domain.ports import SWAP_ATTEMPTS, IdempotentRequest
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.token import ApiToken
 from regcred.usecases.manage_keys import MAX_PATTERNS, KeyDraft
@@ -344,9 +345,9 @@ async def test_a_key_that_never_stands_still_is_given_up(world: World) -> None:
             present._replace(stamp=stamp), None, event
         )
 
-    world.store.before["update_key"] = [meanwhile] * 10
+    world.store.before["update_key"] = [meanwhile] * SWAP_ATTEMPTS
 
-    with pytest.raises(VersionMismatch):
+    with pytest.raises(StoreUnavailable):
         await world.keys.update(world.operator, None, key, None, {"name": "new"})
 
 

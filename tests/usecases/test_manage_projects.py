@@ -16,9 +16,10 @@ from regcred.domain.errors import (
     NameTaken,
     ProjectNotEmpty,
     ProjectNotFound,
+    StoreUnavailable,
     VersionMismatch,
 )
-from regcred.domain.ports import IdempotentRequest
+from regcred.domain.ports import SWAP_ATTEMPTS, IdempotentRequest
 from tests.usecases.world import World
 
 
@@ -139,9 +140,9 @@ async def test_a_project_that_never_stands_still_is_given_up(world: World) -> No
         event = (await world.events())[0]
         await super(type(world.store), world.store).update_project(project, None, event)
 
-    world.store.before["update_project"] = [meanwhile] * 10
+    world.store.before["update_project"] = [meanwhile] * SWAP_ATTEMPTS
 
-    with pytest.raises(VersionMismatch):
+    with pytest.raises(StoreUnavailable):
         await world.projects.update(world.operator, None, None, name="new")
 
 

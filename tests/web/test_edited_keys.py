@@ -36,13 +36,13 @@ EDITS: dict[str, str] = {
     "disabled": "1",
     "digest": "zeroblob(32)",
     "stamp": "zeroblob(32)",
+    "version": "version + 1",
 }
 # Reviewed: these decide nothing about what the key may do.
 HARMLESS: dict[str, str] = {
     "name": "'another'",
     "created_at": "created_at - 1",
     "last_used_at": "1",
-    "version": "version + 1",
 }
 
 

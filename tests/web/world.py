@@ -75,7 +75,7 @@ class World:
             "resolve": Resolve(resolve),
             "docker-credential/get": DockerCredential(resolve),
         }
-        hot = HotPath(endpoints, DIALECT.render_error, self.services.new_request_id)
+        hot = HotPath(endpoints, self.services, DIALECT.render_error)
         self.app = build_app(self.services, hot)
 
     async def populate(self) -> World:

@@ -75,13 +75,14 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
         await keeper.check(accept_rollback=settings.accept_rollback)
         # Before the key is made: it is shown once, so nothing may stop the start in between.
+        app = _app(settings, state)
         with _listen(settings) as listening:
             made = await _first_run(state) if state.fresh else None
             url = f"http://{_authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
             async with _kept(keeper):
-                server = _Server(_configured(settings, _app(settings, state)))
+                server = _Server(_configured(settings, app))
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
                 await server.serve([listening])
@@ -169,8 +170,8 @@ def _app(settings: Settings, state: State) -> ASGIApp:
     resolve = ResolveImage(store, sealer, state.digests, clock)
     hot = HotPath(
         {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
+        services,
         DIALECT.render_error,
-        new_request_id,
     )
     return build_app(services, hot_path=hot)
 
@@ -207,7 +208,6 @@ def _listen(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
-        listening.listen(2048)
     except OSError as error:
         listening.close()
         raise StartRefused(

@@ -17,6 +17,7 @@ from regcred.domain.errors import (
     CredentialNotFound,
     CredentialRejected,
     IdempotencyConflict,
+    StoreUnavailable,
     VersionMismatch,
     VersionRequired,
 )
@@ -47,8 +48,6 @@ from regcred.usecases.change_credential import (
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.read_credentials import ReadCredentials
 from regcred.usecases.seal_secret import open_current, seal_for
-
-__all__ = ["Change", "Created", "ManageCredentials"]
 
 
 class ManageCredentials(ReadCredentials):
@@ -140,7 +139,7 @@ class ManageCredentials(ReadCredentials):
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
                 return await self._with_verdict(caller, stored, verdict)
-        raise VersionMismatch
+        raise StoreUnavailable("others change it without a pause")
 
     async def patch(
         self,
@@ -161,6 +160,7 @@ class ManageCredentials(ReadCredentials):
         for _ in range(SWAP_ATTEMPTS):
             await self._find_for_change(caller, project, credential, expected_version)
             old, password = await self._present(project, credential, change.password)
+            caller.require_within(old.scopes)
             _refuse_moved(old, expected_version)
             draft = self._registries.check(merged(old, change, password))
             caller.require_within(draft.scopes)
@@ -185,7 +185,7 @@ class ManageCredentials(ReadCredentials):
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
                 return await self._with_verdict(caller, stored, proof[2] if proof else None)
-        raise VersionMismatch
+        raise StoreUnavailable("others change it without a pause")
 
     async def delete(
         self,

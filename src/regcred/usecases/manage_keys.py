@@ -13,7 +13,13 @@ from datetime import datetime
 from regcred.domain import text
 from regcred.domain.access import ApiKey, Caller, Permission, Role
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.errors import AccessDenied, IdempotencyConflict, InvalidInput, VersionMismatch
+from regcred.domain.errors import (
+    AccessDenied,
+    IdempotencyConflict,
+    InvalidInput,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from regcred.domain.ports import (
     SWAP_ATTEMPTS,
     AlreadyDone,
@@ -163,7 +169,7 @@ class ManageKeys:
             except VersionMismatch:
                 if expected_version is not None:
                     raise
-        raise VersionMismatch
+        raise StoreUnavailable("others change it without a pause")
 
     async def delete(
         self, caller: Caller, ref: ProjectRef | None, key_id: str, expected_version: int | None

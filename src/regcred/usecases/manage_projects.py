@@ -9,7 +9,12 @@ from uuid import UUID
 from regcred.domain import text
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.errors import IdempotencyConflict, InvalidInput, VersionMismatch
+from regcred.domain.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from regcred.domain.ports import (
     SWAP_ATTEMPTS,
     AlreadyDone,
@@ -120,7 +125,7 @@ class ManageProjects:
             except VersionMismatch:
                 if expected_version is not None:
                     raise
-        raise VersionMismatch
+        raise StoreUnavailable("others change it without a pause")
 
     async def delete(
         self, caller: Caller, ref: ProjectRef | None, expected_version: int | None

@@ -12,7 +12,8 @@ from regcred.domain.errors import CredentialNotFound, InvalidInput, NameTaken
 from regcred.domain.ports import CredentialFilter, ProjectRef
 from regcred.domain.registry import HUB, HUB_ALIASES, HUB_SERVER_URL, RegistryAddress, Scope
 from regcred.domain.secret import Secret
-from regcred.usecases.manage_credentials import Change, ManageCredentials
+from regcred.usecases.change_credential import Change
+from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.resolve_image import Question
 
 CREATED_BY = "regcred.dev/created-by"

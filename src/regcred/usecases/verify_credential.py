@@ -38,9 +38,10 @@ class VerifyCredential:
         login's scope), QuotaExceeded, SealBroken.
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
-        found, secret = await open_current(self._store, self._sealer, project.id, credential)
-        if not caller.may_see(found):
+        # Before it is opened: what is not the caller's looks the same when its seal is broken.
+        if not caller.may_see(await self._store.find_credential(project.id, credential)):
             raise CredentialNotFound
+        found, secret = await open_current(self._store, self._sealer, project.id, credential)
         verdict = await self._registries.verify(found.delivery, secret, image)
         event = AuditEvent.by(
             caller,

@@ -101,5 +101,5 @@ CredentialRef = UUID | str
 """A credential by id or by name; a text that is an id is tried as an id first."""
 
 
-SWAP_ATTEMPTS = 5
+SWAP_ATTEMPTS = 100
 """How often a use case reads and swaps again when someone else was faster, before giving up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from regcred.domain.errors import InvalidInput, ProjectNotFound, RegcredError
@@ -28,6 +29,9 @@ from regcred.web.middleware import (
 )
 from regcred.web.references import project_ref
 from regcred.web.refusals import Internal
+from regcred.web.services import Services
+
+_log = structlog.get_logger("regcred.web")
 
 PREFIX = "/v1/projects/"
 JSON_HEADERS = ((b"content-type", JSON.encode()),)
@@ -65,12 +69,13 @@ class HotPath:
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
+        services: Services,
         render_error: RenderError,
-        new_request_id: Callable[[], str],
     ) -> None:
         self._endpoints = endpoints
         self._render_error = render_error
-        self._new_request_id = new_request_id
+        self._authenticate = services.authenticate
+        self._new_request_id = services.new_request_id
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request is for the hot path; any other method or path is not."""
@@ -86,7 +91,9 @@ class HotPath:
         except ClientGone:
             return
         except RegcredError as error:
-            answer = self._refusal(error, asked_id)
+            if body is not None:
+                error = await self._told_first(error, scope, asked_id)
+            answer = self._refusal(error, scope, asked_id)
         except Exception as error:  # noqa: BLE001  the last wall, as in Border
             log_unexpected(asked_id, error)
             answer = self._render_error(Internal(), asked_id)
@@ -100,10 +107,25 @@ class HotPath:
         asked = Asked(scope, body, bearer(scope), _project(project), asked_id)
         return await self._endpoints[suffix](asked)
 
-    def _refusal(self, error: RegcredError, asked_id: str) -> Answer:
+    async def _told_first(self, error: RegcredError, scope: Scope, asked_id: str) -> RegcredError:
+        """Say who asks before what is wrong with the question, as every other route does.
+
+        Only refusals pay for it: the one read of a good question finds the key as well.
+        """
+        try:
+            await self._authenticate(bearer(scope), request_id=asked_id, peer=peer_of(scope))
+        except RegcredError as refused:
+            return refused
+        return error
+
+    def _refusal(self, error: RegcredError, scope: Scope, asked_id: str) -> Answer:
+        """Render and log a refusal; a login handed out stands in the audit instead."""
         answer = self._render_error(error, asked_id)
         if answer.status >= SERVER_ERROR:
             log_failure(asked_id, error)
+        _, suffix = self._split(scope["path"]) or ("", "")
+        route, status = f"{PREFIX}{{project}}/{suffix}", answer.status
+        _log.info("request", request_id=asked_id, method="POST", route=route, status=status)
         return answer
 
     def _split(self, path: str) -> tuple[str, str] | None:

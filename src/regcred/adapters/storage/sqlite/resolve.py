@@ -113,7 +113,7 @@ def _statement(project: str, places: int) -> str:
     """  # noqa: S608  constants and question marks alone
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _candidate(row: Row) -> Candidate | None:
     """Return the login of a row, or None for one that does not belong here.
 

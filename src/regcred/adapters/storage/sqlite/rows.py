@@ -75,7 +75,7 @@ def joined(scopes: tuple[Scope, ...]) -> str:
     return "\n".join(map(str, scopes))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def split(scopes: str) -> tuple[str, ...]:
     """Return the texts that `joined` joined."""
     return tuple(scopes.split("\n")) if scopes else ()
@@ -128,7 +128,7 @@ KEY = (
 KEY_WIDTH = 13
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def stored_key(row: Row) -> StoredKey:
     """Return the key that KEY's columns are. The same row gives the same object while it is kept.
 
@@ -197,7 +197,7 @@ def credential(row: Row) -> RegistryCredential:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def delivery(
     provider: str, registry_url: str | None, scopes: str, username: str, settings: str
 ) -> Delivery:

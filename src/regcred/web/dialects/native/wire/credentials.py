@@ -12,7 +12,7 @@ from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.ports import CredentialFilter
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import VerdictKind
-from regcred.usecases.manage_credentials import Change
+from regcred.usecases.change_credential import Change
 from regcred.web.dialects.native.wire.common import (
     FilterText,
     Instant,
