@@ -376,6 +376,58 @@ async def test_a_secret_set_back_under_a_running_service_is_loud(
     }
 
 
+async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
+    keeper: AuditKeeper, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They walk whole tables, and that reader belongs to the event loop's thread."""
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    world = await world_of(keeper)
+    login = await world.add()
+    replaced = event(Action.CREDENTIAL_REPLACED, world.id, login.id, secret_version=2)
+    await keeper.store.update_credential(login, None, sealed(2), replaced)
+    statements: list[str] = []
+    keeper.store._reader.set_trace_callback(statements.append)
+
+    with capture_logs() as logs:
+        async with _kept(keeper):
+            await _until(lambda: _stands_at(keeper, 3))
+            place.edit("UPDATE credential_secrets SET secret_version = 1")
+            await _until(lambda: bool(logs))
+
+    assert {line["event"] for line in logs} == {"the store was set back"}
+    assert statements
+    assert not [said for said in statements if "FROM credentials" in said or "api_keys" in said]
+
+
+@pytest.mark.parametrize(
+    ("method", "event"),
+    [
+        ("macs_after", "audit chain stands still"),
+        ("looking_apart", "audit chain stands still"),
+        ("edited_after", "the audit cannot be verified"),
+    ],
+)
+async def test_what_nobody_foresaw_is_loud_and_the_keeper_goes_on(
+    keeper: AuditKeeper, monkeypatch: pytest.MonkeyPatch, method: str, event: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    await world_of(keeper)
+    with capture_logs() as logs:
+        async with _kept(keeper):
+            with monkeypatch.context() as broken:
+                broken.setattr(SqliteStore, method, failing)
+                await _until(lambda: len(logs) > 1)
+            await World(keeper.store, Clock()).add_project("beta")
+            await _until(lambda: _stands_at(keeper, 2))
+
+    assert {(line["event"], line["error"]) for line in logs} == {(event, "ZeroDivisionError")}
+
+
 async def test_an_anchor_ahead_of_the_store_is_never_moved_back(
     keeper: AuditKeeper, place: Place
 ) -> None:

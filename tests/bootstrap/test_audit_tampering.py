@@ -262,6 +262,20 @@ async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
     }
 
 
+async def test_a_walk_whose_last_rows_vanish_ends(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "_SLICE", 2)
+    await _written(place)
+
+    with place.start() as keeper:
+        walk = asyncio.create_task(keeper.verify_all())
+        await asyncio.sleep(0)  # the first slice
+        place.edit("DELETE FROM audit_events WHERE number > 2")
+        async with asyncio.timeout(10):
+            await walk
+
+
 async def test_a_store_set_back_under_a_running_service_is_loud(
     place: Place,
 ) -> None:

@@ -21,9 +21,10 @@ import structlog
 
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
+from regcred.adapters.storage.sqlite.set_back import Looks
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
-from regcred.domain.errors import RegcredError, StartRefused
+from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
 
 EVERY = 1.0
@@ -124,17 +125,22 @@ class AuditKeeper:
     async def verify_all(self) -> None:
         """Verify every row that is there now, a few at a time; newer ones this process writes.
 
-        An edited row is logged, and the next start verifies everything first and refuses.
+        An edited row is logged, and the next start verifies everything first and refuses. Where
+        the last rows vanished meanwhile, it ends: `_keep` tells of them.
         """
-        upto, newest = 0, self.store.last_number()
-        while upto < newest:
+        upto, newest = 0, None
+        while newest is None or upto < newest:
             try:
-                upto, edited = self.store.edited_after(upto, _SLICE)
+                newest = self.store.last_number() if newest is None else newest
+                reached, edited = self.store.edited_after(upto, _SLICE)
                 accepted = self.store.last_acceptance() if edited else 0
-            except RegcredError as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
                 _log.error("the audit cannot be verified", error=type(error).__name__)
                 await asyncio.sleep(EVERY * LOOK_EVERY)
                 continue
+            if reached == upto:
+                break
+            upto = reached
             if edited:
                 _log.error("the audit was edited", reason=f"row {edited[0]}", count=len(edited))
             if new := [number for number in edited if number > accepted]:
@@ -146,9 +152,9 @@ class AuditKeeper:
             await asyncio.sleep(EVERY)
             try:
                 await self.link()
-                if turn % LOOK_EVERY == 0 and (found := self._set_back()):
+                if turn % LOOK_EVERY == 0 and (found := await self._set_back_beside()):
                     _log.error("the store was set back", reason=found)
-            except (RegcredError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
                 _log.error("audit chain stands still", error=type(error).__name__)
 
     async def _link_to(self, upto: int) -> int:
@@ -219,18 +225,28 @@ class AuditKeeper:
 
     def _set_back(self) -> str | None:
         """Return in what way the store is older than it should be, if it is."""
-        if self.store.last_number() < self._upto:
-            return _OLDER
-        looks = (
-            (self.store.secret_versions_behind_audit, "secrets are older than its audit says"),
-            (self.store.key_versions_behind_audit, "keys are older than its audit says"),
-            (
-                self.store.credentials_back_from_deletion,
-                "credentials were deleted, and are there again",
-            ),
-            (self.store.keys_back_from_deletion, "keys were deleted, and are there again"),
-        )
-        for look, what in looks:
-            if found := look():
-                return f"{len(found)} of its {what}"
-        return None
+        return _set_back(self.store, self._upto)
+
+    async def _set_back_beside(self) -> str | None:
+        """Look as `_set_back` does, while requests go on: it takes 0.2 s at 100,000 credentials."""
+        return await asyncio.to_thread(_set_back_apart, self.store, self._upto)
+
+
+def _set_back_apart(store: SqliteStore, upto: int) -> str | None:
+    with store.looking_apart() as looks:
+        return _set_back(looks, upto)
+
+
+def _set_back(store: SqliteStore | Looks, upto: int) -> str | None:
+    if store.last_number() < upto:
+        return _OLDER
+    looks = (
+        (store.secret_versions_behind_audit, "secrets are older than its audit says"),
+        (store.key_versions_behind_audit, "keys are older than its audit says"),
+        (store.credentials_back_from_deletion, "credentials were deleted, and are there again"),
+        (store.keys_back_from_deletion, "keys were deleted, and are there again"),
+    )
+    for look, what in looks:
+        if found := look():
+            return f"{len(found)} of its {what}"
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -373,3 +374,31 @@ async def test_old_idempotent_requests_are_swept_a_few_at_a_time(
         left.append(sqlite_store._one("SELECT count(*) FROM idempotent_requests"))
 
     assert left == [(5,), (2,)]
+
+
+class TestLookingApart:
+    async def test_it_sees_what_is_committed_from_any_thread_and_writes_nothing(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        def look() -> int:
+            with sqlite_store.looking_apart() as looks:
+                assert looks._reader is not sqlite_store._reader
+                with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                    looks._reader.execute("DELETE FROM audit_events")
+                assert not looks.secret_versions_behind_audit()
+                last = looks.last_number()
+            with pytest.raises(StoreUnavailable):
+                looks.last_number()  # closed
+            return last
+
+        await sqlite_world.add()
+
+        assert await asyncio.to_thread(look) == sqlite_store.last_number() > 0
+
+    def test_a_file_that_is_gone_is_not_made_anew(self, directory: Path, clock: Clock) -> None:
+        with closing(SqliteStore.open(directory, sign=sign, clock=clock)) as store:
+            (directory / "regcred.db").rename(directory / "away.db")
+            with pytest.raises(StoreUnavailable, match="is gone"), store.looking_apart():
+                pass
+
+            assert not (directory / "regcred.db").exists()

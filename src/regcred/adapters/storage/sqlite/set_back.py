@@ -6,14 +6,18 @@ counts only as far as its signature does: see `edited_after` and `last_acceptanc
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from hmac import compare_digest
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite import audit_rows
 from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.audit import AuditLog
 from regcred.adapters.storage.sqlite.rows import Row
+from regcred.adapters.storage.sqlite.writer import Writer
 from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.ports import Clock
 
 _ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
 # The conditions on `action` are those of the partial indexes, word for word.
@@ -121,3 +125,12 @@ class SetBack(Access):
 
     def _keys(self, statement: str) -> Sequence[str]:
         return [id_ for (id_,) in self._all(statement, (self.last_acceptance(),))]
+
+
+class Looks(AuditLog, SetBack):
+    """The looks on a connection of their own: they walk whole tables, so a thread does it."""
+
+    def __init__(self, reader: sqlite3.Connection, writer: Writer, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock

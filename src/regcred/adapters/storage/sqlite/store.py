@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -18,11 +20,11 @@ from regcred.adapters.storage.sqlite.resolve import Resolving
 from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
 from regcred.adapters.storage.sqlite.sealed_secrets import SealedSecrets
 from regcred.adapters.storage.sqlite.service_keys import ServiceKeys
-from regcred.adapters.storage.sqlite.set_back import SetBack
+from regcred.adapters.storage.sqlite.set_back import Looks, SetBack
 from regcred.adapters.storage.sqlite.transaction import Sign
 from regcred.adapters.storage.sqlite.verdicts import Uses, Verdicts
 from regcred.adapters.storage.sqlite.writer import Writer
-from regcred.domain.errors import StartRefused
+from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
 
 _READ = "SELECT checks FROM health WHERE id = 1"
@@ -51,7 +53,10 @@ class SqliteStore(
     through one thread that commits waiting writes together. `close` commits what waits.
     """
 
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, reader: sqlite3.Connection, writer: Writer, clock: Clock
+    ) -> None:
+        self._path = path
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -74,11 +79,23 @@ class SqliteStore(
         except StartRefused:
             reader.close()
             raise
-        return cls(reader, Writer(writer, sign=sign), clock)
+        return cls(path, reader, Writer(writer, sign=sign), clock)
 
     def sign_with(self, sign: Sign) -> None:
         """Sign every audit row from now on: its key may itself lie in this store."""
         self._writer.sign = sign
+
+    @contextmanager
+    def looking_apart(self) -> Iterator[Looks]:
+        """Yield what looks for older rows, on a read-only connection of its own, for any thread.
+
+        Raise StartRefused when the file cannot be opened, StoreUnavailable when it is gone.
+        """
+        if not self._path.exists():  # SQLite would make an empty one
+            raise StoreUnavailable("the store's file is gone")
+        with closing(connect(self._path)) as reader:
+            reader.execute("PRAGMA query_only=ON").close()
+            yield Looks(reader, self._writer, self._clock)
 
     @property
     def commits(self) -> int:
