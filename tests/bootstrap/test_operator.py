@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from regcred.adapters.storage.sqlite.place import ServingLock
-from regcred.bootstrap.operator import first_run
+from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken

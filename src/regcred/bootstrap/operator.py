@@ -20,10 +20,9 @@ from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
-    make_first_project,
     make_operator_key,
 )
-from regcred.bootstrap.state import State, migrate_store, open_state
+from regcred.bootstrap.state import migrate_store, open_state
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
 
@@ -61,7 +60,7 @@ def _init(settings: Settings, output: str = "text") -> int:
                     f"{settings.data} is initialised already; a key is shown only once: "
                     "`regcred operator-key` makes another"
                 )
-            made = await first_run(state)
+            made = await service.first_run(state)
             await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
             return made
 
@@ -96,13 +95,6 @@ def _migrate(settings: Settings) -> int:
     before, after = migrate_store(settings)
     _say(f"schema {before or 'none'} -> {after}" if before != after else f"schema {after}: current")
     return OK
-
-
-async def first_run(state: State) -> FirstRun:
-    """Make project 1 and its operator's key in a fresh store."""
-    return await make_first_project(
-        state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
-    )
 
 
 def _welcome(made: FirstRun, url: str) -> None:

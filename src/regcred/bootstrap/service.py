@@ -77,7 +77,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         # Before the key is made: it is shown once, so nothing may stop the start in between.
         app = _app(settings, state)
         with _listen(settings) as listening:
-            made = await _first_run(state) if state.fresh else None
+            made = await first_run(state) if state.fresh else None
             url = f"http://{_authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
@@ -106,7 +106,8 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def _first_run(state: State) -> FirstRun:
+async def first_run(state: State) -> FirstRun:
+    """Make project 1 and its operator's key in a fresh store."""
     return await make_first_project(
         state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
     )

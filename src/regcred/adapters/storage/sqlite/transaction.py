@@ -53,10 +53,6 @@ class Transaction:
         """Run a statement and return how many rows it changed."""
         return self._connection.execute(statement, tuple(parameters)).rowcount
 
-    def change_many(self, statement: str, rows: Iterable[Row]) -> None:
-        """Run a statement once for every row of parameters."""
-        self._connection.executemany(statement, rows)
-
     def audit(self, event: AuditEvent) -> None:
         """Write the event's row; it commits with whatever it tells of."""
         self.audit_rows(
