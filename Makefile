@@ -18,9 +18,11 @@ HELPER := $(BIN)/docker-credential-regcred
 # The wheels are named by hash; what comes as source is built with tools that were locked too.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --no-build-isolation
-# Two days old at least: a release that was taken over is usually withdrawn by then.
+# Two days old at least: a release that was taken over is usually withdrawn by then. Extras are
+# kept, because pip takes `name[extra]` for unlocked where only `name` stands.
 LOCK := uv pip compile -q --universal --python-version 3.11 --upgrade --exclude-newer "2 days" \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header \
+	--no-annotate
 
 .PHONY: help
 help: ## List the targets
