@@ -230,6 +230,11 @@ class MemoryStore:
     async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         self._awake()
         held = self._held.get(project_id, {})
+        if isinstance(ref, int):
+            numbered = [h.credential for h in held.values() if h.credential.number == ref]
+            if not numbered:
+                raise CredentialNotFound
+            return numbered[0]
         by_id = {str(id_): h for id_, h in held.items()}
         found = by_id.get(str(ref).lower())
         if found is not None:
@@ -248,6 +253,16 @@ class MemoryStore:
             for credential in self._by_number(project_id)
             if credential.number > after and _passes(credential, narrowed)
         ][:limit]
+
+    async def credentials_at(
+        self, project_id: UUID, offset: int, limit: int
+    ) -> Sequence[RegistryCredential]:
+        self._awake()
+        return self._by_number(project_id)[offset : offset + limit]
+
+    async def count_credentials(self, project_id: UUID) -> int:
+        self._project(project_id, None)
+        return len(self._held[project_id])
 
     async def update_credential(
         self,

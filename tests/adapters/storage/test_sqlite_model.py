@@ -280,10 +280,16 @@ class TwoStores(RuleBasedStateMachine):
         project = _pick(self.projects, which)
         self.both(lambda s: s.list_credentials(project.id, narrowed, after, limit))
 
-    @rule(which=WHICH, name=NAMES)
-    def find_by_name(self, which: int, name: str) -> None:
+    @rule(which=WHICH, offset=st.integers(0, 3), limit=st.integers(1, 4))
+    def page_by_offset(self, which: int, offset: int, limit: int) -> None:
         project = _pick(self.projects, which)
-        self.both(lambda s: s.find_credential(project.id, name))
+        self.both(lambda s: s.credentials_at(project.id, offset, limit))
+        self.both(lambda s: s.count_credentials(project.id))
+
+    @rule(which=WHICH, ref=st.one_of(NAMES, st.integers(0, 4)))
+    def find_by_name_or_number(self, which: int, ref: str | int) -> None:
+        project = _pick(self.projects, which)
+        self.both(lambda s: s.find_credential(project.id, ref))
 
     @rule(seconds=st.sampled_from([1, 30, 61, 86_400]))
     def time_passes(self, seconds: int) -> None:

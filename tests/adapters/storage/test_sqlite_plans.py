@@ -38,6 +38,8 @@ RESOLVES = [
 STATEMENTS = [
     *map(listing._statement, LISTS),
     *map(audit._page, AUDITS),
+    listing._AT_OFFSET,
+    listing._COUNT,
     audit._FLOOR,
     *(resolve._statement(*shape) for shape in RESOLVES),
 ]

@@ -300,10 +300,11 @@ class TestCredentials:
 
         assert (await world.add("b")).number == 2
 
-    async def test_found_by_id_by_its_text_and_by_name(self, world: World) -> None:
+    async def test_found_by_id_by_its_text_by_name_and_by_number(self, world: World) -> None:
+        await world.add("before")
         login = await world.add()
 
-        for ref in (login.id, str(login.id), str(login.id).upper(), "login"):
+        for ref in (login.id, str(login.id), str(login.id).upper(), "login", 2):
             assert await world.store.find_credential(world.id, ref) == login
 
     async def test_a_text_that_is_an_id_is_tried_as_an_id_first(self, world: World) -> None:
@@ -315,8 +316,12 @@ class TestCredentials:
         assert await world.store.find_credential(world.id, str(plain.id)) == plain
         assert await world.store.find_credential(world.id, str(other)) == odd
 
-    @pytest.mark.parametrize("ref", ["", "LOGIN", "log%", "login\0", "\ud800", UUID(int=3)])
-    async def test_what_is_not_there_is_not_found(self, world: World, ref: str | UUID) -> None:
+    @pytest.mark.parametrize(
+        "ref", ["", "LOGIN", "log%", "login\0", "\ud800", UUID(int=3), "1", 0, 2, -1, 2**63 - 1, 2**70]
+    )
+    async def test_what_is_not_there_is_not_found(
+        self, world: World, ref: str | UUID | int
+    ) -> None:
         await world.add("login")
 
         with pytest.raises(CredentialNotFound):
@@ -562,6 +567,37 @@ class TestLists:
         await world.add(project_id=other.id)
 
         assert await world.names() == []
+        assert await world.store.credentials_at(world.id, 0, 10) == []
+        assert await world.store.count_credentials(world.id) == 0
+
+    async def test_places_and_the_count_follow_what_is_there(self, world: World) -> None:
+        logins = [await world.add(f"c{n}") for n in range(5)]
+        removed = event(Action.CREDENTIAL_DELETED, world.id, logins[1].id)
+        await world.store.delete_credential(world.id, logins[1].id, None, removed)
+        with pytest.raises(NameTaken):
+            await world.add("c0")
+
+        async def names(offset: int, limit: int) -> list[str]:
+            return [c.name for c in await world.store.credentials_at(world.id, offset, limit)]
+
+        assert await names(0, 2) == ["c0", "c2"]
+        assert await names(2, 2) == ["c3", "c4"]
+        assert await names(3, 9) == ["c4"]
+        assert await names(4, 9) == []
+        assert await names(2**63 - 1, 9) == []
+        assert await world.store.count_credentials(world.id) == 4
+
+    async def test_a_project_that_is_not_there_has_no_count(self, world: World) -> None:
+        with pytest.raises(ProjectNotFound):
+            await world.store.count_credentials(new_id())
+
+    async def test_a_long_list_is_whole_and_in_order(self, world: World) -> None:
+        for n in range(450):
+            await world.add(f"c{n}")
+
+        found = await world.store.list_credentials(world.id, EVERYTHING, 0, 440)
+
+        assert [c.number for c in found] == list(range(1, 441))
 
     @pytest.mark.parametrize(
         ("narrowed", "expected"),

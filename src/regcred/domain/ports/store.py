@@ -142,6 +142,16 @@ class CredentialStore(Protocol):
         """Return credentials with a number above `after`, in number order."""
         ...
 
+    async def credentials_at(
+        self, project_id: UUID, offset: int, limit: int
+    ) -> Sequence[RegistryCredential]:
+        """Return credentials in number order without the first `offset`: for wires that count."""
+        ...
+
+    async def count_credentials(self, project_id: UUID) -> int:
+        """Return how many there are, from a kept counter. Raise ProjectNotFound."""
+        ...
+
     async def update_credential(
         self,
         credential: RegistryCredential,

@@ -97,8 +97,8 @@ class ResolveRead(NamedTuple):
 ProjectRef = UUID | int
 """A project by id or by number."""
 
-CredentialRef = UUID | str
-"""A credential by id or by name; a text that is an id is tried as an id first."""
+CredentialRef = UUID | str | int
+"""A credential by id, name or number; a text that is an id is tried as an id first."""
 
 
 SWAP_ATTEMPTS = 100

@@ -52,6 +52,7 @@ _UPDATE = """
 _FIND = f"SELECT {CREDENTIAL} FROM credentials c WHERE c.project_id = ? AND "  # noqa: S608  constants
 _BY_ID = _FIND + "c.id = ?"
 _BY_NAME = _FIND + "c.name = ?"
+_BY_NUMBER = _FIND + "c.number = ?"
 _PRESENT = """
     SELECT version, number, secret_version, scopes, labels FROM credentials
     WHERE project_id = ? AND id = ?
@@ -122,8 +123,9 @@ class Credentials(Access):
     async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
         row = None
-        id_ = ref if isinstance(ref, UUID) else _uuid(ref)
-        if id_ is not None:
+        if isinstance(ref, int):
+            row = self._one(_BY_NUMBER, (str(project_id), ref))
+        elif (id_ := ref if isinstance(ref, UUID) else _uuid(ref)) is not None:
             row = self._one(_BY_ID, (str(project_id), str(id_)))
         if row is None and isinstance(ref, str):
             row = self._one(_BY_NAME, (str(project_id), ref))

@@ -2,18 +2,21 @@
 
 One index drives each list, picked by the filters, and walks numbers in order, so a page costs
 the same in a small project and in a large one. Two filters have no index of their own
-(`expiring_before`, `unused_since`): alone, they walk the project.
+(`expiring_before`, `unused_since`): alone, they walk the project. A page by offset walks that much
+of one index, and none of the rows that it passes.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.rows import CREDENTIAL, credential, lookup_of, micros
+from regcred.adapters.storage.sqlite.rows import CREDENTIAL, Row, credential, lookup_of, micros
 from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import CredentialFilter
 
 _AT_HOST = (
@@ -43,6 +46,19 @@ class _Source(NamedTuple):
     distinct: str = ""
 
 
+_AT_OFFSET = f"""
+    SELECT {CREDENTIAL} FROM credentials c
+    WHERE c.project_id = :project AND c.number >= (
+        SELECT number FROM credentials WHERE project_id = :project
+        ORDER BY number LIMIT 1 OFFSET :offset
+    )
+    ORDER BY c.number LIMIT :limit
+"""  # noqa: S608  constants alone
+_COUNT = "SELECT credential_count FROM projects WHERE id = ?"
+
+_LONG = 200
+"""Rows after which a list lets waiting requests go first."""
+
 _PLAIN = _Source("credentials c", "c.number", "c.project_id = :project")
 _JOIN = "CROSS JOIN credentials c ON c.project_id = :project AND c.number ="
 
@@ -60,7 +76,31 @@ class Listing(Access):
             "limit": limit,
             **_parameters(narrowed),
         }
-        return [credential(row) for row in self._all(_statement(narrowed), parameters)]
+        return await _credentials(self._all(_statement(narrowed), parameters))
+
+    async def credentials_at(
+        self, project_id: UUID, offset: int, limit: int
+    ) -> Sequence[RegistryCredential]:
+        """Return credentials in number order without the first `offset`."""
+        parameters = {"project": str(project_id), "offset": offset, "limit": limit}
+        return await _credentials(self._all(_AT_OFFSET, parameters))
+
+    async def count_credentials(self, project_id: UUID) -> int:
+        """Return the kept count. Raise ProjectNotFound."""
+        row = self._one(_COUNT, (str(project_id),))
+        if row is None:
+            raise ProjectNotFound
+        return int(row[0])
+
+
+async def _credentials(rows: Sequence[Row]) -> Sequence[RegistryCredential]:
+    """Return rows as credentials. Reads run on the loop's thread, so long lists make pauses."""
+    found: list[RegistryCredential] = []
+    for start in range(0, len(rows), _LONG):
+        found += map(credential, rows[start : start + _LONG])
+        if len(found) < len(rows):
+            await asyncio.sleep(0)
+    return found
 
 
 def _parameters(narrowed: CredentialFilter) -> dict[str, object]:
