@@ -30,6 +30,10 @@ class ScriptedRegistries:
             raise InvalidInput("provider", "must be one of: docker_hub, generic")
         return draft
 
+    def family(self, delivery: Delivery) -> str:
+        at_hub = delivery.provider == "generic" and delivery.scopes == ("docker.io",)
+        return "docker_hub" if at_hub else delivery.provider
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:

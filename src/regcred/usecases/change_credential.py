@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
+from regcred.domain.audit import Action, AuditEvent, AuditValue
 from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
@@ -32,6 +33,10 @@ class Change:
     description: str = ""
     labels: dict[str, str | None] | None = None
     expires_at: datetime | None = None
+
+
+Amendment = Callable[[RegistryCredential], Change]
+"""What to change of a login, decided by what it is."""
 
 
 class Created(NamedTuple):
@@ -104,6 +109,15 @@ def refuse_redirection(
     )
     if moved and change.password is None and not caller.may(Permission.REVEAL):
         raise InvalidInput("password", "must be given again when the registry or settings change")
+
+
+def told(
+    caller: Caller, action: Action, of: RegistryCredential, at: datetime, **details: AuditValue
+) -> AuditEvent:
+    """Return the audit row of what was done to a login."""
+    project, target, version = of.project_id, str(of.id), of.secret_version
+    details = {"name": of.name, **details}
+    return AuditEvent.by(caller, action, project, at, target, secret_version=version, **details)
 
 
 def _merge(present: Mapping[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:

@@ -8,10 +8,9 @@ secret version, and the verdicts about the old one no longer count.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from regcred.domain.access import Caller, Permission
-from regcred.domain.audit import Action, AuditEvent, AuditValue
+from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import (
     CredentialNotFound,
@@ -38,12 +37,14 @@ from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import PROVEN, Verdict
 from regcred.usecases.change_credential import (
+    Amendment,
     Change,
     Created,
     drafted,
     merged,
     refuse_redirection,
     rewritten,
+    told,
 )
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.read_credentials import ReadCredentials
@@ -103,7 +104,7 @@ class ManageCredentials(ReadCredentials):
         now = self._clock()
         credential = drafted(self._new_id(), project.id, draft, now)
         secret = await self._sealed(credential, draft.password)
-        event = _event(caller, Action.CREDENTIAL_CREATED, credential, now)
+        event = told(caller, Action.CREDENTIAL_CREATED, credential, now)
         try:
             stored = await self._store.create_credential(credential, secret, event, idempotent)
         except AlreadyDone as done:
@@ -135,7 +136,7 @@ class ManageCredentials(ReadCredentials):
             old = await self._find_for_change(caller, project, credential, expected_version)
             new = rewritten(old, draft, self._clock())
             secret = await self._sealed(new, draft.password)
-            event = _event(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
+            event = told(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
                 return await self._with_verdict(caller, stored, verdict)
@@ -147,7 +148,7 @@ class ManageCredentials(ReadCredentials):
         ref: ProjectRef | None,
         credential: CredentialRef,
         expected_version: int | None,
-        change: Change,
+        asked: Change | Amendment,
         *,
         proven: bool = False,
     ) -> RegistryCredential:
@@ -158,10 +159,12 @@ class ManageCredentials(ReadCredentials):
         project = await self._reach_for_change(caller, ref, expected_version)
         proof: tuple[Delivery, Secret, Verdict] | None = None
         for _ in range(SWAP_ATTEMPTS):
-            await self._find_for_change(caller, project, credential, expected_version)
-            old, password = await self._present(project, credential, change.password)
-            caller.require_within(old.scopes)
-            _refuse_moved(old, expected_version)
+            found = await self._find_for_change(caller, project, credential, expected_version)
+            change = asked if isinstance(asked, Change) else asked(found)
+            old, password = await self._present(project, found, change.password)
+            if old.version != found.version:
+                _refuse_moved(old, expected_version)
+                continue
             draft = self._registries.check(merged(old, change, password))
             caller.require_within(draft.scopes)
             refuse_redirection(caller, old, draft, change)
@@ -173,7 +176,7 @@ class ManageCredentials(ReadCredentials):
                 secret = await self._sealed(new, password)
             else:
                 new = replace(new, secret_version=old.secret_version)
-            event = _event(
+            event = told(
                 caller,
                 Action.CREDENTIAL_UPDATED,
                 new,
@@ -202,7 +205,7 @@ class ManageCredentials(ReadCredentials):
         """
         project = await self._reach_for_change(caller, ref, expected_version)
         found = await self._find_for_change(caller, project, credential, None)
-        event = _event(caller, Action.CREDENTIAL_DELETED, found, self._clock())
+        event = told(caller, Action.CREDENTIAL_DELETED, found, self._clock())
         await self._store.delete_credential(
             project.id, found.id, expected_version, event, with_uses=with_uses
         )
@@ -249,7 +252,7 @@ class ManageCredentials(ReadCredentials):
         if verdict is None:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at
-        event = _event(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
+        event = told(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
         await self._store.record_verdict(
             stored.project_id, stored.id, stored.secret_version, verdict, event
         )
@@ -279,22 +282,14 @@ class ManageCredentials(ReadCredentials):
         return await seal_for(self._sealer, seed, credential, secret)
 
     async def _present(
-        self, project: Project, credential: CredentialRef, password: Secret | None
+        self, project: Project, found: RegistryCredential, password: Secret | None
     ) -> tuple[RegistryCredential, Secret]:
-        """Return the credential with `password`, or with its own."""
+        """Return the credential with `password`, or as it is now with its own."""
         if password is not None:
-            return await self._store.find_credential(project.id, credential), password
-        return await open_current(self._store, self._sealer, project.id, credential)
+            return found, password
+        return await open_current(self._store, self._sealer, project.id, found.id)
 
 
 def _refuse_moved(present: RegistryCredential, expected_version: int | None) -> None:
     if expected_version is not None and expected_version != present.version:
         raise VersionMismatch
-
-
-def _event(
-    caller: Caller, action: Action, of: RegistryCredential, at: datetime, **details: AuditValue
-) -> AuditEvent:
-    project, target, version = of.project_id, str(of.id), of.secret_version
-    details = {"name": of.name, **details}
-    return AuditEvent.by(caller, action, project, at, target, secret_version=version, **details)

@@ -51,3 +51,30 @@ class ReadCredentials:
             more = len(page) == step
             after = page[-1].number if page else after
         return seen[:limit], seen[limit - 1].number if len(seen) > limit else None
+
+    async def page(
+        self, caller: Caller, ref: ProjectRef | None, offset: int, limit: int
+    ) -> tuple[Sequence[RegistryCredential], int]:
+        """Return a page by number without the first `offset`, and how many there are in all.
+
+        A narrowed key counts its own matches alone, by looking at every login.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.READ)
+        if not caller.image_patterns:
+            total = await self._store.count_credentials(project.id)
+            if offset >= total:
+                return (), total
+            return await self._store.credentials_at(project.id, offset, limit), total
+        seen: list[RegistryCredential] = []
+        total, after, more = 0, 0, True
+        while more:
+            stride = await self._store.list_credentials(
+                project.id, CredentialFilter(), after, _STRIDE
+            )
+            for credential in filter(caller.may_see, stride):
+                if offset <= total < offset + limit:
+                    seen.append(credential)
+                total += 1
+            more = len(stride) == _STRIDE
+            after = stride[-1].number if stride else after
+        return seen, total

@@ -5,6 +5,7 @@ import trustme
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.provider import Provider
+from regcred.domain.credential import Delivery
 from regcred.domain.errors import InvalidInput
 from tests.adapters.registries.asking import draft, registries
 
@@ -36,6 +37,26 @@ def test_no_host_belongs_to_two_families() -> None:
         ("generic", "docker.io.evil.example", "generic"),
         ("generic", "xdocker.io", "generic"),
         ("generic", "reg.example", "generic"),
+        ("generic", "ghcr.io", "ghcr"),
+        ("generic", "registry.gitlab.com", "gitlab"),
+        ("generic", "gcr.io", "gcp"),
+        ("generic", "eu.gcr.io", "gcp"),
+        ("generic", "europe-west1-docker.pkg.dev", "gcp"),
+        ("generic", "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "ecr"),
+        ("generic", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "ecr"),
+        ("generic", "123456789012.dkr-ecr.eu-west-1.on.aws", "ecr"),
+        ("generic", "public.ecr.aws", "ecr"),
+        ("generic", "acme.azurecr.io", "acr"),
+        ("generic", "registry.digitalocean.com", "digitalocean"),
+        ("generic", "dkr.ecr.eu-west-1.amazonaws.com", "generic"),
+        ("generic", "a.b.dkr.ecr.eu-west-1.amazonaws.com", "generic"),
+        ("generic", "1.dkr.ecr.eu-west-1.amazonaws.com.evil.example", "generic"),
+        ("generic", "s3.eu-west-1.amazonaws.com", "generic"),
+        ("generic", "azurecr.io", "generic"),
+        ("generic", "acme.azurecr.io.evil.example", "generic"),
+        ("generic", "evilgcr.io", "generic"),
+        ("generic", "pkg.dev", "generic"),
+        ("generic", "ghcr.io.evil.example", "generic"),
         ("docker_hub", "reg.example", "docker_hub"),
     ],
 )
@@ -47,14 +68,14 @@ def test_a_family_owns_the_hosts_below_a_wildcard() -> None:
     family = Provider("family", hosts=("*.cloud.example",))
 
     assert family.owns("a.cloud.example")
-    assert family.owns("a.b.cloud.example")
+    assert not family.owns("a.b.cloud.example")
     assert not family.owns("cloud.example")
     assert not family.owns("evilcloud.example")
     assert not family.owns("a.cloud.example.evil")
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InvalidInput, match="docker_hub, generic") as refused:
+    with pytest.raises(InvalidInput, match="docker_hub, ecr, gcp, generic") as refused:
         registries().check(draft("reg.example", provider="nobody"))
 
     assert fields(refused.value) == ["provider"]
@@ -117,6 +138,65 @@ def test_a_private_key_is_not_kept_as_a_certificate() -> None:
 )
 def test_docker_hub_takes_all_its_names(url: str | None) -> None:
     registries().check(draft(url, provider="docker_hub"))
+
+
+@pytest.mark.parametrize(
+    ("slug", "url"),
+    [
+        ("ghcr", "ghcr.io/acme"),
+        ("gitlab", "registry.gitlab.com/group"),
+        ("gitlab", "https://registry.example.com:5050/group"),
+        ("gcp", "europe-docker.pkg.dev/project/repository"),
+        ("ecr", "1.dkr.ecr.eu-west-1.amazonaws.com"),
+        ("ecr", "*.dkr.ecr.eu-west-1.amazonaws.com"),
+        ("acr", "acme.azurecr.io"),
+        ("digitalocean", "registry.digitalocean.com/acme"),
+    ],
+)
+def test_a_family_takes_its_own_registries(slug: str, url: str) -> None:
+    asked = registries()
+
+    checked = asked.check(draft(url, provider=slug))
+
+    assert asked.family(checked.delivery) == slug
+
+
+@pytest.mark.parametrize("slug", ["ghcr", "gcp", "ecr", "acr", "digitalocean"])
+@pytest.mark.parametrize("url", ["registry.example.com", "*.example.com", "ghcr.io:5000", "??"])
+def test_a_family_is_nowhere_else(slug: str, url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft(url, provider=slug))
+
+    assert fields(refused.value) == ["registry_url"]
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [provider for provider in providers.PROVIDERS if provider.slug != "generic"],
+    ids=lambda provider: provider.slug,
+)
+def test_a_login_without_a_registry_is_for_its_familys(provider: Provider) -> None:
+    asked = registries()
+
+    checked = asked.check(draft(None, provider=provider.slug))
+
+    assert tuple(map(str, checked.scopes)) == provider.registries
+    assert asked.family(checked.delivery) == provider.slug
+
+
+def test_a_generic_login_without_a_registry_is_for_none() -> None:
+    asked = registries()
+
+    checked = asked.check(draft(None))
+
+    assert checked.scopes == ()
+    assert asked.family(checked.delivery) == "generic"
+
+
+def test_a_login_at_hosts_of_two_families_stays_what_it_was_called() -> None:
+    delivery = Delivery("generic", None, ("ghcr.io", "docker.io"), "u", {})
+
+    assert registries().family(delivery) == "generic"
 
 
 @pytest.mark.parametrize("url", ["ghcr.io", "docker.io:5000", "docker.io.evil.example", "??"])

@@ -113,7 +113,8 @@ async def test_docker_hubs_names_lead_to_its_one_endpoint(monkeypatch: pytest.Mo
         (draft(None, provider="docker_hub"), "team/app"),
         (draft("docker.io/team", provider="docker_hub"), "team/app"),
     ):
-        verdict = await ask(registries(), about, image)
+        asked = registries()
+        verdict = await ask(asked, asked.check(about), image)
         assert verdict.kind is V.UNREACHABLE
 
     assert set(network.lookups) == {"registry-1.docker.io"}

@@ -317,7 +317,8 @@ class TestCredentials:
         assert await world.store.find_credential(world.id, str(other)) == odd
 
     @pytest.mark.parametrize(
-        "ref", ["", "LOGIN", "log%", "login\0", "\ud800", UUID(int=3), "1", 0, 2, -1, 2**63 - 1, 2**70]
+        "ref",
+        ["", "LOGIN", "log%", "login\0", "\ud800", UUID(int=3), "1", 0, 2, -1, 2**63 - 1, 2**70],
     )
     async def test_what_is_not_there_is_not_found(
         self, world: World, ref: str | UUID | int

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from regcred.adapters.registries.realm import pinned_origins
 from regcred.domain.credential import Draft
 from regcred.domain.errors import InvalidInput, Violation
+from regcred.domain.registry import Scope
 
 _MAX_CERTIFICATES = 32
 
@@ -41,14 +42,17 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One family. Hosts are compared whole; a leading `*.` stands for one or more labels."""
+    """One family. Hosts are compared whole; each `*` stands for one label."""
 
     slug: str
     hosts: tuple[str, ...] = ()
     """The hosts that only this family has: a generic login there is treated as its own."""
 
-    registry: str | None = None
-    """The registry of a login that names none."""
+    registries: tuple[str, ...] = ()
+    """The registries of a login that names none."""
+
+    anywhere: bool = False
+    """Whether it is also found at hosts of its users' own."""
 
     endpoints: Mapping[str, str] = field(default_factory=dict)
     """Where a registry is reached, if not at its own name."""
@@ -64,14 +68,23 @@ class Provider:
 
     def owns(self, host: str) -> bool:
         """Whether `host` belongs to this family alone."""
-        return any(
-            host.endswith(owned[1:]) if owned.startswith("*.") else host == owned
-            for owned in self.hosts
-        )
+        return self._owns(Scope(host))
+
+    def scopes(self) -> tuple[Scope, ...]:
+        """Return which images a login is for that names no registry."""
+        return tuple(map(Scope.parse, self.registries))
 
     def check_draft(self, draft: Draft) -> None:
-        """Check settings and login. Raise InvalidInput."""
+        """Check settings, registry and login. Raise InvalidInput."""
         self.check_settings(draft.settings)
+        elsewhere = draft.registry_url is not None and not (
+            draft.scopes and all(map(self._owns, draft.scopes))
+        )
+        if elsewhere and not self.anywhere:
+            places = " or ".join(self.registries)
+            raise InvalidInput(
+                "registry_url", f"must be {places} (or left out) with the provider {self.slug}"
+            )
         self.check(draft)
 
     def check_settings(self, settings: Mapping[str, str]) -> None:
@@ -83,6 +96,9 @@ class Provider:
         ]
         if violations:
             raise InvalidInput.of(violations)
+
+    def _owns(self, scope: Scope) -> bool:
+        return any(Scope(owned).covers_scope(scope) for owned in self.hosts)
 
     def _broken_rule(self, name: str, value: str) -> str:
         if name not in self.settings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
@@ -18,7 +19,7 @@ from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.provider import Provider
 from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
-from regcred.domain.credential import Delivery, Draft, derive_scopes
+from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
 from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference, Scope
@@ -80,8 +81,12 @@ class RealRegistries:
         provider = providers.find(draft.provider)
         provider.check_draft(draft)
         if draft.registry_url is None:
-            return replace(draft, scopes=derive_scopes(provider.registry))
+            return replace(draft, scopes=provider.scopes())
         return draft
+
+    def family(self, delivery: Delivery) -> str:
+        """Return the slug of the family that a login belongs to, as far as one can tell."""
+        return _family(delivery.provider, delivery.scopes)
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
@@ -145,8 +150,6 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
     except InvalidInput:
         return _NO_PROVIDER
     scopes = [Scope.parse(text) for text in delivery.scopes]
-    if delivery.registry_url is None:
-        scopes = list(derive_scopes(named.registry))
     if not scopes:
         return _NO_REGISTRY
     if image is not None:
@@ -160,6 +163,13 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
         host = scopes[0].host
         authority = host if scopes[0].port is None else f"{host}:{scopes[0].port}"
     return _Target(providers.for_host(named.slug, host), authority, _scheme(delivery.registry_url))
+
+
+@lru_cache(maxsize=4096)
+def _family(slug: str, scopes: tuple[str, ...]) -> str:
+    hosts = {Scope.parse(text).host for text in scopes}
+    families = {providers.for_host(slug, host).slug for host in hosts}
+    return families.pop() if len(families) == 1 else slug
 
 
 def _scheme(url: str | None) -> str | None:

@@ -20,6 +20,10 @@ class Registries(Protocol):
         """
         ...
 
+    def family(self, delivery: Delivery) -> str:
+        """Return the slug by whose rules a login is treated: a generic one's is its host's."""
+        ...
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:

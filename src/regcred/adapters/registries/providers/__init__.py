@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from regcred.adapters.registries.provider import Provider
-from regcred.adapters.registries.providers import docker_hub, generic
+from regcred.adapters.registries.providers import (
+    acr,
+    digitalocean,
+    docker_hub,
+    ecr,
+    gcp,
+    generic,
+    ghcr,
+    gitlab,
+)
 from regcred.domain.errors import InvalidInput
 
-PROVIDERS: tuple[Provider, ...] = (docker_hub.PROVIDER, generic.PROVIDER)
+PROVIDERS: tuple[Provider, ...] = (
+    docker_hub.PROVIDER,
+    ghcr.PROVIDER,
+    gitlab.PROVIDER,
+    gcp.PROVIDER,
+    ecr.PROVIDER,
+    acr.PROVIDER,
+    digitalocean.PROVIDER,
+    generic.PROVIDER,
+)
 """In the order in which they are asked whether a host is theirs."""
 
 _BY_SLUG = {provider.slug: provider for provider in PROVIDERS}

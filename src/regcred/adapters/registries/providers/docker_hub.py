@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from regcred.adapters.registries.provider import Provider, Quirks
-from regcred.domain.credential import Draft
-from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import HUB, HUB_ALIASES
-
-
-def _check(draft: Draft) -> None:
-    elsewhere = [scope for scope in draft.scopes if scope.host != HUB or scope.port is not None]
-    if elsewhere or (draft.registry_url is not None and not draft.scopes):
-        raise InvalidInput(
-            "registry_url", "must be docker.io (or left out) with the provider docker_hub"
-        )
 
 
 def _rejected(username: str) -> str:
@@ -25,9 +15,8 @@ def _rejected(username: str) -> str:
 PROVIDER = Provider(
     slug="docker_hub",
     hosts=tuple(sorted(HUB_ALIASES)),
-    registry=HUB,
+    registries=(HUB,),
     endpoints={HUB: "registry-1.docker.io"},
-    check=_check,
     help=(
         "Type in your Docker ID (not the e-mail address) and a personal access token with the "
         "permission Read-only, or an organization access token with Image Pull on the "

@@ -6,6 +6,7 @@ from regcred.adapters.registries.provider import Provider, ca_bundle_setting, re
 
 PROVIDER = Provider(
     slug="generic",
+    anywhere=True,
     settings={"realm": realm_setting, "ca_bundle": ca_bundle_setting},
     help=(
         "Type in the user name and the password or token that `docker login` takes, with the "

@@ -1,0 +1,15 @@
+"""DigitalOcean's container registry."""
+
+from __future__ import annotations
+
+from regcred.adapters.registries.provider import Provider
+
+PROVIDER = Provider(
+    slug="digitalocean",
+    hosts=("registry.digitalocean.com",),
+    registries=("registry.digitalocean.com",),
+    help=(
+        "Type in an API token with the scope registry:read, as user name and as password alike, or "
+        "the user name and password of read-only registry credentials."
+    ),
+)
