@@ -7,6 +7,7 @@ ring is a file, and its path is all that stands here.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,9 @@ class Settings(BaseSettings):
     verify_concurrency: int = Field(default=32, ge=1, le=1024)
     """Verifications under way at once."""
 
+    budgets: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
+
     concurrency: int = Field(default=2048, ge=16)
     """Requests and connections served at once; more get 503."""
 
@@ -66,6 +70,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
+        if len({name for name, _, _ in pairs}) != len(pairs) or not all(p[2] for p in pairs):
+            raise ValueError("must be NAME=READS/WRITES or NAME=PRESET, each NAME once")
+        return {name: choice for name, _, choice in pairs}
 
     @field_validator("allow_networks")
     @classmethod

@@ -34,6 +34,10 @@ class ScriptedRegistries:
         at_hub = delivery.provider == "generic" and delivery.scopes == ("docker.io",)
         return "docker_hub" if at_hub else delivery.provider
 
+    def fitting(self, slug: str, registry_url: str | None) -> str:
+        elsewhere = registry_url not in {None, "docker.io"}
+        return "generic" if slug == "docker_hub" and elsewhere else slug
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.app import build_app
+from regcred.web.budget import Budget
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import Endpoint, HotPath
 from regcred.web.delivery.resolve import Resolve
@@ -53,11 +55,20 @@ class TickingClock:
         self.now += timedelta(milliseconds=1)
         return self.now
 
+    def monotonic(self) -> float:
+        """Return seconds that pass as the time does."""
+        return self.now.timestamp()
+
 
 class World:
     """Two projects with a key for every role; everything is reached through `send`."""
 
-    def __init__(self, make_store: Callable[[Clock], Store] = MemoryStore) -> None:
+    def __init__(
+        self,
+        make_store: Callable[[Clock], Store] = MemoryStore,
+        budgets: Mapping[str, Budget] = MappingProxyType({}),
+    ) -> None:
+        self.budgets = budgets
         self.clock = TickingClock()
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
@@ -156,9 +167,12 @@ class World:
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),
             docker_helper=ServeDockerHelper(credentials),
+            registries=self.registries,
             cursors=self.service_keys.cursors,
             request_digest=self.service_keys.request_digests.digest,
             clock=clock,
+            monotonic=self.clock.monotonic,
+            budgets=self.budgets,
             new_request_id=lambda: f"made-{next(self._requests):05}",
             readiness=self._readiness,
         )

@@ -36,7 +36,7 @@ from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
-from regcred.web.app import build_app
+from regcred.web.app import build_app, chosen_budgets
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
 from regcred.web.delivery.resolve import Resolve
@@ -162,9 +162,12 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),
         docker_helper=ServeDockerHelper(credentials),
+        registries=registries,
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,
         clock=clock,
+        monotonic=time.monotonic,
+        budgets=chosen_budgets(settings.budgets),
         new_request_id=new_request_id,
         readiness=lambda: _readiness(state),
     )
@@ -194,13 +197,13 @@ async def _readiness(state: State) -> Mapping[str, str]:
 
 
 def _request_ids() -> Callable[[], str]:
-    """Return a source of request ids: a random start for the process, then a count.
+    """Return a source of request ids, 32 hex digits: a random start for the process, then a count.
 
     An id names a request in logs; nothing rests on nobody guessing the next one. Drawing random
     bytes for each would cost the hot path a system call.
     """
     start, count = secrets.token_hex(8), itertools.count(1)
-    return lambda: f"{start}-{next(count):x}"
+    return lambda: f"{start}{next(count):016x}"
 
 
 def _listen(settings: Settings) -> socket.socket:

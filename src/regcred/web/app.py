@@ -5,16 +5,22 @@ Prefixes are never stripped: a sub-application sees the path that the client sen
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regcred.domain.errors import NotFound
+from regcred.domain.errors import NotFound, StartRefused
 from regcred.web.border import Border
+from regcred.web.budget import Budget, Meter
+from regcred.web.dialect import Dialect
 from regcred.web.dialects import DIALECTS, native
 from regcred.web.health import HEALTH_PATHS, Health
 from regcred.web.middleware import request_id
 from regcred.web.services import Services
+
+_BUDGET = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 
 
 class HotPath(Protocol):
@@ -36,6 +42,26 @@ def build_app(
     return _Web(services, hot_path, lifespan)
 
 
+def chosen_budgets(choices: Mapping[str, str]) -> dict[str, Budget]:
+    """Return budgets by dialect: `READS/WRITES` a minute, or the name of one of its presets.
+
+    Raise StartRefused, saying what there is to choose.
+    """
+    return {name: _chosen(name, choice) for name, choice in choices.items()}
+
+
+def _chosen(name: str, choice: str) -> Budget:
+    dialects = {dialect.name: dialect for dialect in DIALECTS}
+    if name not in dialects:
+        raise StartRefused(f"budget {name}={choice}: there is {', '.join(sorted(dialects))}")
+    if choice in dialects[name].presets:
+        return dialects[name].presets[choice]
+    if found := _BUDGET.fullmatch(choice):
+        return Budget(int(found[1]), int(found[2]))
+    ways = " or ".join(["READS/WRITES a minute, such as 600/60", *dialects[name].presets])
+    raise StartRefused(f"budget {name}={choice}: it must be {ways}")
+
+
 class _Web:
     def __init__(
         self, services: Services, hot_path: HotPath | None, lifespan: ASGIApp | None
@@ -44,7 +70,7 @@ class _Web:
         self._lifespan = lifespan or _no_lifespan
         self._new_request_id = services.new_request_id
         fallback = native.DIALECT.render_error
-        self._dialects = [(d, Border(d.make_app(services), d.render_error)) for d in DIALECTS]
+        self._dialects = [(dialect, _bordered(dialect, services)) for dialect in DIALECTS]
         self._health = Border(Health(services.readiness), fallback)
         self._nothing = Border(_nothing, fallback)
 
@@ -69,6 +95,11 @@ class _Web:
             if dialect.answers(path):
                 return border
         return self._nothing
+
+
+def _bordered(dialect: Dialect, services: Services) -> Border:
+    meter = Meter(services.budgets.get(dialect.name, dialect.budget), services.monotonic)
+    return Border(dialect.make_app(services), dialect.render_error, meter, dialect.tell_budget)
 
 
 async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -18,11 +18,19 @@ def bearer(scope: Scope) -> str | None:
     The scheme is compared without case and followed by one space. Raise MalformedRequest for
     two Authorization headers, NotAuthenticated for any other form.
     """
+    return authorization(scope, "bearer")
+
+
+def authorization(scope: Scope, wanted: str) -> str | None:
+    """Return what follows the scheme `wanted` and its one space, None without the header.
+
+    Raise MalformedRequest for two Authorization headers, NotAuthenticated for any other form.
+    """
     value = only_header(scope, b"authorization")
     if value is None:
         return None
     scheme, _, token = value.partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() != wanted or not token:
         raise NotAuthenticated("malformed")
     return token
 

@@ -8,13 +8,15 @@ fixed text, and the log gets its type and place, never its message (it could quo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regcred.domain.errors import RegcredError
-from regcred.web.dialect import RenderError
+from regcred.web.budget import Meter, Spent
+from regcred.web.dialect import Headers, RenderError
 from regcred.web.middleware import (
     COMMON_HEADERS,
     ClientGone,
@@ -35,14 +37,24 @@ _MILLISECONDS = 1000
 class Border:
     """Wraps one application. `scope["state"]["request_id"]` must be there."""
 
-    def __init__(self, app: ASGIApp, render_error: RenderError) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        render_error: RenderError,
+        meter: Meter | None = None,
+        tell_budget: Callable[[Spent], Headers] | None = None,
+    ) -> None:
+        """With a `meter` the application counts its requests; `tell_budget` shows what is left."""
         self._app = app
         self._render_error = render_error
+        self._meter = meter
+        self._tell_budget = tell_budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         began, method = time.perf_counter(), scope["method"]
-        outgoing, seen = _Outgoing(scope, send), _as_get(scope)
+        scope["state"]["meter"] = self._meter
+        outgoing, seen = _Outgoing(scope, send, self._budget_headers), _as_get(scope)
         try:
             received = await self._admitted(scope, receive, outgoing)
             if received is not None:
@@ -79,6 +91,12 @@ class Border:
         await self._refuse(outgoing, refusal, CLOSE)
         return None
 
+    def _budget_headers(self, scope: Scope) -> Headers:
+        if self._meter is None or self._tell_budget is None:
+            return ()
+        spent = self._meter.left(scope["state"], scope["method"])
+        return () if spent is None else self._tell_budget(spent)
+
     async def _refuse(
         self, send: _Outgoing, error: RegcredError, *more: tuple[bytes, bytes]
     ) -> None:
@@ -93,8 +111,10 @@ class Border:
 class _Outgoing:
     """A `send` that adds the shared headers and drops the body of an answer to HEAD."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, more: Callable[[Scope], Headers]) -> None:
+        self._scope = scope
         self._send = send
+        self._more = more
         self._without_body = scope["method"] == "HEAD"
         self.request_id: str = scope["state"]["request_id"]
         self.started = False
@@ -108,6 +128,7 @@ class _Outgoing:
                 *message.get("headers", ()),
                 *COMMON_HEADERS,
                 (b"x-request-id", self.request_id.encode()),
+                *self._more(self._scope),
             ]
             message = {**message, "headers": headers}
         elif self._without_body:

@@ -7,20 +7,23 @@ there. Everything a dialect does not say about itself is shared and knows no dia
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
 from regcred.domain.errors import RegcredError
+from regcred.web.budget import Budget, Spent
 from regcred.web.services import Services
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Answer(NamedTuple):
     """A whole answer, rendered. Shared headers (request id, no-store …) are added later."""
 
     status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Headers
     body: bytes
 
 
@@ -41,6 +44,15 @@ class Dialect:
     """The status for every fact; a test keeps it complete."""
 
     render_error: RenderError
+
+    budget: Budget | None = None
+    """What a project has unless the operator says otherwise; None: as much as it likes."""
+
+    presets: Mapping[str, Budget] = field(default_factory=dict)
+    """Budgets that the operator may choose by name."""
+
+    tell_budget: Callable[[Spent], Headers] | None = None
+    """How every answer says what is left, on a wire that does; it needs a budget, then."""
 
     def answers(self, path: str) -> bool:
         """Whether `path` lies in this dialect."""

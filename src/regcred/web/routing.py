@@ -1,6 +1,7 @@
 """The route class of every sub-application, and the Call that its handlers receive.
 
-In this order: who asks (401), is the query known (422), is the body JSON (415, 400); only then
+In this order: who asks (401), is there budget left (429), is the query known (422), is the body
+JSON (415, 400); only then
 FastAPI's own validation and the handler. The body itself was read and bounded at the border.
 """
 
@@ -20,6 +21,7 @@ from regcred.domain.access import Caller
 from regcred.domain.errors import InvalidInput, MalformedRequest
 from regcred.domain.ports import IdempotentRequest
 from regcred.web.authentication import PresentedKey, only_header
+from regcred.web.budget import Meter
 from regcred.web.conditional import etag, expected_version, idempotency_key
 from regcred.web.json_body import JSON, MERGE_PATCH, parse_object, require_media_type
 from regcred.web.middleware import peer_of
@@ -75,7 +77,9 @@ class Call(Request):
 
 
 class StrictRoute(APIRoute):
-    """Authenticates, refuses unknown query parameters, and reads JSON strictly."""
+    """Authenticates, counts, refuses unknown query parameters, and reads JSON strictly."""
+
+    ignores_unknown_queries = False
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
@@ -91,7 +95,10 @@ class StrictRoute(APIRoute):
                 request_id=request.state.request_id,
                 peer=peer_of(request.scope),
             )
-            _check_query(request, known)
+            meter: Meter | None = request.scope["state"].get("meter")
+            if meter is not None:
+                meter.take(request.scope["state"], caller.project_id, request.method)
+            _check_query(request, known, ignores_unknown=self.ignores_unknown_queries)
             call = Call(request, caller, await request.body())
             if takes_json:
                 call.read_json()
@@ -100,6 +107,15 @@ class StrictRoute(APIRoute):
             return await handle(call)
 
         return strict
+
+
+class VendorRoute(StrictRoute):
+    """A StrictRoute that ignores unknown query parameters, as the vendors do.
+
+    Their lists have no filters that a mistyped one could be, and their SDKs send what they like.
+    """
+
+    ignores_unknown_queries = True
 
 
 def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,16 +172,19 @@ def _query_names(route: APIRoute) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_query(request: Request, known: frozenset[str]) -> None:
+def _check_query(request: Request, known: frozenset[str], *, ignores_unknown: bool) -> None:
     """Refuse what would be ignored: a mistyped filter must not list everything."""
     if not request.scope["query_string"]:
         return
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
+            if ignores_unknown:
+                continue
             raise InvalidInput("query", "has a parameter that this operation does not know")
         if name in seen:
-            raise InvalidInput(name, "must be given once")
+            repeated = MalformedRequest if ignores_unknown else InvalidInput
+            raise repeated(name, "must be given once")
         seen.add(name)
 
 

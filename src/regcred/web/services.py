@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from regcred.domain.ports import Clock, Cursors
+from regcred.domain.ports import Clock, Cursors, Registries
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
@@ -15,6 +15,7 @@ from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.budget import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,20 @@ class Services:
     audit: ReadAudit
     docker_helper: ServeDockerHelper
 
+    registries: Registries
+    """Asked which family a login belongs to, and nothing else."""
+
     cursors: Cursors
     request_digest: Callable[..., bytes]
     """(bytes, …) -> an HMAC over the parts, each kept apart from the next."""
 
     clock: Clock
+    monotonic: Callable[[], float]
     new_request_id: Callable[[], str]
     """Returns a fresh id of [A-Za-z0-9._-]{1,64}."""
+
+    budgets: Mapping[str, Budget]
+    """By a dialect's name: what the operator chose in the place of its own."""
 
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""

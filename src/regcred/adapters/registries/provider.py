@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from regcred.adapters.registries.realm import pinned_origins
-from regcred.domain.credential import Draft
+from regcred.domain.credential import Draft, derive_scopes
 from regcred.domain.errors import InvalidInput, Violation
 from regcred.domain.registry import Scope
 
@@ -74,13 +74,16 @@ class Provider:
         """Return which images a login is for that names no registry."""
         return tuple(map(Scope.parse, self.registries))
 
+    def takes(self, registry_url: str | None) -> bool:
+        """Whether logins of this registry, or of none, are the family's."""
+        if registry_url is None or self.anywhere:
+            return True
+        return any(map(self._owns, derive_scopes(registry_url)))
+
     def check_draft(self, draft: Draft) -> None:
         """Check settings, registry and login. Raise InvalidInput."""
         self.check_settings(draft.settings)
-        elsewhere = draft.registry_url is not None and not (
-            draft.scopes and all(map(self._owns, draft.scopes))
-        )
-        if elsewhere and not self.anywhere:
+        if not self.takes(draft.registry_url):
             places = " or ".join(self.registries)
             raise InvalidInput(
                 "registry_url", f"must be {places} (or left out) with the provider {self.slug}"

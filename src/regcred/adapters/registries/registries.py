@@ -17,6 +17,7 @@ from regcred.adapters.registries.handshake import Question, verify
 from regcred.adapters.registries.limits import HostRate, Places
 from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.provider import Provider
+from regcred.adapters.registries.providers import generic
 from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.credential import Delivery, Draft
@@ -87,6 +88,11 @@ class RealRegistries:
     def family(self, delivery: Delivery) -> str:
         """Return the slug of the family that a login belongs to, as far as one can tell."""
         return _family(delivery.provider, delivery.scopes)
+
+    def fitting(self, slug: str, registry_url: str | None) -> str:
+        """Return `slug` if that provider takes logins of this registry, else `generic`."""
+        fits = providers.find(slug).takes(registry_url)
+        return slug if fits else generic.PROVIDER.slug
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None

@@ -24,6 +24,10 @@ class Registries(Protocol):
         """Return the slug by whose rules a login is treated: a generic one's is its host's."""
         ...
 
+    def fitting(self, slug: str, registry_url: str | None) -> str:
+        """Return `slug` if that provider takes logins of this registry, else the one of any."""
+        ...
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:

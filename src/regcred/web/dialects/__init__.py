@@ -6,6 +6,6 @@ A dialect knows no other dialect.
 from __future__ import annotations
 
 from regcred.web.dialect import Dialect
-from regcred.web.dialects import native
+from regcred.web.dialects import gcore, native, sevalla, yotta
 
-DIALECTS: tuple[Dialect, ...] = (native.DIALECT,)
+DIALECTS: tuple[Dialect, ...] = (native.DIALECT, gcore.DIALECT, yotta.DIALECT, sevalla.DIALECT)

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
 from regcred.domain.errors import RegcredError
 from regcred.web import refusals
 from regcred.web.dialects.native.problems import MEDIA_TYPE, TABLE, URN, slug
-from regcred.web.dialects.native.wire.common import Shape, example
+from regcred.web.dialects.native.wire.common import Shape
 from regcred.web.dialects.native.wire.verdicts import Verdict
+from regcred.web.openapi import describe, operations
+from regcred.web.shapes import example
 
 _ALWAYS = (400, 401, 403, 408, 414, 422, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
@@ -84,29 +85,18 @@ class Problem(BaseModel):
 
 def document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document of `app`."""
-    described = get_openapi(
-        title="regcred",
-        version="1",
-        openapi_version="3.1.0",
-        description=_DESCRIPTION,
-        routes=app.routes,
-        separate_input_output_schemas=False,
+    key = {"type": "http", "scheme": "bearer", "description": "An API key: rgc_…"}
+    described = describe(
+        app, title="regcred", version="1", description=_DESCRIPTION, security={"key": key}
     )
     components = described["components"]
-    for unused in ("HTTPValidationError", "ValidationError"):
-        components["schemas"].pop(unused, None)
     components["schemas"] |= _problem_schemas()
     # FastAPI drops every null from the document, also where an example shows one.
     examples = dict(_examples(Shape))
     for name in examples.keys() & components["schemas"].keys():
         components["schemas"][name]["examples"] = examples[name]
-    components["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "An API key: rgc_…"}
-    }
-    described["security"] = [{"key": []}]
-    for path, operations in described["paths"].items():
-        for method, operation in operations.items():
-            _complete(path, method, operation)
+    for path, method, operation in operations(described):
+        _complete(path, method, operation)
     return described
 
 

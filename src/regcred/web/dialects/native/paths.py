@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -11,15 +10,10 @@ from fastapi import Path
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
 from regcred.web.dialects.native.wire.common import Listing
-from regcred.web.references import HOME, project_ref
+from regcred.web.references import HOME, nfc, project_ref
 from regcred.web.routing import Call
 
 _Row = TypeVar("_Row")
-
-
-def _nfc(text: str) -> str:
-    # Names are stored in NFC, and some systems type another form of the same text.
-    return unicodedata.normalize("NFC", text)
 
 
 ProjectPath = Annotated[
@@ -30,15 +24,15 @@ ProjectPath = Annotated[
 ]
 CredentialPath = Annotated[
     str,
-    AfterValidator(_nfc),
+    AfterValidator(nfc),
     Path(description="The credential's id or name, percent-encoded.", examples=["ci-pull"]),
 ]
 KeyPath = Annotated[str, Path(description="The key's id.", examples=["0a1B2c3D4e5F"])]
 UseKindPath = Annotated[
-    str, AfterValidator(_nfc), Path(description="1-63 characters.", examples=["deployment"])
+    str, AfterValidator(nfc), Path(description="1-63 characters.", examples=["deployment"])
 ]
 UseNamePath = Annotated[
-    str, AfterValidator(_nfc), Path(description="1-255 characters.", examples=["shop.web"])
+    str, AfterValidator(nfc), Path(description="1-255 characters.", examples=["shop.web"])
 ]
 
 

@@ -10,14 +10,13 @@ import orjson
 from regcred.domain import errors
 from regcred.domain.errors import RegcredError
 from regcred.web import refusals
-from regcred.web.dialect import Answer
+from regcred.web.dialect import Answer, Headers
 from regcred.web.dialects.native.wire.uses import Use
 from regcred.web.dialects.native.wire.verdicts import Verdict
+from regcred.web.rendering import broken_rules, known, spoken, usual_headers
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:regcred:problem:"
-_RETRY_AFTER = 5
-"""Seconds, where nothing better is known."""
 
 
 class Row(NamedTuple):
@@ -60,14 +59,6 @@ TABLE: dict[type[RegcredError], Row] = {
     refusals.Internal: Row(500, "Something went wrong"),
 }
 
-# Their messages speak to the operator (causes, paths): clients get the title alone.
-_KEPT_INSIDE = (
-    errors.SealBroken,
-    errors.KeyringUnavailable,
-    errors.StoreUnavailable,
-    errors.StartRefused,
-)
-
 
 def slug(fact: type[RegcredError]) -> str:
     """Return the last part of a problem's type: the class name in kebab case."""
@@ -76,13 +67,13 @@ def slug(fact: type[RegcredError]) -> str:
 
 def render(error: RegcredError, request_id: str) -> Answer:
     """Return `error` as a problem document with the headers that belong to it."""
-    fact = _known(type(error))
+    fact = known(TABLE, error)
     status, title = TABLE[fact]
     problem: dict[str, Any] = {
         "type": URN + slug(fact),
         "title": title,
         "status": status,
-        "detail": f"{title}." if isinstance(error, _KEPT_INSIDE) else str(error),
+        "detail": spoken(error, f"{title}."),
         "request_id": request_id,
         **_members(error),
     }
@@ -90,17 +81,10 @@ def render(error: RegcredError, request_id: str) -> Answer:
     return Answer(status, headers, orjson.dumps(problem))
 
 
-def _known(fact: type[RegcredError]) -> type[RegcredError]:
-    """Return the nearest class with a row; a test keeps the table complete anyway."""
-    return next(ancestor for ancestor in fact.__mro__ if ancestor in TABLE)
-
-
 def _members(error: RegcredError) -> dict[str, Any]:
     match error:
-        case errors.InvalidInput():
-            return {"errors": [{"field": v.field, "rule": v.rule} for v in error.violations]}
-        case errors.MalformedRequest():
-            return {"errors": [{"field": error.field, "rule": error.rule}]}
+        case errors.InvalidInput() | errors.MalformedRequest():
+            return {"errors": [{"field": v.field, "rule": v.rule} for v in broken_rules(error)]}
         case errors.CredentialInUse():
             uses = [Use.of(use).model_dump(mode="json") for use in error.uses]
             return {"uses": [{key: use[key] for key in _USE_MEMBERS} for use in uses]}
@@ -113,15 +97,7 @@ def _members(error: RegcredError) -> dict[str, Any]:
 _USE_MEMBERS = ("kind", "name", "expires_at")
 
 
-def _headers(error: RegcredError) -> tuple[tuple[bytes, bytes], ...]:
-    match error:
-        case errors.NotAuthenticated():
-            return ((b"www-authenticate", b"Bearer"),)
-        case refusals.MethodNotAllowed():
-            return ((b"allow", ", ".join(error.allowed).encode()),)
-        case errors.QuotaExceeded():
-            return ((b"retry-after", b"%d" % error.retry_after),)
-        case errors.KeyringUnavailable() | errors.StoreUnavailable():
-            return ((b"retry-after", b"%d" % _RETRY_AFTER),)
-        case _:
-            return ()
+def _headers(error: RegcredError) -> Headers:
+    if isinstance(error, errors.NotAuthenticated):
+        return ((b"www-authenticate", b"Bearer"),)
+    return usual_headers(error)

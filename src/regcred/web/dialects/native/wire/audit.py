@@ -14,8 +14,8 @@ from regcred.web.dialects.native.wire.common import (
     Listing,
     Page,
     Shape,
-    example,
 )
+from regcred.web.shapes import example
 
 DetailValue = str | int | bool | None | list[str]
 

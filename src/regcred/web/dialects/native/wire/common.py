@@ -12,22 +12,14 @@ from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import Scope
 from regcred.domain.secret import MAX_BYTES, Secret
 from regcred.web.errors import rule
+from regcred.web.shapes import StrictShape
 from regcred.web.times import RULE, instant
 
 _Item = TypeVar("_Item")
 
 
-class Shape(BaseModel):
-    """A JSON object that has what is documented and nothing else."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True
-    )
-
-
-def example(**members: Any) -> ConfigDict:
-    """Return the configuration that documents an example of a shape."""
-    return ConfigDict(json_schema_extra={"examples": [members]})
+class Shape(StrictShape):
+    """A JSON object of this dialect; its document looks for examples below this class."""
 
 
 def patch_example(**members: Any) -> ConfigDict:

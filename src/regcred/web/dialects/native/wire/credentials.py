@@ -21,9 +21,9 @@ from regcred.web.dialects.native.wire.common import (
     Password,
     Shape,
     address_text,
-    example,
     patch_example,
 )
+from regcred.web.shapes import example
 
 _WRITTEN = {
     "name": "ci-pull",

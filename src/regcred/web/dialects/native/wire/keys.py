@@ -14,10 +14,10 @@ from regcred.web.dialects.native.wire.common import (
     Instant,
     Page,
     Shape,
-    example,
     patch_example,
 )
 from regcred.web.errors import rule
+from regcred.web.shapes import example
 
 REPLAYED = "This Idempotency-Key made the key before; its text was shown then and is kept nowhere."
 

@@ -12,7 +12,8 @@ from regcred.domain.pullers import Behaviour
 from regcred.domain.registry import ImageReference
 from regcred.domain.selection import matched_scope
 from regcred.usecases.explain_image import Explanation, Ranked
-from regcred.web.dialects.native.wire.common import Password, Shape, example
+from regcred.web.dialects.native.wire.common import Password, Shape
+from regcred.web.shapes import example
 
 _IMAGE = "registry.example.com/team/app:1.0"
 _REFERENCE = {

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from regcred.domain import use as domain
 from regcred.usecases.manage_uses import MAX_LEASE
-from regcred.web.dialects.native.wire.common import Shape, example
+from regcred.web.dialects.native.wire.common import Shape
+from regcred.web.shapes import example
 
 
 class Use(Shape):

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from regcred.domain import verdict as domain
 from regcred.domain.verdict import VerdictKind
-from regcred.web.dialects.native.wire.common import Password, Shape, example
+from regcred.web.dialects.native.wire.common import Password, Shape
+from regcred.web.shapes import example
 
 EvidenceValue = str | int | float | bool | None | list[str]
 

@@ -1,0 +1,47 @@
+"""Sevalla: `/v3`, bearer keys, UUIDs, a budget told on every answer."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from regcred.web.application import sub_application
+from regcred.web.authentication import bearer
+from regcred.web.budget import Budget, Spent
+from regcred.web.dialect import Dialect, Headers
+from regcred.web.dialects.sevalla.document import ROOT, document
+from regcred.web.dialects.sevalla.errors import TABLE, render
+from regcred.web.dialects.sevalla.routes import router
+from regcred.web.services import Services
+
+
+def make_app(services: Services) -> FastAPI:
+    """Return the application under /v3."""
+    return sub_application(
+        services,
+        router.routes,
+        root=ROOT,
+        document=document,
+        render_error=render,
+        presented_key=bearer,
+    )
+
+
+def tell_budget(spent: Spent) -> Headers:
+    """Return the vendor's headers; `reset` is in seconds from now."""
+    return (
+        (b"x-ratelimit-limit", b"%d" % spent.limit),
+        (b"x-ratelimit-remaining", b"%d" % spent.remaining),
+        (b"x-ratelimit-reset", b"%d" % spent.reset),
+    )
+
+
+DIALECT = Dialect(
+    name="sevalla",
+    prefixes=(ROOT,),
+    make_app=make_app,
+    statuses=TABLE,
+    render_error=render,
+    budget=Budget(reads=6000, writes=6000),
+    presets={"vendor": Budget(reads=400, writes=30)},
+    tell_budget=tell_budget,
+)
