@@ -45,6 +45,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "allow_http": ("r.internal:5000", ("r.internal:5000",)),
         "verify_per_host": ("1", 1),
         "verify_concurrency": ("1024", 1024),
+        "budgets": ("sevalla=vendor, gcore=600/60", {"sevalla": "vendor", "gcore": "600/60"}),
         "concurrency": ("16", 16),
         "connections_per_peer": ("1", 1),
         "grace": ("0", 0),
@@ -132,6 +133,8 @@ def test_a_network_that_is_none_is_named(network: str) -> None:
         ("connections_per_peer", 0), ("grace", -1),
         ("grace", 601), ("log_level", "loud"), ("log_level", "INFO"), ("accept_rollback", "maybe"),
         ("allow_http", 1),
+        ("budgets", "gcore"), ("budgets", "gcore="), ("budgets", "gcore=1/1 gcore=2/2"),
+        ("budgets", 1),
     ],
 )  # fmt: skip
 def test_each_bound_refuses_by_name(field: str, value: object) -> None:

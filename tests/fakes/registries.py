@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
+from regcred.adapters.registries import providers
+from regcred.adapters.registries.registries import RealRegistries
 from regcred.domain.credential import Delivery, Draft
-from regcred.domain.errors import InvalidInput, QuotaExceeded
+from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
@@ -16,27 +21,16 @@ TOO_OFTEN = "a password that was tried too often"
 _VERDICTS = {REJECTED: VerdictKind.REJECTED, PUBLIC: VerdictKind.PUBLIC}
 
 
-class ScriptedRegistries:
-    """Implements Registries without a network."""
-
-    providers = frozenset({"generic", "docker_hub"})
+class ScriptedRegistries(RealRegistries):
+    """The real providers, without a network, and lenient: any settings and registry go with any."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        super().__init__(clock, time.monotonic)
         self.asked: list[tuple[Delivery, str | None]] = []
 
     def check(self, draft: Draft) -> Draft:
-        if draft.provider not in self.providers:
-            raise InvalidInput("provider", "must be one of: docker_hub, generic")
-        return draft
-
-    def family(self, delivery: Delivery) -> str:
-        at_hub = delivery.provider == "generic" and delivery.scopes == ("docker.io",)
-        return "docker_hub" if at_hub else delivery.provider
-
-    def fitting(self, slug: str, registry_url: str | None) -> str:
-        elsewhere = registry_url not in {None, "docker.io"}
-        return "generic" if slug == "docker_hub" and elsewhere else slug
+        provider = providers.find(draft.provider)
+        return replace(draft, scopes=provider.scopes()) if draft.registry_url is None else draft
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None

@@ -29,7 +29,7 @@ _ASKED = [
     ("PUT", "/v1/whoami", 405),
     ("GET", "/v1/nothing", 404),
     ("GET", "/", 404),
-    ("GET", "/v2/", 404),
+    ("GET", "/v9/", 404),
     ("GET", "/v1", 404),
     ("GET", "/v1x/whoami", 404),
     ("GET", "/livez", 200),

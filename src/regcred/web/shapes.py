@@ -38,6 +38,20 @@ def example(**members: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [members]})
 
 
+def patch_example(**members: Any) -> ConfigDict:
+    """Return the configuration of a patch: an example, and no defaults, which would mislead.
+
+    What a patch does not name is kept; the defaults in the code are never read.
+    """
+
+    def documented(schema: dict[str, Any]) -> None:
+        schema["examples"] = [members]
+        for described in schema["properties"].values():
+            described.pop("default", None)
+
+    return ConfigDict(json_schema_extra=documented)
+
+
 @cache
 def ecma(pattern: str) -> re.Pattern[str]:
     """Return an ECMA-262 pattern as Python reads it: for `search`, classes as they stand."""

@@ -12,7 +12,7 @@ from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.ports import Registries
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
-from regcred.web.shapes import SecretText, StrictShape, Text, example
+from regcred.web.shapes import SecretText, StrictShape, Text, example, patch_example
 
 Registry = Literal["gcr", "ecr", "dockerHub", "github", "gitlab", "digitalOcean", "custom"]
 
@@ -85,7 +85,7 @@ class NewRegistry(StrictShape):
 class RegistryUpdate(StrictShape):
     """What to change; the rest stays."""
 
-    model_config = example(secret="another-token")  # noqa: S106  example
+    model_config = patch_example(secret="another-token")  # noqa: S106  example
 
     # Their defaults are never read: only fields that were set are.
     name: Name = ""

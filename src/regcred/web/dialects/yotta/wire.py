@@ -11,7 +11,7 @@ from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.web.dialects.yotta.errors import SUCCESS, envelope
-from regcred.web.shapes import SecretText, StrictShape, Text, example
+from regcred.web.shapes import SecretText, StrictShape, Text, example, patch_example
 
 RegistryType = Literal["DOCKER_HUB", "GCR", "ECR", "ACR", "PRIVATE"]
 
@@ -57,7 +57,7 @@ class NewCredential(StrictShape):
 class CredentialUpdate(StrictShape):
     """What to change; the rest stays."""
 
-    model_config = example(password="another-token")  # noqa: S106  example
+    model_config = patch_example(password="another-token")  # noqa: S106  example
 
     name: Annotated[str, Text(minimum=1, maximum=20)] = ""
     username: Username = ""

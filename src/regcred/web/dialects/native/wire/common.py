@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -20,20 +20,6 @@ _Item = TypeVar("_Item")
 
 class Shape(StrictShape):
     """A JSON object of this dialect; its document looks for examples below this class."""
-
-
-def patch_example(**members: Any) -> ConfigDict:
-    """Return the configuration of a patch: an example, and no defaults, which would mislead.
-
-    What a patch does not name is kept; the defaults in the code are never read.
-    """
-
-    def documented(schema: dict[str, Any]) -> None:
-        schema["examples"] = [members]
-        for field in schema["properties"].values():
-            field.pop("default", None)
-
-    return ConfigDict(json_schema_extra=documented)
 
 
 def _instant(value: object) -> datetime:

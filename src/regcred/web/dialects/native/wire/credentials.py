@@ -21,9 +21,8 @@ from regcred.web.dialects.native.wire.common import (
     Password,
     Shape,
     address_text,
-    patch_example,
 )
-from regcred.web.shapes import example
+from regcred.web.shapes import example, patch_example
 
 _WRITTEN = {
     "name": "ci-pull",

@@ -14,10 +14,9 @@ from regcred.web.dialects.native.wire.common import (
     Instant,
     Page,
     Shape,
-    patch_example,
 )
 from regcred.web.errors import rule
-from regcred.web.shapes import example
+from regcred.web.shapes import example, patch_example
 
 REPLAYED = "This Idempotency-Key made the key before; its text was shown then and is kept nowhere."
 

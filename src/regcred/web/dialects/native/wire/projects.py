@@ -9,9 +9,9 @@ from pydantic import Field
 
 from regcred.domain import project as domain
 from regcred.domain.access import GRANTS, Caller, Permission, Role
-from regcred.web.dialects.native.wire.common import Page, Shape, patch_example
+from regcred.web.dialects.native.wire.common import Page, Shape
 from regcred.web.dialects.native.wire.keys import KEY, Key
-from regcred.web.shapes import example
+from regcred.web.shapes import example, patch_example
 
 PROJECT = {
     "id": "019a9c1e-0000-7000-8000-000000000001",
