@@ -253,6 +253,55 @@ def broken_bodies(c: str) -> dict[str, bytes]:
     }
 
 
+GCORE = "//cloud/v3/inference/1/registry_credentials"
+YOTTA = "//v2/container-registry-auths"
+YOTTA_V1 = "//openapi/v1/credentials"
+SEVALLA = "//v3/docker-registries"
+
+
+def test_the_life_of_a_login_on_every_vendors_face(watch: Watch) -> None:
+    """The faces' own words for it, good and bad; the login then pulls, so it was really stored."""
+    api, address = watch.api, watch.world.registry.address
+    gcore = {"Authorization": f"APIKey {api.key}"}
+    secret, again = watch.canary("face"), watch.canary("face again")
+    said: list[tuple[str, str, dict[str, Any], dict[str, str]]] = []
+    for password in (secret, again):
+        login = {"username": "puller", "password": password}
+        said += [
+            ("POST", GCORE, {**login, "name": "on-gcore", "registry_url": address}, gcore),
+            ("PUT", f"{GCORE}/on-gcore", {**login, "registry_url": address}, gcore),
+            ("PUT", f"{GCORE}/none", {**login, "registry_url": address}, gcore),
+            ("POST", GCORE, {**login, "name": password, "registry_url": address}, gcore),
+            ("POST", GCORE, {**login, "name": "x-y-z", "registry_url": [password]}, gcore),
+            ("POST", YOTTA, {**login, "name": "on-yotta", "type": "ACR"}, {}),
+            ("POST", YOTTA, {**login, "name": password, "type": password}, {}),
+            ("PATCH", f"{YOTTA}/999", {**login}, {}),
+            ("POST", f"{YOTTA_V1}/create", {"name": "v1", "username": "u", "token": password}, {}),
+            ("POST", f"{YOTTA_V1}/create", {"name": "v2", "username": "u", "tokn": password}, {}),
+            ("POST", SEVALLA, {"name": "on-s", "username": "u", "secret": password}, {}),
+            ("POST", SEVALLA, {"name": "s", "username": password, "secret": password}, {}),
+            ("POST", SEVALLA, {"name": "s", "username": "u", "secret": f"{password}\n"}, {}),
+        ]
+    statuses = [
+        api.send(method, path, body, headers=headers).status_code
+        for method, path, body, headers in said
+    ]
+    for root, headers in ((GCORE, gcore), (YOTTA, {}), (f"{YOTTA_V1}/list", {}), (SEVALLA, {})):
+        assert api.send("GET", root, headers=headers).status_code == 200
+    with watch.world.service.api(api.key) as unscanned:
+        logins = unscanned.resolve(watch.world.image())["logins"]
+    shown = api.send("GET", SEVALLA).json()["data"]
+    for one in shown:
+        for change in ({"secret": again}, {"registry": "github"}, {"registry": again}):
+            api.send("PATCH", f"{SEVALLA}/{one['id']}", change)
+
+    assert {200, 201, 400, 404, 409, 422} == set(statuses)
+    assert again in [login["password"] for login in logins]
+    watch.settle()
+    for one in shown:
+        api.send("DELETE", f"{SEVALLA}/{one['id']}")
+
+
 @pytest.mark.parametrize("what", sorted(broken_bodies("")))
 def test_a_broken_body_is_not_echoed(watch: Watch, what: str) -> None:
     content = broken_bodies(watch.canary(what))[what]
@@ -267,9 +316,20 @@ def test_a_broken_body_is_not_echoed(watch: Watch, what: str) -> None:
         ("POST", "projects/-/resolve"),
         ("POST", "projects/-/explain"),
         ("POST", "projects/-/docker-credential/store"),
+        ("POST", GCORE),
+        ("PUT", f"{GCORE}/none"),
+        ("POST", YOTTA),
+        ("PATCH", f"{YOTTA}/1"),
+        ("POST", f"{YOTTA_V1}/create"),
+        ("POST", SEVALLA),
+        ("PATCH", f"{SEVALLA}/019a9c1e-0000-7000-8000-000000000001"),
     ]
+    gcore = {**as_json, "Authorization": f"APIKey {watch.api.key}"}
     answers = [
-        watch.api.send(method, path, content=content, headers=as_json) for method, path in targets
+        watch.api.send(
+            method, path, content=content, headers=gcore if path.startswith(GCORE) else as_json
+        )
+        for method, path in targets
     ]
 
     # The other operations may find other faults first; none may fail inside.

@@ -322,6 +322,34 @@ async def test_without_a_version_a_slower_change_lands_on_the_faster_one(world: 
     assert await world.password(after) == "raced"
 
 
+async def test_a_change_is_decided_anew_by_what_it_lands_on(world: World) -> None:
+    await world.login()
+    seen: list[str] = []
+
+    def add_to(old: RegistryCredential) -> Change:
+        seen.append(old.username)
+        return change(description=f"was {old.username}")
+
+    world.store.before["update_credential"] = [lambda: racing(world)]
+    after = await world.credentials.patch(world.operator, None, "hub", None, add_to)
+
+    assert seen == ["ada", "racer"]
+    assert (after.username, after.description, after.version) == ("racer", "was racer", 3)
+    assert await world.password(after) == "raced"
+
+
+async def test_a_change_between_reading_a_login_and_its_secret_is_not_missed(world: World) -> None:
+    await world.login()
+    world.store.before["sealed_secret"] = [lambda: racing(world)]
+
+    after = await world.credentials.patch(
+        world.operator, None, "hub", None, lambda old: change(description=f"was {old.username}")
+    )
+
+    assert (after.username, after.description) == ("racer", "was racer")
+    assert await world.password(after) == "raced"
+
+
 async def test_without_a_version_a_slower_replace_wins_whole(world: World) -> None:
     await world.login()
     world.store.before["update_credential"] = [lambda: racing(world)]

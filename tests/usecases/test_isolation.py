@@ -40,6 +40,7 @@ ACTS: dict[str, Act] = {
     "verify": lambda w, c, p: w.verification.stored(c, p, "hub", None),
     "verify typed in": lambda w, c, p: w.verification.typed_in(c, p, draft(), None),
     "verdicts": lambda w, c, p: w.verification.history(c, p, "hub", 0, 10),
+    "page": lambda w, c, p: w.credentials.page(c, p, 0, 10),
     "put use": lambda w, c, p: w.uses.put(c, p, "hub", "pod", "web"),
     "delete use": lambda w, c, p: w.uses.delete(c, p, "hub", "pod", "web"),
     "list uses": lambda w, c, p: w.uses.list(c, p, "hub"),

@@ -194,6 +194,38 @@ async def test_a_repeated_request_for_a_login_that_is_gone_finds_nothing(world: 
         await world.credentials.create(world.operator, None, draft(), idempotent=REQUEST)
 
 
+@pytest.mark.parametrize(
+    ("offset", "limit", "names"),
+    [(0, 2, ["a", "b"]), (1, 1, ["b"]), (2, 9, ["c"]), (3, 9, []), (2**63 - 1, 9, [])],
+)
+async def test_a_page_by_offset_says_how_many_there_are(
+    world: World, offset: int, limit: int, names: list[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        await world.login(name=name)
+
+    page, total = await world.credentials.page(world.operator, None, offset, limit)
+
+    assert [credential.name for credential in page] == names
+    assert total == 3
+
+
+async def test_a_narrowed_keys_page_and_count_are_of_its_own_matches(world: World) -> None:
+    for number in range(1100):
+        mine = number % 3 == 0
+        await world.login(f"c{number}", "mine.example" if mine else "other.example")
+    puller = await world.caller(Role.PULLER, "mine.example")
+
+    first, total = await world.credentials.page(puller, None, 0, 2)
+    deep, _ = await world.credentials.page(puller, None, 365, 5)
+    past, _ = await world.credentials.page(puller, None, 367, 5)
+
+    assert [credential.name for credential in first] == ["c0", "c3"]
+    assert [credential.name for credential in deep] == ["c1095", "c1098"]
+    assert list(past) == []
+    assert total == 367
+
+
 async def test_pages_go_on_where_they_ended(world: World) -> None:
     for n in range(5):
         await world.login(f"n{n}")

@@ -128,12 +128,13 @@ def derive_scopes(url: str | None) -> tuple[Scope, ...]:
 def registry_url(url: str | None) -> str | None:
     """Return a registry URL as it was written: 1-2048 printable characters, or None.
 
-    User information is refused: a password in it would be stored and shown in clear.
+    User information is refused: a password in it would be stored and shown in clear. It ends at
+    an @, and a password pasted as it is may hold slashes and colons before that.
     """
     if url is None:
         return None
-    if "@" in url.rpartition("://")[2].partition("/")[0]:
-        raise InvalidInput("registry_url", "must not hold a user name or password before the host")
+    if "@" in url:
+        raise InvalidInput("registry_url", "must not hold an @: no user name or password")
     if text.printable(url, field="registry_url", maximum=2048) != url:
         raise InvalidInput("registry_url", "must be in Unicode NFC")
     return url

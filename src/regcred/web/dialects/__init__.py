@@ -8,4 +8,9 @@ from __future__ import annotations
 from regcred.web.dialect import Dialect
 from regcred.web.dialects import gcore, native, sevalla, yotta
 
-DIALECTS: tuple[Dialect, ...] = (native.DIALECT, gcore.DIALECT, yotta.DIALECT, sevalla.DIALECT)
+DIALECTS: tuple[Dialect, ...] = (
+    native.DIALECT,
+    gcore.DIALECT,
+    yotta.DIALECT,
+    sevalla.DIALECT,
+)

@@ -67,7 +67,8 @@ class CredentialUpdate(StrictShape):
         url, provider = self.registry_url or None, old.provider
         if self.registry_url != shown_registry(old):
             given.add("registry_url")
-            provider = fitting(old.provider, url)
+            # To no registry, and not to the one that its provider has: that was not asked for.
+            provider = fitting(old.provider, url) if url else "generic"
         if provider != old.provider:
             given |= {"provider", "settings"}
         return Change(

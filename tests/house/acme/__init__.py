@@ -1,0 +1,33 @@
+"""Acme: a dialect made up for docs/adding-a-dialect.md. Keys after `Token`, logins by name."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from regcred.web.dialects.acme.errors import STATUS, document, render
+from regcred.web.dialects.acme.routes import router
+
+from regcred.web.application import sub_application
+from regcred.web.authentication import authorization
+from regcred.web.dialect import Dialect
+from regcred.web.services import Services
+
+
+def make_app(services: Services) -> FastAPI:
+    """Return the application under /acme."""
+    return sub_application(
+        services,
+        router.routes,
+        root="/acme",
+        document=document,
+        render_error=render,
+        presented_key=lambda scope: authorization(scope, "token"),
+    )
+
+
+DIALECT = Dialect(
+    name="acme",
+    prefixes=("/acme",),
+    make_app=make_app,
+    statuses=STATUS,
+    render_error=render,
+)
