@@ -95,6 +95,8 @@ lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)
 	@$(LOCK) pyproject.toml --extra server -c requirements/client.txt -o requirements/server.txt
 	@$(LOCK) pyproject.toml --extra server --group dev -c requirements/server.txt \
 		-o requirements/dev.txt
+	@for client in gcore=gcore yotta=yottaml yottactl=yottactl; do \
+		echo "$${client#*=}" | $(LOCK) - -o requirements/$${client%%=*}-client.txt; done
 
 .PHONY: clean
 clean: ## Remove .venv and what tools leave behind (never ./data)
