@@ -20,13 +20,15 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import create, footprint, helper, report, resolve
+from benchmarks import create, faces, footprint, helper, report, resolve
 from benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "resolve": resolve.measure,
     "create": create.measure,
+    "faces": faces.measure,
+    "pages": faces.measure_pages,
     "helper": helper.measure,
     "memory": footprint.measure_memory,
     "start": footprint.measure_start,

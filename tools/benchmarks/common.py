@@ -106,9 +106,10 @@ class Bench:
         """Keep the ratio of two things measured in the same rounds."""
         self.add(name, "ratio", [a / b for a, b in zip(ours, theirs, strict=True)], goal)
 
-    def service(self, name: str) -> Service:
-        """Make a fresh installation."""
+    def service(self, name: str, **settings: str) -> Service:
+        """Make a fresh installation; `settings` go into its environment."""
         made = Service(self.folder / name)
+        made.env |= settings
         made.init()
         return made
 
@@ -184,13 +185,24 @@ def write_requests(path: Path, requests: Sequence[bytes]) -> Path:
     return path
 
 
-def request(path: str, key: str, body: object, *, method: str = "POST") -> bytes:
-    """Return the bytes of one request as a lean client sends it."""
+def request(
+    path: str,
+    key: str,
+    body: object,
+    *,
+    method: str = "POST",
+    header: tuple[str, str] = ("Authorization", "Bearer "),
+) -> bytes:
+    """Return the bytes of one request as a lean client sends it; None is no body.
+
+    `header` carries the key: its name, and what stands before the key.
+    """
+    name, before = header
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{name}: {before}{key}\r\n"
+    if body is None:
+        return f"{head}\r\n".encode()
     content = json.dumps(body, separators=(",", ":")).encode()
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
+    head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     return head.encode() + content
 
 
