@@ -6,6 +6,7 @@ import re
 
 from tests.house.source import ROOT, kept_files, name
 
+CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -14,12 +15,31 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     dead = [
         f"{name(path)}: {target}"
         for path in documents
-        for target in LINK.findall(path.read_text())
+        for target in LINK.findall(CODE.sub("", path.read_text()))
         if not (path.parent / target).exists()
     ]
 
     assert documents
     assert dead == []
+
+
+def test_every_behaviour_of_a_wire_says_whose_word_it_is() -> None:
+    text = (ROOT / "docs" / "dialects.md").read_text()
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in text.partition("## Behaviour")[2].splitlines()
+        if line.startswith("| ")
+    ]
+    told = [(row[0], *row[column : column + 2]) for row in rows[1:] for column in (1, 3, 5)]
+
+    assert len(rows) > 25
+    assert {len(row) for row in rows} == {7}
+    unmarked = [
+        (what, said)
+        for what, said, mark in told
+        if bool(said) != bool(mark) or set(mark.split(", ")) - {"", "V", "O", "N"}
+    ]
+    assert unmarked == []
 
 
 def test_decisions_are_dated_and_short() -> None:

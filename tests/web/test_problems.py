@@ -48,6 +48,7 @@ ONE_OF_EACH: list[RegcredError] = [
     refusals.BodyTooLarge(10),
     refusals.BodyTooSlow(15.0),
     refusals.PathTooLong(10),
+    refusals.UnreadablePath("must be percent-encoded UTF-8"),
     refusals.HeadersTooLarge(10, 20),
     refusals.UnsupportedMediaType("application/json"),
     refusals.MethodNotAllowed(("GET", "HEAD")),
@@ -72,7 +73,11 @@ def test_every_fact_has_a_row(dialect: Dialect) -> None:
 
 
 def test_every_slug_is_its_own() -> None:
-    assert len({slug(fact) for fact in TABLE}) == len(TABLE)
+    # A path that cannot be read is told like any other part of a request.
+    told = TABLE.keys() - {refusals.UnreadablePath}
+
+    assert len({slug(fact) for fact in told}) == len(told)
+    assert slug(refusals.UnreadablePath) == slug(errors.MalformedRequest)
     assert slug(errors.CredentialInUse) == "credential-in-use"
 
 

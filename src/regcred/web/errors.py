@@ -52,7 +52,8 @@ def rule(text: str) -> PydanticCustomError:
 
 def violations(errors: Iterable[Mapping[str, Any]]) -> list[Violation]:
     """Return pydantic's errors as violations: paths and rules, nothing that was sent."""
-    return [Violation(_field(error), _rule(error)) for error in errors]
+    # One for all unknown fields of an object: their names are the sender's.
+    return list(dict.fromkeys(Violation(_field(error), _rule(error)) for error in errors))
 
 
 def install_errors(app: FastAPI, render_error: RenderError) -> None:

@@ -16,7 +16,13 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import Message, Receive, Scope
 
 from regcred.domain.errors import MalformedRequest, RegcredError
-from regcred.web.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, PathTooLong
+from regcred.web.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    HeadersTooLarge,
+    PathTooLong,
+    UnreadablePath,
+)
 from regcred.web.started import Started
 
 MAX_BODY = 64 * 1024
@@ -176,18 +182,16 @@ def _guard_path(scope: Scope) -> RegcredError | None:
     if _PLAIN_PATH.match(raw):
         return None
     if not _SEGMENT_CHARACTERS.match(raw):
-        return MalformedRequest(
-            "path", "must percent-encode everything but letters, digits and ._~!$&'()*+,=:@-"
+        return UnreadablePath(
+            "must percent-encode everything but letters, digits and ._~!$&'()*+,=:@-"
         )
     if _DECODES_TO_FORBIDDEN.search(raw):
-        return MalformedRequest(
-            "path", "must not hold an encoded slash, backslash or control character"
-        )
+        return UnreadablePath("must not hold an encoded slash, backslash or control character")
     decoded = unquote_to_bytes(raw)
     if not {b".", b".."}.isdisjoint(decoded.split(b"/")):
-        return MalformedRequest("path", "must not have . or .. as a segment")
+        return UnreadablePath("must not have . or .. as a segment")
     try:
         decoded.decode()
     except UnicodeDecodeError:
-        return MalformedRequest("path", "must be percent-encoded UTF-8")
+        return UnreadablePath("must be percent-encoded UTF-8")
     return None

@@ -6,7 +6,7 @@ dialect puts them into its own shape through the same table.
 
 from __future__ import annotations
 
-from regcred.domain.errors import RegcredError
+from regcred.domain.errors import MalformedRequest, RegcredError
 
 
 class BodyTooLarge(RegcredError):
@@ -28,6 +28,13 @@ class PathTooLong(RegcredError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"path and query must each be at most {limit} bytes")
+
+
+class UnreadablePath(MalformedRequest):
+    """The path has characters, or an encoding, that two readers could take for different ones."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__("path", rule)
 
 
 class HeadersTooLarge(RegcredError):

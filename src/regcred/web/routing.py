@@ -79,7 +79,8 @@ class Call(Request):
 class StrictRoute(APIRoute):
     """Authenticates, counts, refuses unknown query parameters, and reads JSON strictly."""
 
-    ignores_unknown_queries = False
+    lenient = False
+    """Whether what an operation does not take (a query parameter, a body) is ignored."""
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
@@ -98,11 +99,11 @@ class StrictRoute(APIRoute):
             meter: Meter | None = request.scope["state"].get("meter")
             if meter is not None:
                 meter.take(request.scope["state"], caller.project_id, request.method)
-            _check_query(request, known, ignores_unknown=self.ignores_unknown_queries)
+            _check_query(request, known, lenient=self.lenient)
             call = Call(request, caller, await request.body())
             if takes_json:
                 call.read_json()
-            elif not takes_bytes and await call.body():
+            elif not (takes_bytes or self.lenient) and await call.body():
                 raise MalformedRequest("body", "must be empty")
             return await handle(call)
 
@@ -110,12 +111,13 @@ class StrictRoute(APIRoute):
 
 
 class VendorRoute(StrictRoute):
-    """A StrictRoute that ignores unknown query parameters, as the vendors do.
+    """A StrictRoute that ignores what an operation does not take, as the vendors do.
 
-    Their lists have no filters that a mistyped one could be, and their SDKs send what they like.
+    Their lists have no filters that a mistyped parameter could be, and their SDKs send what they
+    like. What an operation does take is read as strictly.
     """
 
-    ignores_unknown_queries = True
+    lenient = True
 
 
 def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,18 +174,18 @@ def _query_names(route: APIRoute) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_query(request: Request, known: frozenset[str], *, ignores_unknown: bool) -> None:
+def _check_query(request: Request, known: frozenset[str], *, lenient: bool) -> None:
     """Refuse what would be ignored: a mistyped filter must not list everything."""
     if not request.scope["query_string"]:
         return
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
-            if ignores_unknown:
+            if lenient:
                 continue
             raise InvalidInput("query", "has a parameter that this operation does not know")
         if name in seen:
-            repeated = MalformedRequest if ignores_unknown else InvalidInput
+            repeated = MalformedRequest if lenient else InvalidInput
             raise repeated(name, "must be given once")
         seen.add(name)
 

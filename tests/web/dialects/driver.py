@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pytest
 
 from regcred.web.dialects import DIALECTS
-from tests.web.world import Headers, Reply, World
+from tests.web.world import Reply, World
 
 PASSWORD = "s3cret-that-is-not-shown"
 IMAGE = "docker.io/team/app"
@@ -110,10 +110,8 @@ class Speaker:
         content: bytes | str | None = None,
     ) -> Reply:
         """Send one request with the key of that name, or that text; None sends none."""
-        shown: Headers = {}
-        if who is not None:
-            shown = self.driver.key(self.world.keys.get(who, who))
-        sent = {"X-Request-Id": "the-same-id", **dict(shown), **(headers or {})}
+        shown = {} if who is None else self.driver.key(self.world.keys.get(who, who))
+        sent = {"X-Request-Id": "the-same-id", **shown, **(headers or {})}
         return await self.world.send(
             said.method, said.path, said.body, key=None, headers=sent, content=content
         )

@@ -207,10 +207,9 @@ async def test_a_project_that_is_not_the_keys(speaker: Speaker, project: str) ->
 async def test_a_name_that_nothing_has_is_not_found(speaker: Speaker, ref: str) -> None:
     await speaker.add("docker-hub")
     path = ref.replace("é", "%C3%A9")
-    status = 400 if "%0A" in ref else 404  # control characters stop at the door
 
     for method in ("GET", "DELETE"):
-        await speaker.refused(speaker.at(path, method), status)
+        await speaker.refused(speaker.at(path, method), 404)
 
 
 @pytest.mark.parametrize(

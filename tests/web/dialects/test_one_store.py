@@ -152,7 +152,7 @@ async def test_gcore_takes_an_id_where_a_name_is_meant(world: World) -> None:
     assert (await speaker.say(speaker.at(made["id"]))).json()["name"] == "ci-pull"
 
 
-EXTRAS = {
+EXTRAS: dict[str, Any] = {
     "labels": {"team": "shop"},
     "description": "Pulls the shop's images.",
     "expires_at": "2031-01-01T00:00:00Z",

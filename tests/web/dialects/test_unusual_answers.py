@@ -116,13 +116,14 @@ async def test_no_body_where_one_is_needed(speaker: Speaker) -> None:
     speaker.driver.check_error(reply)
 
 
-@every_dialect
-async def test_a_body_where_none_belongs(speaker: Speaker) -> None:
+@vendors
+async def test_a_body_where_none_belongs_is_not_looked_at(speaker: Speaker) -> None:
     made = await speaker.add("docker-hub")
-    headers = {"Content-Type": "application/json"}
 
     for said in (Said("GET", speaker.driver.collection), speaker.at(made.ref, "DELETE")):
-        await speaker.refused(said, 400, headers=headers, content=f'{{"x": "{CANARY}"}}')
+        reply = await speaker.say(said, content=f'{{"x": "{CANARY}"')
+        assert reply.status_code in {200, 204}
+        assert CANARY not in reply.text
 
 
 @every_dialect
@@ -158,9 +159,11 @@ async def test_what_the_guard_refuses(speaker: Speaker) -> None:
         Said("GET", f"{driver.collection}/%ff"),
     )
     for one in said:
-        await speaker.refused(one, 400)
+        for method in ("GET", "DELETE"):
+            status = 404 if driver.name == "gcore" else 400
+            await speaker.refused(Said(method, one.path), status)
     many = {f"X-Header-{n}": "x" for n in range(120)}
-    await speaker.refused(Said("GET", driver.collection), 400, headers=many)
+    await speaker.refused(Said("GET", driver.collection), 413, headers=many)
 
 
 @every_dialect

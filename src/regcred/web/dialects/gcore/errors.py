@@ -47,8 +47,10 @@ TABLE: dict[type[RegcredError], tuple[int, str]] = {
     errors.StartRefused: _UNAVAILABLE,
     refusals.BodyTooLarge: (413, "HTTPError"),
     refusals.BodyTooSlow: _BAD,
-    refusals.PathTooLong: _BAD,
-    refusals.HeadersTooLarge: _BAD,
+    # The vendor documents no 400 for deleting, so what is wrong with a path is not there.
+    refusals.PathTooLong: _GONE,
+    refusals.UnreadablePath: _GONE,
+    refusals.HeadersTooLarge: (413, "HTTPError"),
     refusals.UnsupportedMediaType: (415, "HTTPError"),
     refusals.MethodNotAllowed: (405, "HTTPError"),
     refusals.Internal: _INTERNAL,
@@ -74,7 +76,7 @@ def render(error: RegcredError, request_id: str) -> Answer:
         told |= {"exception_class": kind, "message": f"{message} ({error})"}
     elif kind == "HTTPError":
         told["message"] = f"HTTP {status}: {HTTPStatus(status).phrase} ({error})"
-    elif rules := broken_rules(error):
+    elif (rules := broken_rules(error)) and status == HTTPStatus.BAD_REQUEST:
         fields: dict[str, list[str]] = {}
         for broken in rules:
             fields.setdefault(broken.field, []).append(broken.rule)

@@ -53,6 +53,7 @@ TABLE: dict[type[RegcredError], Row] = {
     refusals.BodyTooLarge: Row(413, "The body is too large"),
     refusals.BodyTooSlow: Row(408, "The body came too slowly"),
     refusals.PathTooLong: Row(414, "The path is too long"),
+    refusals.UnreadablePath: Row(400, "The request cannot be read"),
     refusals.HeadersTooLarge: Row(431, "The headers are too large"),
     refusals.UnsupportedMediaType: Row(415, "The media type is not supported"),
     refusals.MethodNotAllowed: Row(405, "The method is not allowed"),
@@ -62,7 +63,9 @@ TABLE: dict[type[RegcredError], Row] = {
 
 def slug(fact: type[RegcredError]) -> str:
     """Return the last part of a problem's type: the class name in kebab case."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", fact.__name__).lower()
+    # To clients of this dialect a path is a part of the request like any other.
+    told = errors.MalformedRequest if fact is refusals.UnreadablePath else fact
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", told.__name__).lower()
 
 
 def render(error: RegcredError, request_id: str) -> Answer:
