@@ -75,7 +75,7 @@ def test_only_text_is_text(value: object) -> None:
     ("rules", "bad", "said"),
     [
         (Text(minimum=1), "", "must not be empty"),
-        (Text(minimum=4), "abc", "at least 4 characters"),
+        (Text(minimum=2), "z", "at least 2 characters"),
         (Text(minimum=1, maximum=3), "abcd", "1 to 3 characters"),
         (Text(maximum=3), "abcd", "0 to 3 characters"),
         (Text(pattern="^x$", rule="must be x"), "y", "must be x"),

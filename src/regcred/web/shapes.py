@@ -79,10 +79,16 @@ class Text:
             raise rule("must be text")
         low, high = self.minimum or 0, self.maximum
         if len(value) < low or (high is not None and len(value) > high):
-            raise rule(f"must be {low} to {high} characters" if high else _AT_LEAST[low])
+            raise rule(self._length())
         if self.pattern and not ecma(self.pattern).search(value):
             raise rule(self.rule)
         return value
+
+    def _length(self) -> str:
+        low, high = self.minimum or 0, self.maximum
+        if high is not None:
+            return f"must be {low} to {high} characters"
+        return "must not be empty" if low == 1 else f"must be at least {low} characters"
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.check)
@@ -92,9 +98,6 @@ class Text:
         told = {name: value for name, value in bounds.items() if value is not None}
         pattern = {"pattern": self.pattern} if self.pattern else {}
         return {"type": "string", **told, **pattern, **self.about}
-
-
-_AT_LEAST = {1: "must not be empty", 4: "must be at least 4 characters"}
 
 
 @dataclass(frozen=True, slots=True)

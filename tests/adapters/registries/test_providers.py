@@ -193,6 +193,12 @@ def test_a_generic_login_without_a_registry_is_for_none() -> None:
     assert asked.family(checked.delivery) == "generic"
 
 
+def test_a_family_that_is_not_known_here_is_still_named() -> None:
+    delivery = Delivery("of_a_newer_program", None, ("docker.io",), "u", {})
+
+    assert registries().family(delivery) == "of_a_newer_program"
+
+
 def test_a_login_at_hosts_of_two_families_stays_what_it_was_called() -> None:
     delivery = Delivery("generic", None, ("ghcr.io", "docker.io"), "u", {})
 

@@ -11,7 +11,9 @@ from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.domain.ports import Clock
 from tests.web.dialects.driver import (
     PASSWORD,
+    Driver,
     Said,
+    Shown,
     Speaker,
     driver_of,
     every_dialect,
@@ -135,12 +137,19 @@ async def test_foreign_and_missing_are_one_answer(speaker: Speaker) -> None:
             for method in ("GET", "DELETE"):
                 one = await speaker.say(speaker.at(ref, method), who=who)
                 other = await speaker.say(speaker.at(missing, method), who=who)
-                assert one.status_code == other.status_code, (ref, method)
-                assert one.status_code in {400, 403, 404}
-                assert one.content == other.content
-                assert _headers(one) == _headers(other)
-                driver.check_error(one)
+                _check_alike(driver, one, other)
+            one = await speaker.say(driver.change(Shown(ref, "x"), NEW), who=who)
+            other = await speaker.say(driver.change(Shown(missing, "x"), NEW), who=who)
+            _check_alike(driver, one, other)
     assert await everything(speaker.world, who="foreign admin") == before
+
+
+def _check_alike(driver: Driver, one: Reply, other: Reply) -> None:
+    assert one.status_code == other.status_code
+    assert one.status_code in {400, 403, 404}
+    assert one.content == other.content
+    assert _headers(one) == _headers(other)
+    driver.check_error(one)
 
 
 def _headers(reply: Reply) -> dict[str, str]:

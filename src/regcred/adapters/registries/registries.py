@@ -173,6 +173,8 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
 
 @lru_cache(maxsize=4096)
 def _family(slug: str, scopes: tuple[str, ...]) -> str:
+    if slug != generic.PROVIDER.slug:
+        return slug  # known here or not: lists must show what an older or newer program stored
     hosts = {Scope.parse(text).host for text in scopes}
     families = {providers.for_host(slug, host).slug for host in hosts}
     return families.pop() if len(families) == 1 else slug

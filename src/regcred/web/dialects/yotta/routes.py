@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -48,7 +48,7 @@ async def create_credential(call: Call, body: NewCredential) -> Response:
 @router.get("", operation_id="listCredentials", response_model=CredentialListResult)
 async def list_credentials(call: Call) -> Response:
     """List every login of the key's project in the order in which they were made."""
-    return answered([_shown(call, credential) for credential in await every_credential(call)])
+    return answered(await every_login(call, lambda credential: _shown(call, credential)))
 
 
 @router.get("/{id}", operation_id="getCredential", response_model=CredentialResult)
@@ -78,15 +78,20 @@ async def deleted(call: Call, number: int) -> Response:
     return answered(None)
 
 
-async def every_credential(call: Call) -> Sequence[RegistryCredential]:
-    """Return all logins of the key's project. Raise InvalidInput for more than MAX_LISTED."""
-    found: list[RegistryCredential] = []
+async def every_login(
+    call: Call, show: Callable[[RegistryCredential], dict[str, object]]
+) -> list[dict[str, object]]:
+    """Return all logins of the key's project, shown page by page: other requests go in between.
+
+    Raise InvalidInput for more than MAX_LISTED.
+    """
+    found: list[dict[str, object]] = []
     after: int | None = 0
     while after is not None:
         page, after = await call.services.credentials.list(
             call.caller, None, CredentialFilter(), after, _STRIDE
         )
-        found += page
+        found += map(show, page)
         if len(found) > MAX_LISTED or (len(found) == MAX_LISTED and after is not None):
             raise InvalidInput(
                 "credentials",

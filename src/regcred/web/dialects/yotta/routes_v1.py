@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from regcred.web.dialects.yotta.routes import Id, answered, deleted, every_credential
+from regcred.web.dialects.yotta.routes import Id, answered, deleted, every_login
 from regcred.web.dialects.yotta.wire import (
     CredentialListResultV1,
     CredentialResultV1,
@@ -33,7 +33,7 @@ async def create_credential(call: Call, body: NewCredentialV1) -> Response:
 @router.get("/list", operation_id="listCredentialsV1", response_model=CredentialListResultV1)
 async def list_credentials(call: Call) -> Response:
     """List every login of the key's project in the order in which they were made."""
-    return answered([shown_v1(credential) for credential in await every_credential(call)])
+    return answered(await every_login(call, shown_v1))
 
 
 @router.get("/{id}", operation_id="getCredentialV1", response_model=CredentialResultV1)
