@@ -116,3 +116,15 @@ def test_an_accepted_name_is_stable_and_visible(given_text: str) -> None:
     assert unicodedata.is_normalized("NFC", name)
     assert name.isprintable() or any(unicodedata.category(c) == "Zs" for c in name)
     name.encode()
+
+
+@pytest.mark.parametrize("piled", ["a" + "\u0301" * 31, "\u0301" * 16_000 + "\u0316" * 16_000])
+def test_marks_do_not_pile_up_on_a_letter(piled: str) -> None:
+    """Normalising sorts a run of them in time that grows with its square: seconds for a body."""
+    for rule in (text.name, text.username):
+        with pytest.raises(InvalidInput, match="marks"):
+            rule(piled)
+
+
+def test_as_many_marks_as_writing_needs_are_taken() -> None:
+    assert text.name("a" + "\u0323\u0301" * 15 + "b").startswith("\u1ea1")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
-from regcred.adapters.registries import providers
 from regcred.adapters.registries.registries import RealRegistries
-from regcred.domain.credential import Delivery, Draft
+from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference
@@ -22,15 +20,11 @@ _VERDICTS = {REJECTED: VerdictKind.REJECTED, PUBLIC: VerdictKind.PUBLIC}
 
 
 class ScriptedRegistries(RealRegistries):
-    """The real providers, without a network, and lenient: any settings and registry go with any."""
+    """The real providers and their rules; only what a registry would answer is a script."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock, time.monotonic)
         self.asked: list[tuple[Delivery, str | None]] = []
-
-    def check(self, draft: Draft) -> Draft:
-        provider = providers.find(draft.provider)
-        return replace(draft, scopes=provider.scopes()) if draft.registry_url is None else draft
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None

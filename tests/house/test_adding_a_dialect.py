@@ -40,12 +40,10 @@ def copy(tmp_path: Path) -> Path:
     shutil.copy(ACME / "driver.py", suite)
     names = tmp_path / TUPLE
     text = names.read_text()
-    for change in re.findall(r"```diff\n(.*?)```", PAGE, re.DOTALL):
-        lines = change.splitlines(keepends=True)
-        before = "".join(line[1:] for line in lines if not line.startswith("+"))
-        assert before in text
-        text = text.replace(before, "".join(line[1:] for line in lines if line[0] != "-"))
-    names.write_text(text)
+    [added] = re.findall(r"```diff\n\+(.*?)\n```", PAGE)
+    with_import = text.replace("regcred.web.dialects import ", "regcred.web.dialects import acme, ")
+    before, _, after = with_import.rpartition(")")
+    names.write_text(f"{before}{added}\n){after}")
     return tmp_path
 
 
@@ -73,6 +71,18 @@ def test_one_folder_and_one_line_pass_the_whole_suite(copy: Path) -> None:
     assert "failed" not in said
     assert int(passed[1]) > 100
     assert broken_contracts(copy) == set()
+
+
+def test_its_code_passes_the_house_style(copy: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "src/regcred/web/dialects/acme"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_dialect_that_forgets_a_fact_fails_the_suite(copy: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from regcred.usecases.seal_secret import PASSWORD_FIELD, open_current, seal_cont
 from tests.usecases.world import PASSWORD, START, World, draft
 
 REJECTED_TWICE = 61
+PEM = trustme.CA().cert_pem.bytes().decode()
 
 
 def change(**fields: Any) -> Change:
@@ -84,7 +86,7 @@ async def test_a_change_that_moves_no_delivery_keeps_the_ciphertext(
         {"registry_url": "https://reg.example.com"},
         {"registry_url": None},
         {"username": "grace"},
-        {"provider": "docker_hub"},
+        {"provider": "gitlab"},
         {"settings": {"realm": "https://auth.example.com"}},
         {"password": Secret("another")},
         {"password": Secret(PASSWORD)},
@@ -184,15 +186,15 @@ async def test_a_replaced_secret_is_what_the_next_pull_gets(world: World) -> Non
 
 async def test_patch_merges_settings_and_labels(world: World) -> None:
     await world.login(
-        settings={"realm": "https://a.b", "region": "eu"}, labels={"a": "1", "b": "2"}
+        settings={"realm": "https://a.b", "ca_bundle": PEM}, labels={"a": "1", "b": "2"}
     )
 
     merged = await patched(
-        world, settings={"region": None, "account": "7"}, labels={"a": "3", "c": "4"}
+        world, settings={"ca_bundle": None, "realm": "https://c.d"}, labels={"a": "3", "c": "4"}
     )
     emptied = await patched(world, settings=None, labels=None)
 
-    assert merged.settings == {"realm": "https://a.b", "account": "7"}
+    assert merged.settings == {"realm": "https://c.d"}
     assert merged.labels == {"a": "3", "b": "2", "c": "4"}
     assert (emptied.settings, emptied.labels) == ({}, {})
 
@@ -243,7 +245,7 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "username": st.sampled_from(["ada", "grace"]),
     "password": st.sampled_from(["one", "two"]).map(Secret),
     "registry_url": st.sampled_from(["reg.example.com", "other.example.com", None]),
-    "provider": st.sampled_from(["generic", "docker_hub"]),
+    "provider": st.sampled_from(["generic", "gitlab"]),
     "settings": st.sampled_from([None, {"realm": "https://a.b"}, {"realm": None}]),
     "description": st.sampled_from(["", "words"]),
 }

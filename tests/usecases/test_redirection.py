@@ -22,7 +22,7 @@ def change(**fields: Any) -> Change:
 ELSEWHERE = [
     {"registry_url": "evil.example.com"},
     {"registry_url": None},
-    {"provider": "docker_hub"},
+    {"provider": "gitlab"},
     {"settings": {"realm": "https://evil.example.com/token"}},
 ]
 

@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trustme
 
 from tests.fakes.registries import PUBLIC, REJECTED, TOO_OFTEN
 from tests.web.world import World, credential, problem
 
+PEM = trustme.CA().cert_pem.bytes().decode()
 HERE = "/v1/projects/-/credentials"
 
 
@@ -155,10 +157,10 @@ async def test_a_patch_changes_what_it_gives(world: World, media_type: str) -> N
         ({"expires_at": None}, {"expires_at": None}),
         ({"labels": None}, {"labels": {}}),
         ({"settings": None}, {"settings": {}}),
-        ({"settings": {"realm": None}}, {"settings": {"ca": "y"}}),
+        ({"settings": {"realm": None}}, {"settings": {"ca_bundle": PEM}}),
         ({}, {}),
     ],
-    ids=str,
+    ids=["registry", "description", "expiry", "labels", "settings", "one setting", "nothing"],
 )
 async def test_null_removes_what_is_optional(
     world: World, patch: dict[str, Any], shown: dict[str, Any]
@@ -167,7 +169,7 @@ async def test_null_removes_what_is_optional(
         description="x",
         expires_at="2031-01-01T00:00:00Z",
         labels={"a": "b"},
-        settings={"realm": "x", "ca": "y"},
+        settings={"realm": "x", "ca_bundle": PEM},
     )
     reply = await world.send("PATCH", f"{HERE}/ci-pull", patch)
 

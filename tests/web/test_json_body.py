@@ -98,3 +98,12 @@ def test_json_is_json_in_any_spelling(sent: str) -> None:
 def test_other_media_types_are_refused(sent: list[str]) -> None:
     with pytest.raises(UnsupportedMediaType, match=JSON):
         require_media_type(sent, JSON)
+
+
+def test_an_object_has_at_most_256_members() -> None:
+    most = {str(number): 1 for number in range(256)}
+
+    assert parse_object(json.dumps(most).encode()) == most
+    for body in ({**most, "x": 1}, {"inside": {**most, "x": 1}}):
+        with pytest.raises(MalformedRequest, match="at most 256 members"):
+            parse_object(json.dumps(body).encode())

@@ -48,7 +48,9 @@ ONE_OF_EACH: list[RegcredError] = [
     refusals.BodyTooLarge(10),
     refusals.BodyTooSlow(15.0),
     refusals.PathTooLong(10),
+    refusals.QueryTooLong(10),
     refusals.UnreadablePath("must be percent-encoded UTF-8"),
+    refusals.Overloaded(),
     refusals.HeadersTooLarge(10, 20),
     refusals.UnsupportedMediaType("application/json"),
     refusals.MethodNotAllowed(("GET", "HEAD")),
@@ -73,11 +75,12 @@ def test_every_fact_has_a_row(dialect: Dialect) -> None:
 
 
 def test_every_slug_is_its_own() -> None:
-    # A path that cannot be read is told like any other part of a request.
-    told = TABLE.keys() - {refusals.UnreadablePath}
+    # A path is told like any other part of a request, and a query like the path.
+    told = TABLE.keys() - {refusals.UnreadablePath, refusals.QueryTooLong}
 
     assert len({slug(fact) for fact in told}) == len(told)
     assert slug(refusals.UnreadablePath) == slug(errors.MalformedRequest)
+    assert slug(refusals.QueryTooLong) == slug(refusals.PathTooLong)
     assert slug(errors.CredentialInUse) == "credential-in-use"
 
 

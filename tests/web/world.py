@@ -67,8 +67,10 @@ class World:
         self,
         make_store: Callable[[Clock], Store] = MemoryStore,
         budgets: Mapping[str, Budget] = MappingProxyType({}),
+        most_at_once: int = 100,
     ) -> None:
         self.budgets = budgets
+        self.most_at_once = most_at_once
         self.clock = TickingClock()
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
@@ -167,12 +169,13 @@ class World:
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),
             docker_helper=ServeDockerHelper(credentials),
-            registries=self.registries,
+            families=self.registries,
             cursors=self.service_keys.cursors,
             request_digest=self.service_keys.request_digests.digest,
             clock=clock,
             monotonic=self.clock.monotonic,
             budgets=self.budgets,
+            most_at_once=self.most_at_once,
             new_request_id=lambda: f"made-{next(self._requests):05}",
             readiness=self._readiness,
         )

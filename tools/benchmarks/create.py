@@ -18,6 +18,7 @@ from benchmarks.common import (
     request,
     write_requests,
 )
+
 from tests.tools.programs import Daemon, environment
 
 _PATH = "/v1/projects/-/credentials"

@@ -19,8 +19,6 @@ from benchmarks.common import (
     request,
     write_requests,
 )
-from tests.tools.api import Api
-from tests.tools.service import Service
 
 from regcred.adapters.storage.sqlite.writer import MAX_BATCH
 from regcred.bootstrap.state import State, open_state
@@ -30,10 +28,12 @@ from regcred.domain.credential import Draft
 from regcred.domain.secret import Secret
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
-from regcred.usecases.change_credential import drafted, told
+from regcred.usecases.change_credential import audited, drafted
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.seal_secret import seal_for
+from tests.tools.api import Api
+from tests.tools.service import Service
 
 _BUDGET = "sevalla=100000000/100000000"
 """Else the measurement would end in 429 after a few seconds."""
@@ -253,7 +253,7 @@ async def _fill(state: State, operator: Caller, number: int, size: int) -> None:
     async def one_by_one() -> None:
         for own in numbers:
             mine = replace(login, id=state.new_id(), name=f"login-{own}")
-            event = told(operator, Action.CREDENTIAL_CREATED, mine, mine.created_at)
+            event = audited(operator, Action.CREDENTIAL_CREATED, mine, mine.created_at)
             await state.store.create_credential(mine, secret, event)
 
     await asyncio.gather(*(one_by_one() for _ in range(MAX_BATCH)))

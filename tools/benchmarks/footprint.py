@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import resolve
 from benchmarks.common import SERVER_CORES, Bench, Goal, LoadFailed, in_rounds, write_requests
+
 from tests.tools.programs import Daemon
 
 _REQUESTS = 100_000

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
+
 from tests.tools.api import Api
 
 _PATH = "/v1/projects/-/resolve"

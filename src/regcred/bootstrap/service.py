@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from hashlib import blake2b
 
 import structlog
 import uvicorn
@@ -162,12 +163,13 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),
         docker_helper=ServeDockerHelper(credentials),
-        registries=registries,
+        families=registries,
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,
         clock=clock,
         monotonic=time.monotonic,
         budgets=chosen_budgets(settings.budgets),
+        most_at_once=settings.concurrency,
         new_request_id=new_request_id,
         readiness=lambda: _readiness(state),
     )
@@ -197,13 +199,13 @@ async def _readiness(state: State) -> Mapping[str, str]:
 
 
 def _request_ids() -> Callable[[], str]:
-    """Return a source of request ids, 32 hex digits: a random start for the process, then a count.
+    """Return a source of request ids, 32 hex digits that tell nothing of how many there were.
 
-    An id names a request in logs; nothing rests on nobody guessing the next one. Drawing random
-    bytes for each would cost the hot path a system call.
+    A count under a random key of the process: drawing random bytes for each would cost the hot
+    path a system call.
     """
-    start, count = secrets.token_hex(8), itertools.count(1)
-    return lambda: f"{start}{next(count):016x}"
+    key, count = secrets.token_bytes(32), itertools.count()
+    return lambda: blake2b(next(count).to_bytes(8), key=key, digest_size=16).hexdigest()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -240,5 +242,7 @@ def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=settings.grace,
-        limit_concurrency=settings.concurrency,
+        # What connections hold beyond the requests that the application counts and refuses in
+        # its callers' languages; the server's own refusal is plain text.
+        limit_concurrency=2 * settings.concurrency,
     )

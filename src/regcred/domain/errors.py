@@ -140,7 +140,7 @@ class VersionRequired(RegcredError):
     """The project demands If-Match on changes, and none came."""
 
     def __init__(self) -> None:
-        super().__init__("this project demands If-Match: send the ETag that you read")
+        super().__init__("this project demands If-Match: send the ETag that the native API shows")
 
 
 class CredentialInUse(RegcredError):

@@ -186,10 +186,11 @@ class Scope:
 
     def overlaps(self, other: Scope) -> bool:
         """Whether some image lies in both scopes."""
+        # A narrowed key's list asks this of every login: what is cheap and rare comes first.
         return (
             self.port == other.port
-            and _hosts_meet(self.host, other.host)
             and (_inside(other.path, self.path) or _inside(self.path, other.path))
+            and _hosts_meet(self.host, other.host)
         )
 
     @property

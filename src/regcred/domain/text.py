@@ -8,6 +8,10 @@ from regcred.domain.errors import InvalidInput
 
 MAX_NAME = 255
 
+# Unicode's Stream-Safe Text Format (UAX 15, section 13): no writing system needs more, and
+# normalising sorts a run of marks in time that grows with its square.
+_MAX_MARKS = 30
+
 # Cc control, Cf format (bidi overrides, zero width), Cs surrogate, Co private, Cn unassigned,
 # Zl/Zp line and paragraph separators: none of them shows, all of them deceive.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -18,13 +22,24 @@ def printable(text: str, *, field: str, maximum: int, minimum: int = 1) -> str:
 
     Lengths are in characters after normalisation.
     """
-    # The category check comes first: lone surrogates cannot be normalised safely.
-    if any(unicodedata.category(c) in _HIDDEN for c in text):
-        raise InvalidInput(field, "must be printable characters (no control or invisible ones)")
-    text = unicodedata.normalize("NFC", text)
+    if not text.isascii() or not text.isprintable():
+        text = _normalised(text, field)
     if not minimum <= len(text) <= maximum:
         raise InvalidInput(field, f"must be {minimum} to {maximum} characters")
     return text
+
+
+def _normalised(text: str, field: str) -> str:
+    """Return `text` in NFC, in time that grows with its length alone."""
+    marks = 0
+    for character in text:
+        # Before normalising: lone surrogates cannot be normalised safely.
+        if unicodedata.category(character) in _HIDDEN:
+            raise InvalidInput(field, "must be printable characters (no control or invisible ones)")
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > _MAX_MARKS:
+            raise InvalidInput(field, f"must not have more than {_MAX_MARKS} marks on a letter")
+    return unicodedata.normalize("NFC", text)
 
 
 def name(text: str, *, field: str = "name") -> str:

@@ -1,4 +1,4 @@
-"""What a write of a login asks for, and what the login is after it."""
+"""What a write of a login asks for, what the login is after it, and its audit row."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ class Change:
     labels: dict[str, str | None] | None = None
     expires_at: datetime | None = None
 
+    def __call__(self, _old: RegistryCredential) -> Change:
+        """Return itself: an `Amendment` that does not look at what it changes."""
+        return self
+
 
 Amendment = Callable[[RegistryCredential], Change]
-"""What to change of a login, decided by what it is."""
+"""Says what to change of a login by what stands there, each time anew if that moves on."""
 
 
 class Created(NamedTuple):
@@ -111,7 +115,7 @@ def refuse_redirection(
         raise InvalidInput("password", "must be given again when the registry or settings change")
 
 
-def told(
+def audited(
     caller: Caller, action: Action, of: RegistryCredential, at: datetime, **details: AuditValue
 ) -> AuditEvent:
     """Return the audit row of what was done to a login."""

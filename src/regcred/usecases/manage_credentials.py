@@ -38,13 +38,12 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import PROVEN, Verdict
 from regcred.usecases.change_credential import (
     Amendment,
-    Change,
     Created,
+    audited,
     drafted,
     merged,
     refuse_redirection,
     rewritten,
-    told,
 )
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.read_credentials import ReadCredentials
@@ -104,7 +103,7 @@ class ManageCredentials(ReadCredentials):
         now = self._clock()
         credential = drafted(self._new_id(), project.id, draft, now)
         secret = await self._sealed(credential, draft.password)
-        event = told(caller, Action.CREDENTIAL_CREATED, credential, now)
+        event = audited(caller, Action.CREDENTIAL_CREATED, credential, now)
         try:
             stored = await self._store.create_credential(credential, secret, event, idempotent)
         except AlreadyDone as done:
@@ -136,7 +135,7 @@ class ManageCredentials(ReadCredentials):
             old = await self._find_for_change(caller, project, credential, expected_version)
             new = rewritten(old, draft, self._clock())
             secret = await self._sealed(new, draft.password)
-            event = told(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
+            event = audited(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
                 return await self._with_verdict(caller, stored, verdict)
@@ -148,11 +147,11 @@ class ManageCredentials(ReadCredentials):
         ref: ProjectRef | None,
         credential: CredentialRef,
         expected_version: int | None,
-        asked: Change | Amendment,
+        amendment: Amendment,
         *,
         proven: bool = False,
     ) -> RegistryCredential:
-        """Change what is given and keep the rest, the secret too if none is given.
+        """Change what a `Change` gives and keep the rest, the secret too if none is given.
 
         Raise what `replace` raises.
         """
@@ -160,7 +159,7 @@ class ManageCredentials(ReadCredentials):
         proof: tuple[Delivery, Secret, Verdict] | None = None
         for _ in range(SWAP_ATTEMPTS):
             found = await self._find_for_change(caller, project, credential, expected_version)
-            change = asked if isinstance(asked, Change) else asked(found)
+            change = amendment(found)
             old, password = await self._present(project, found, change.password)
             if old.version != found.version:
                 _refuse_moved(old, expected_version)
@@ -176,7 +175,7 @@ class ManageCredentials(ReadCredentials):
                 secret = await self._sealed(new, password)
             else:
                 new = replace(new, secret_version=old.secret_version)
-            event = told(
+            event = audited(
                 caller,
                 Action.CREDENTIAL_UPDATED,
                 new,
@@ -205,7 +204,7 @@ class ManageCredentials(ReadCredentials):
         """
         project = await self._reach_for_change(caller, ref, expected_version)
         found = await self._find_for_change(caller, project, credential, None)
-        event = told(caller, Action.CREDENTIAL_DELETED, found, self._clock())
+        event = audited(caller, Action.CREDENTIAL_DELETED, found, self._clock())
         await self._store.delete_credential(
             project.id, found.id, expected_version, event, with_uses=with_uses
         )
@@ -252,7 +251,7 @@ class ManageCredentials(ReadCredentials):
         if verdict is None:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at
-        event = told(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
+        event = audited(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
         await self._store.record_verdict(
             stored.project_id, stored.id, stored.secret_version, verdict, event
         )

@@ -10,7 +10,8 @@ from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import CredentialFilter, CredentialRef, ProjectRef, Store
 from regcred.usecases.manage_projects import reach_project
 
-_STRIDE = 500
+_STRIDE = 100
+"""Logins that a narrowed key's list looks at between two pauses."""
 
 
 class ReadCredentials:

@@ -5,7 +5,6 @@ Prefixes are never stripped: a sub-application sees the path that the client sen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -18,9 +17,8 @@ from regcred.web.dialect import Dialect
 from regcred.web.dialects import DIALECTS, native
 from regcred.web.health import HEALTH_PATHS, Health
 from regcred.web.middleware import request_id
+from regcred.web.refusals import Overloaded
 from regcred.web.services import Services
-
-_BUDGET = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 
 
 class HotPath(Protocol):
@@ -47,19 +45,20 @@ def chosen_budgets(choices: Mapping[str, str]) -> dict[str, Budget]:
 
     Raise StartRefused, saying what there is to choose.
     """
-    return {name: _chosen(name, choice) for name, choice in choices.items()}
-
-
-def _chosen(name: str, choice: str) -> Budget:
     dialects = {dialect.name: dialect for dialect in DIALECTS}
-    if name not in dialects:
-        raise StartRefused(f"budget {name}={choice}: there is {', '.join(sorted(dialects))}")
-    if choice in dialects[name].presets:
-        return dialects[name].presets[choice]
-    if found := _BUDGET.fullmatch(choice):
-        return Budget(int(found[1]), int(found[2]))
-    ways = " or ".join(["READS/WRITES a minute, such as 600/60", *dialects[name].presets])
-    raise StartRefused(f"budget {name}={choice}: it must be {ways}")
+    if unknown := choices.keys() - dialects:
+        raise StartRefused(f"budget {min(unknown)}: there is {', '.join(sorted(dialects))}")
+    return {name: _chosen(dialects[name], choice) for name, choice in choices.items()}
+
+
+def _chosen(dialect: Dialect, choice: str) -> Budget:
+    if choice in dialect.presets:
+        return dialect.presets[choice]
+    try:
+        return Budget.parse(choice)
+    except ValueError as error:
+        presets = "".join(f", or {preset}" for preset in dialect.presets)
+        raise StartRefused(f"budget {dialect.name}={choice}: it {error}{presets}") from None
 
 
 class _Web:
@@ -73,22 +72,36 @@ class _Web:
         self._dialects = [(dialect, _bordered(dialect, services)) for dialect in DIALECTS]
         self._health = Border(Health(services.readiness), fallback)
         self._nothing = Border(_nothing, fallback)
+        self._most = services.most_at_once
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._hot is not None and self._hot.takes(scope):
-                await self._hot(scope, receive, send)
-                return
-            state = scope.setdefault("state", {})
-            state["request_id"] = request_id(scope, self._new_request_id)
-            await self._behind(scope["path"])(scope, receive, send)
+            self._under_way += 1
+            try:
+                await self._answer(scope, receive, send)
+            finally:
+                self._under_way -= 1
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
             # RFC 6455: the server answers 403 when the handshake is closed before it is accepted.
             await send({"type": "websocket.close", "code": 1000})
 
-    def _behind(self, path: str) -> ASGIApp:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        overloaded = self._under_way > self._most
+        if not overloaded and self._hot is not None and self._hot.takes(scope):
+            await self._hot(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id(scope, self._new_request_id)
+        border = self._behind(scope["path"])
+        if overloaded:
+            await border.refuse(scope, Overloaded(), send)
+        else:
+            await border(scope, receive, send)
+
+    def _behind(self, path: str) -> Border:
         if path in HEALTH_PATHS:
             return self._health
         for dialect, border in self._dialects:
@@ -98,7 +111,8 @@ class _Web:
 
 
 def _bordered(dialect: Dialect, services: Services) -> Border:
-    meter = Meter(services.budgets.get(dialect.name, dialect.budget), services.monotonic)
+    budget = services.budgets.get(dialect.name, dialect.budget)
+    meter = None if budget is None else Meter(budget, services.monotonic)
     return Border(dialect.make_app(services), dialect.render_error, meter, dialect.tell_budget)
 
 

@@ -15,7 +15,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regcred.domain.errors import RegcredError
-from regcred.web.budget import Meter, Spent
+from regcred.web.budget import Left, Meter, carry_meter, left_after
 from regcred.web.dialect import Headers, RenderError
 from regcred.web.middleware import (
     COMMON_HEADERS,
@@ -42,7 +42,7 @@ class Border:
         app: ASGIApp,
         render_error: RenderError,
         meter: Meter | None = None,
-        tell_budget: Callable[[Spent], Headers] | None = None,
+        tell_budget: Callable[[Left], Headers] | None = None,
     ) -> None:
         """With a `meter` the application counts its requests; `tell_budget` shows what is left."""
         self._app = app
@@ -50,10 +50,15 @@ class Border:
         self._meter = meter
         self._tell_budget = tell_budget
 
+    async def refuse(self, scope: Scope, error: RegcredError, send: Send) -> None:
+        """Answer a request that nobody looks at, and close its connection: its body stays there."""
+        await self._refuse(_Outgoing(scope, send, self._budget_headers), error, CLOSE)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
         began, method = time.perf_counter(), scope["method"]
-        scope["state"]["meter"] = self._meter
+        if self._meter is not None:
+            carry_meter(scope, self._meter)
         outgoing, seen = _Outgoing(scope, send, self._budget_headers), _as_get(scope)
         try:
             received = await self._admitted(scope, receive, outgoing)
@@ -94,8 +99,7 @@ class Border:
     def _budget_headers(self, scope: Scope) -> Headers:
         if self._meter is None or self._tell_budget is None:
             return ()
-        spent = self._meter.left(scope["state"], scope["method"])
-        return () if spent is None else self._tell_budget(spent)
+        return self._tell_budget(left_after(scope, self._meter))
 
     async def _refuse(
         self, send: _Outgoing, error: RegcredError, *more: tuple[bytes, bytes]

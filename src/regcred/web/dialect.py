@@ -13,7 +13,7 @@ from typing import NamedTuple
 from starlette.types import ASGIApp
 
 from regcred.domain.errors import RegcredError
-from regcred.web.budget import Budget, Spent
+from regcred.web.budget import Budget, Left
 from regcred.web.services import Services
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -51,7 +51,7 @@ class Dialect:
     presets: Mapping[str, Budget] = field(default_factory=dict)
     """Budgets that the operator may choose by name."""
 
-    tell_budget: Callable[[Spent], Headers] | None = None
+    tell_budget: Callable[[Left], Headers] | None = None
     """How every answer says what is left, on a wire that does; it needs a budget, then."""
 
     def answers(self, path: str) -> bool:

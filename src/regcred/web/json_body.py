@@ -19,6 +19,9 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
 MAX_DEPTH = 32
+MAX_MEMBERS = 256
+"""Of one object: no shape has nearly as many."""
+
 MAX_INT = 2**63 - 1
 _MAX_DIGITS = 20
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
@@ -63,6 +66,8 @@ def _refuse(rule: str) -> Never:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_MEMBERS:
+        _refuse(f"must have at most {MAX_MEMBERS} members in an object")
     members = dict(pairs)
     if len(members) != len(pairs):
         _refuse("must not repeat a name within an object")

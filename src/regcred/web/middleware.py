@@ -21,6 +21,7 @@ from regcred.web.refusals import (
     BodyTooSlow,
     HeadersTooLarge,
     PathTooLong,
+    QueryTooLong,
     UnreadablePath,
 )
 from regcred.web.started import Started
@@ -177,8 +178,10 @@ def _guard_framing(
 
 def _guard_path(scope: Scope) -> RegcredError | None:
     raw = scope.get("raw_path") or scope["path"].encode()
-    if len(raw) > MAX_PATH or len(scope.get("query_string", b"")) > MAX_PATH:
+    if len(raw) > MAX_PATH:
         return PathTooLong(MAX_PATH)
+    if len(scope.get("query_string", b"")) > MAX_PATH:
+        return QueryTooLong(MAX_PATH)
     if _PLAIN_PATH.match(raw):
         return None
     if not _SEGMENT_CHARACTERS.match(raw):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -50,18 +51,29 @@ def below(document: dict[str, Any], root: str) -> dict[str, Any]:
 def tell_errors(
     document: dict[str, Any],
     error: type[BaseModel],
-    statuses: Callable[[str, Operation], Iterable[int]],
-    about: Mapping[int, str],
+    every: Iterable[int],
+    some: Mapping[str, Iterable[int]],
 ) -> None:
     """Document each operation's error answers, all of them in the shape `error`.
 
-    `statuses` is asked for each (method, operation); `about` says what a status means.
+    Every operation may answer what HTTP and keys bring with them, and `every`; `some` has more by
+    the operation's id.
     """
     name = error.__name__
     schema = error.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= {**schema.pop("$defs", {}), name: schema}
     content = {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-    for _, method, operation in operations(document):
+    for _, _, operation in operations(document):
         operation["responses"].pop("422", None)
-        for status in sorted(statuses(method, operation)):
-            operation["responses"][str(status)] = {"description": about[status], "content": content}
+        own = some.get(operation["operationId"], ())
+        for status in sorted({*_usual_statuses(operation), *every, *own}):
+            answer = {"description": HTTPStatus(status).phrase, "content": content}
+            operation["responses"][str(status)] = answer
+
+
+def _usual_statuses(operation: Operation) -> Iterator[int]:
+    yield from (401, 403, 429, 500, 503)
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+        yield 404
+    if "requestBody" in operation:
+        yield from (413, 415)

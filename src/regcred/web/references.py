@@ -9,6 +9,7 @@ from uuid import UUID
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import ProjectRef
+from regcred.domain.text import MAX_NAME
 
 HOME = "-"
 """The project in which the key is at home."""
@@ -16,12 +17,15 @@ HOME = "-"
 
 def nfc(text: str) -> str:
     """Return a name as names are stored: some systems type another form of the same text."""
-    return unicodedata.normalize("NFC", text)
+    # What is longer is no name, and normalising takes time that grows with the square of it.
+    return unicodedata.normalize("NFC", text) if len(text) <= _LONGEST else text
 
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}\Z")
 _MAX_NUMBER = 2**53 - 1
+_LONGEST = 4 * MAX_NAME
+"""NFC makes three characters into one at most."""
 
 
 def project_ref(text: str) -> ProjectRef | None:

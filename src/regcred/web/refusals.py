@@ -30,6 +30,10 @@ class PathTooLong(RegcredError):
         super().__init__(f"path and query must each be at most {limit} bytes")
 
 
+class QueryTooLong(PathTooLong):
+    """The query is longer than any that could mean something."""
+
+
 class UnreadablePath(MalformedRequest):
     """The path has characters, or an encoding, that two readers could take for different ones."""
 
@@ -57,6 +61,13 @@ class MethodNotAllowed(RegcredError):
     def __init__(self, allowed: tuple[str, ...]) -> None:
         self.allowed = allowed
         super().__init__(f"this path answers {', '.join(allowed)}")
+
+
+class Overloaded(RegcredError):
+    """As many requests as may be are under way; this one was not looked at."""
+
+    def __init__(self) -> None:
+        super().__init__("too many requests are under way: try again in a few seconds")
 
 
 class Internal(RegcredError):

@@ -45,14 +45,30 @@ def broken_rules(error: RegcredError) -> tuple[Violation, ...]:
             return ()
 
 
-def usual_headers(error: RegcredError) -> Headers:
-    """Return the headers that HTTP ties to an error, whatever the dialect."""
+def sentence(error: RegcredError, otherwise: str, names: Mapping[str, str]) -> str:
+    """Return an error in words: each field with its rule, or what `spoken` says.
+
+    `names` has the domain's fields by the dialect's names, where they differ.
+    """
+    rules = broken_rules(error)
+    if not rules:
+        return spoken(error, otherwise)
+    return "; ".join(f"{names.get(broken.field, broken.field)}: {broken.rule}" for broken in rules)
+
+
+def usual_headers(error: RegcredError, challenge: str) -> Headers:
+    """Return the headers that HTTP ties to an error, whatever the dialect.
+
+    `challenge` is how a key is to be presented (RFC 9110, section 11.6.1).
+    """
     match error:
+        case errors.NotAuthenticated():
+            return ((b"www-authenticate", challenge.encode()),)
         case refusals.MethodNotAllowed():
             return ((b"allow", ", ".join(error.allowed).encode()),)
         case errors.QuotaExceeded():
             return ((b"retry-after", b"%d" % error.retry_after),)
-        case errors.KeyringUnavailable() | errors.StoreUnavailable():
+        case errors.KeyringUnavailable() | errors.StoreUnavailable() | refusals.Overloaded():
             return ((b"retry-after", b"%d" % _RETRY_AFTER),)
         case _:
             return ()

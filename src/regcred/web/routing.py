@@ -1,14 +1,14 @@
 """The route class of every sub-application, and the Call that its handlers receive.
 
-In this order: who asks (401), is there budget left (429), is the query known (422), is the body
-JSON (415, 400); only then
-FastAPI's own validation and the handler. The body itself was read and bounded at the border.
+In this order: who asks (401), is there budget left (429), is the query known, is the body JSON
+(415, 400); only then FastAPI's own validation and the handler. The body itself was read and
+bounded at the border.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,7 +21,7 @@ from regcred.domain.access import Caller
 from regcred.domain.errors import InvalidInput, MalformedRequest
 from regcred.domain.ports import IdempotentRequest
 from regcred.web.authentication import PresentedKey, only_header
-from regcred.web.budget import Meter
+from regcred.web.budget import take_request
 from regcred.web.conditional import etag, expected_version, idempotency_key
 from regcred.web.json_body import JSON, MERGE_PATCH, parse_object, require_media_type
 from regcred.web.middleware import peer_of
@@ -79,9 +79,6 @@ class Call(Request):
 class StrictRoute(APIRoute):
     """Authenticates, counts, refuses unknown query parameters, and reads JSON strictly."""
 
-    lenient = False
-    """Whether what an operation does not take (a query parameter, a body) is ignored."""
-
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
@@ -96,18 +93,31 @@ class StrictRoute(APIRoute):
                 request_id=request.state.request_id,
                 peer=peer_of(request.scope),
             )
-            meter: Meter | None = request.scope["state"].get("meter")
-            if meter is not None:
-                meter.take(request.scope["state"], caller.project_id, request.method)
-            _check_query(request, known, lenient=self.lenient)
+            take_request(request.scope, caller.project_id)
+            self.check_query(request, known)
             call = Call(request, caller, await request.body())
             if takes_json:
                 call.read_json()
-            elif not (takes_bytes or self.lenient) and await call.body():
-                raise MalformedRequest("body", "must be empty")
+            elif not takes_bytes and await call.body():
+                self.check_no_body()
             return await handle(call)
 
         return strict
+
+    def check_query(self, request: Request, known: frozenset[str]) -> None:
+        """Refuse what would be ignored: a mistyped filter must not list everything.
+
+        Raise InvalidInput.
+        """
+        names = [name for name, _ in request.query_params.multi_items()]
+        if not known.issuperset(names):
+            raise InvalidInput("query", "has a parameter that this operation does not know")
+        if repeated := _first_repeated(names):
+            raise InvalidInput(repeated, "must be given once")
+
+    def check_no_body(self) -> None:
+        """Refuse a body where none belongs. Raise MalformedRequest."""
+        raise MalformedRequest("body", "must be empty")
 
 
 class VendorRoute(StrictRoute):
@@ -117,7 +127,14 @@ class VendorRoute(StrictRoute):
     like. What an operation does take is read as strictly.
     """
 
-    lenient = True
+    def check_query(self, request: Request, known: frozenset[str]) -> None:
+        """Refuse a known parameter that is given twice. Raise MalformedRequest."""
+        names = [name for name, _ in request.query_params.multi_items() if name in known]
+        if repeated := _first_repeated(names):
+            raise MalformedRequest(repeated, "must be given once")
+
+    def check_no_body(self) -> None:
+        """Let a body be that nobody looks at."""
 
 
 def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,20 +191,8 @@ def _query_names(route: APIRoute) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_query(request: Request, known: frozenset[str], *, lenient: bool) -> None:
-    """Refuse what would be ignored: a mistyped filter must not list everything."""
-    if not request.scope["query_string"]:
-        return
-    seen: set[str] = set()
-    for name, _ in request.query_params.multi_items():
-        if name not in known:
-            if lenient:
-                continue
-            raise InvalidInput("query", "has a parameter that this operation does not know")
-        if name in seen:
-            repeated = MalformedRequest if lenient else InvalidInput
-            raise repeated(name, "must be given once")
-        seen.add(name)
+def _first_repeated(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _canonical(body: object) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from regcred.domain.ports import Clock, Cursors, Registries
+from regcred.domain.ports import Clock, Cursors, Families
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
@@ -32,8 +32,7 @@ class Services:
     audit: ReadAudit
     docker_helper: ServeDockerHelper
 
-    registries: Registries
-    """Asked which family a login belongs to, and nothing else."""
+    families: Families
 
     cursors: Cursors
     request_digest: Callable[..., bytes]
@@ -46,6 +45,9 @@ class Services:
 
     budgets: Mapping[str, Budget]
     """By a dialect's name: what the operator chose in the place of its own."""
+
+    most_at_once: int
+    """Requests that may be under way; more are told to come again."""
 
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""

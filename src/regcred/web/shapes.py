@@ -21,7 +21,10 @@ from regcred.web.errors import rule
 
 _TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[.$^]", re.DOTALL)
 _ECMA = {"^": r"\A", "$": r"\Z", ".": r"[^\n\r\u2028\u2029]"}
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,39}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+_DIGITS = 40
+"""More than 64 bits have: what is longer is beyond them all the same."""
+
 MIN_INT64, MAX_INT64 = -(2**63), 2**63 - 1
 
 
@@ -136,7 +139,7 @@ class WholeNumber:
     def check(self, value: object) -> int:
         """Return the number. Raise MalformedRequest, or `refusal`."""
         if isinstance(value, str) and _WHOLE.fullmatch(value):
-            number = int(value)
+            number = int(value[:_DIGITS])
             if self.maximum is None:
                 number = min(number, MAX_INT64)
             if self.minimum <= number <= (self.maximum or MAX_INT64):

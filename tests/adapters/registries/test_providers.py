@@ -46,6 +46,10 @@ def test_no_host_belongs_to_two_families() -> None:
         ("generic", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "ecr"),
         ("generic", "123456789012.dkr-ecr.eu-west-1.on.aws", "ecr"),
         ("generic", "public.ecr.aws", "ecr"),
+        ("generic", "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "ecr"),
+        ("generic", "123456789012.dkr-ecr-fips.us-gov-west-1.on.aws", "ecr"),
+        ("generic", "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "ecr"),
+        ("generic", "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "ecr"),
         ("generic", "acme.azurecr.io", "acr"),
         ("generic", "registry.digitalocean.com", "digitalocean"),
         ("generic", "dkr.ecr.eu-west-1.amazonaws.com", "generic"),
@@ -67,11 +71,11 @@ def test_a_generic_login_at_a_familys_host_is_the_familys(slug: str, host: str, 
 def test_a_family_owns_the_hosts_below_a_wildcard() -> None:
     family = Provider("family", hosts=("*.cloud.example",))
 
-    assert family.owns("a.cloud.example")
-    assert not family.owns("a.b.cloud.example")
-    assert not family.owns("cloud.example")
-    assert not family.owns("evilcloud.example")
-    assert not family.owns("a.cloud.example.evil")
+    assert family.takes("a.cloud.example")
+    assert not family.takes("a.b.cloud.example")
+    assert not family.takes("cloud.example")
+    assert not family.takes("evilcloud.example")
+    assert not family.takes("a.cloud.example.evil")
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
@@ -180,7 +184,8 @@ def test_a_login_without_a_registry_is_for_its_familys(provider: Provider) -> No
 
     checked = asked.check(draft(None, provider=provider.slug))
 
-    assert tuple(map(str, checked.scopes)) == provider.registries
+    assert tuple(map(str, checked.scopes)) == (provider.registries or provider.hosts)
+    assert checked.scopes
     assert asked.family(checked.delivery) == provider.slug
 
 
@@ -197,6 +202,22 @@ def test_a_family_that_is_not_known_here_is_still_named() -> None:
     delivery = Delivery("of_a_newer_program", None, ("docker.io",), "u", {})
 
     assert registries().family(delivery) == "of_a_newer_program"
+
+
+@pytest.mark.parametrize(
+    ("slug", "url", "fits"),
+    [
+        ("ghcr", "ghcr.io/acme", "ghcr"),
+        ("ghcr", "registry.example.com", "generic"),
+        ("ghcr", "no address at all", "generic"),
+        ("ghcr", None, "ghcr"),
+        ("gitlab", "registry.example.com", "gitlab"),
+        ("generic", "anything at all", "generic"),
+        ("of_a_newer_program", "ghcr.io", "generic"),
+    ],
+)
+def test_a_provider_stays_where_it_has_logins(slug: str, url: str | None, fits: str) -> None:
+    assert registries().fitting(slug, url) == fits
 
 
 def test_a_login_at_hosts_of_two_families_stays_what_it_was_called() -> None:

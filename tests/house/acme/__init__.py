@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from regcred.web.dialects.acme.errors import STATUS, document, render
-from regcred.web.dialects.acme.routes import router
 
-from regcred.web.application import sub_application
 from regcred.web.authentication import authorization
 from regcred.web.dialect import Dialect
+from regcred.web.dialects.acme.errors import STATUS, document, render
+from regcred.web.dialects.acme.routes import router
 from regcred.web.services import Services
+from regcred.web.sub_application import sub_application
 
 
 def make_app(services: Services) -> FastAPI:

@@ -45,10 +45,12 @@ STATUS: dict[type[RegcredError], int] = {
     refusals.BodyTooLarge: 413,
     refusals.BodyTooSlow: 400,
     refusals.PathTooLong: 400,
+    refusals.QueryTooLong: 400,
     refusals.UnreadablePath: 400,
     refusals.HeadersTooLarge: 413,
     refusals.UnsupportedMediaType: 415,
     refusals.MethodNotAllowed: 405,
+    refusals.Overloaded: 503,
     refusals.Internal: 500,
 }
 
@@ -68,10 +70,8 @@ def render(error: RegcredError, _request_id: str) -> Answer:
         told["fields"] = {broken.field: broken.rule for broken in rules}
     if isinstance(error, errors.CredentialInUse):
         told["fields"] = {use.name: use.kind for use in error.uses}
-    headers = [(b"content-type", JSON.encode()), *usual_headers(error)]
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers.append((b"www-authenticate", b"Token"))
-    return Answer(status, tuple(headers), orjson.dumps(told))
+    headers = ((b"content-type", JSON.encode()), *usual_headers(error, "Token"))
+    return Answer(status, headers, orjson.dumps(told))
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -83,6 +83,5 @@ def document(app: FastAPI) -> dict[str, Any]:
         description="Registry logins as Acme has them.",
         security={"key": {"type": "apiKey", "in": "header", "name": "Authorization"}},
     )
-    about = {status: HTTPStatus(status).phrase for status in STATUS.values()}
-    tell_errors(described, Error, lambda _method, _operation: (400, 401, 403, 404, 409), about)
+    tell_errors(described, Error, {400}, {"createLogin": {409}, "deleteLogin": {409}})
     return described

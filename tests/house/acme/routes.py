@@ -6,21 +6,23 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import AfterValidator
-from regcred.web.dialects.acme.wire import Login, LoginList, NewLogin, NewToken
 from starlette.responses import Response
 
+from regcred.web.dialects.acme.wire import Login, LoginList, NewLogin, NewToken
 from regcred.web.references import nfc
 from regcred.web.routing import Call, VendorRoute, rendered
+from regcred.web.shapes import WholeNumber
 
 Name = Annotated[str, AfterValidator(nfc)]
+Offset = Annotated[int, WholeNumber("offset", minimum=0, schema={"minimum": 0})]
 router = APIRouter(route_class=VendorRoute, tags=["logins"], prefix="/acme/logins")
 
 
 @router.get("", operation_id="listLogins", response_model=LoginList)
-async def list_logins(call: Call) -> Response:
-    """List logins."""
-    found, _ = await call.services.credentials.page(call.caller, None, 0, 1000)
-    return rendered(LoginList(logins=list(map(Login.of, found))))
+async def list_logins(call: Call, offset: Offset = 0) -> Response:
+    """List a hundred logins, and how many there are."""
+    found, total = await call.services.credentials.page(call.caller, None, offset, 100)
+    return rendered(LoginList(logins=list(map(Login.of, found)), total=total))
 
 
 @router.post("", operation_id="createLogin", response_model=Login, status_code=201)

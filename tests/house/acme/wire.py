@@ -14,7 +14,7 @@ from regcred.web.shapes import SecretText, StrictShape, Text, example
 class NewLogin(StrictShape):
     """A login to store."""
 
-    model_config = example(login="ci-pull", user="robot", token="a-token", host="ghcr.io")
+    model_config = example(login="ci-pull", user="robot", token="a-token", host="ghcr.io")  # noqa: S106  example
 
     login: Annotated[str, Text(pattern="^[a-z-]{3,40}$", rule="must be 3 to 40 of a-z and -")]
     user: Annotated[str, Text(minimum=1)]
@@ -52,6 +52,7 @@ class Login(StrictShape):
 
 
 class LoginList(StrictShape):
-    """The first 1000 logins."""
+    """One page, and how many there are on all of them."""
 
     logins: list[Login]
+    total: int

@@ -1,12 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
+from regcred.adapters.storage.sqlite import SqliteStore, schema
 from tests.web.dialects.driver import Speaker, driver_of
-from tests.web.world import World
+from tests.web.world import TickingClock, World
 
 
 @pytest.fixture
 def speaker(world: World, name: str) -> Speaker:
     """Whoever speaks the dialect of that name to a fresh service."""
     return Speaker(world, driver_of(name))
+
+
+@pytest.fixture
+async def durable(name: str, tmp_path: Path) -> AsyncIterator[Speaker]:
+    """The same over the real store."""
+    schema.migrate(tmp_path)
+    clock = TickingClock()
+    store = SqliteStore.open(tmp_path, sign=lambda _: b"m", clock=clock)
+    yield Speaker(await World(lambda _: store).populate(), driver_of(name))
+    store.close()

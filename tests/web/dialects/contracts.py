@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
-VENDORS = ("gcore", "yotta", "sevalla")
+VENDORS = tuple(sorted(path.stem for path in CONTRACTS.glob("*.json")))
+"""Every vendor whose document there is."""
 
 
 @dataclass(frozen=True)

@@ -128,13 +128,13 @@ async def test_pages_are_bounded_as_documented(
     await speaker.add("docker-hub")
     path = speaker.driver.collection
     beyond = [str(most + 1)] if most else []
-    odd = ("-1", "1.0", "1e1", "01", "+1", "%201", "", "x", "0x1", "%D9%A3", "9" * 50)
+    odd = ("-1", "1.0", "1e1", "01", "+1", "%201", "", "x", "0x1", "%D9%A3", "9" * 50 + "x")
 
     for text in (str(least - 1), *beyond, *odd):
         reply = await speaker.refused(Said("GET", f"{path}?{parameter}={text}"), 400)
         assert parameter in speaker.driver.blamed(reply), text
     await speaker.refused(Said("GET", f"{path}?{parameter}={least}&{parameter}={least}"), 400)
-    for number in (least, most if most is not None else 2**70):
+    for number in (least, most if most is not None else 10**50):
         reply = await speaker.say(Said("GET", f"{path}?{parameter}={number}"))
         assert reply.status_code == 200, number
     reply = await speaker.say(Said("GET", f"{path}?surprise=1&order_by=name"))

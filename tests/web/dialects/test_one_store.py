@@ -12,7 +12,7 @@ from tests.web.dialects.driver import Said, Shown, Speaker, driver_of, passwords
 from tests.web.world import World, credential
 
 NAMES = [dialect.name for dialect in DIALECTS]
-VENDORS = ("gcore", "yotta", "sevalla")
+VENDORS = [name for name in NAMES if name != "native"]
 
 # The domain's word, Yotta's and Sevalla's; a face without a word for a family says its catch-all.
 WORDS = [
@@ -218,6 +218,7 @@ async def test_gcore_moves_a_login_to_another_registry(world: World) -> None:
         {"name": "hub-login", "username": "u", "password": "p", "provider": "docker_hub"},
     )  # fmt: skip
     await world.add("lab-login", registry_url="lab.example.com", provider="gitlab", **EXTRAS)
+    await world.add("same-host", registry_url="https://registry.example.com/team", **EXTRAS)
     speaker = Speaker(world, driver_of("gcore"))
 
     async def move(name: str, url: str) -> Any:
@@ -229,7 +230,12 @@ async def test_gcore_moves_a_login_to_another_registry(world: World) -> None:
     moved = await move("hub-login", "https://registry.example.com")
     assert (moved["provider"], moved["scopes"]) == ("generic", ["registry.example.com"])
     stays = await move("lab-login", "lab2.example.com")
-    assert (stays["provider"], stays["settings"]) == ("gitlab", EXTRAS["settings"])
+    assert (stays["provider"], stays["settings"]) == ("gitlab", {})
+    same = await move("same-host", "https://registry.example.com/other")
+    assert (same["registry_url"], same["settings"]) == (
+        "https://registry.example.com/other",
+        EXTRAS["settings"],
+    )
     without = await move("lab-login", "")
     assert (without["registry_url"], without["provider"]) == (None, "generic")
     assert (without["scopes"], without["settings"]) == ([], {})

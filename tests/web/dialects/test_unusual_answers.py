@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from regcred.domain import errors
 from regcred.domain.errors import RegcredError
+from regcred.domain.ports import ProjectRef
+from regcred.domain.project import Project
 from regcred.web.dialect import Dialect
 from regcred.web.dialects import DIALECTS
 from tests.web.dialects.driver import Said, Speaker, driver_of, every_dialect
@@ -208,3 +211,34 @@ async def test_the_document_and_its_page_need_no_key(speaker: Speaker) -> None:
     assert "<script" not in page.text
     for path in document.json()["paths"]:
         assert path in page.text
+
+
+@every_dialect
+async def test_more_requests_at_once_than_may_be(name: str) -> None:
+    """The one too many hears it in its own language, and those under way are not disturbed."""
+    world = await World(most_at_once=2).populate()
+    speaker = Speaker(world, driver_of(name))
+    said = Said("GET", speaker.driver.collection)
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+    find = world.store.find_project
+
+    async def slow(ref: ProjectRef) -> Project:
+        waiting.set()
+        await go_on.wait()
+        return await find(ref)
+
+    world.store.find_project = slow  # type: ignore[method-assign]  # to hold requests up
+    under_way = [asyncio.create_task(speaker.say(said)) for _ in range(2)]
+    await waiting.wait()
+    refused = [
+        await speaker.refused(said, 503),
+        await speaker.refused(speaker.driver.create("x" * 20_000), 503, who=None),
+    ]
+    pull = await world.send("POST", "/v1/projects/-/resolve", {"image": "docker.io/a/b"})
+    go_on.set()
+
+    assert [reply.headers["retry-after"] for reply in refused] == ["5", "5"]
+    assert [reply.headers["connection"] for reply in refused] == ["close", "close"]
+    assert pull.status_code == 503
+    assert [(await reply).status_code for reply in under_way] == [200, 200]
+    assert (await speaker.say(said)).status_code == 200

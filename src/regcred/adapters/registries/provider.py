@@ -49,7 +49,7 @@ class Provider:
     """The hosts that only this family has: a generic login there is treated as its own."""
 
     registries: tuple[str, ...] = ()
-    """The registries of a login that names none."""
+    """The registries of a login that names none, if they are others than `hosts`."""
 
     anywhere: bool = False
     """Whether it is also found at hosts of its users' own."""
@@ -66,13 +66,9 @@ class Provider:
 
     quirks: Quirks = field(default_factory=Quirks)
 
-    def owns(self, host: str) -> bool:
-        """Whether `host` belongs to this family alone."""
-        return self._owns(Scope(host))
-
     def scopes(self) -> tuple[Scope, ...]:
         """Return which images a login is for that names no registry."""
-        return tuple(map(Scope.parse, self.registries))
+        return tuple(map(Scope.parse, self.registries or self.hosts))
 
     def takes(self, registry_url: str | None) -> bool:
         """Whether logins of this registry, or of none, are the family's."""
@@ -84,7 +80,7 @@ class Provider:
         """Check settings, registry and login. Raise InvalidInput."""
         self.check_settings(draft.settings)
         if not self.takes(draft.registry_url):
-            places = " or ".join(self.registries)
+            places = " or ".join(map(str, self.scopes()))
             raise InvalidInput(
                 "registry_url", f"must be {places} (or left out) with the provider {self.slug}"
             )

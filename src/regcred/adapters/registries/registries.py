@@ -91,7 +91,8 @@ class RealRegistries:
 
     def fitting(self, slug: str, registry_url: str | None) -> str:
         """Return `slug` if that provider takes logins of this registry, else `generic`."""
-        fits = providers.find(slug).takes(registry_url)
+        named = (provider for provider in providers.PROVIDERS if provider.slug == slug)
+        fits = any(provider.takes(registry_url) for provider in named)
         return slug if fits else generic.PROVIDER.slug
 
     async def verify(

@@ -10,15 +10,8 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict
 
 
-class Registries(Protocol):
-    """Real registries, as far as a login concerns them."""
-
-    def check(self, draft: Draft) -> Draft:
-        """Check what was typed in by its provider's rules. Raise InvalidInput.
-
-        Return the draft whole: one without a registry is for the provider's own.
-        """
-        ...
+class Families(Protocol):
+    """What is known of registries without asking any."""
 
     def family(self, delivery: Delivery) -> str:
         """Return the slug by whose rules a login is treated: a generic one's is its host's."""
@@ -26,6 +19,17 @@ class Registries(Protocol):
 
     def fitting(self, slug: str, registry_url: str | None) -> str:
         """Return `slug` if that provider takes logins of this registry, else the one of any."""
+        ...
+
+
+class Registries(Families, Protocol):
+    """Real registries, as far as a login concerns them."""
+
+    def check(self, draft: Draft) -> Draft:
+        """Check what was typed in by its provider's rules. Raise InvalidInput.
+
+        Return the draft whole: one without a registry is for the provider's own.
+        """
         ...
 
     async def verify(

@@ -36,7 +36,9 @@ class Gcore:
     def check_error(self, reply: Reply) -> None:
         assert reply.headers["content-type"] == "application/json"
         told = reply.json()
-        assert told.keys() - {"invalid_fields"} == {"exception_class", "message", "request_id"}
+        always = {"exception_class", "message", "request_id"}
+        assert told.keys() - {"invalid_fields", "info"} == always
+        assert isinstance(told.get("info", {}), dict)
         assert told["request_id"] == reply.headers["x-request-id"]
         if "invalid_fields" in told:
             assert told["exception_class"] == "ValidationError"

@@ -14,6 +14,7 @@ from regcred.adapters.registries.providers import (
     gitlab,
 )
 from regcred.domain.errors import InvalidInput
+from regcred.domain.registry import Scope
 
 PROVIDERS: tuple[Provider, ...] = (
     docker_hub.PROVIDER,
@@ -28,6 +29,11 @@ PROVIDERS: tuple[Provider, ...] = (
 """In the order in which they are asked whether a host is theirs."""
 
 _BY_SLUG = {provider.slug: provider for provider in PROVIDERS}
+# By host, and by pattern: lists ask for each of their logins.
+_BY_HOST = {host: provider for provider in PROVIDERS for host in provider.hosts if "*" not in host}
+_BY_PATTERN = [
+    (Scope(host), provider) for provider in PROVIDERS for host in provider.hosts if "*" in host
+]
 
 
 def find(slug: str) -> Provider:
@@ -47,4 +53,7 @@ def for_host(slug: str, host: str) -> Provider:
     named = find(slug)
     if named is not generic.PROVIDER:
         return named
-    return next((provider for provider in PROVIDERS if provider.owns(host)), named)
+    if host in _BY_HOST:
+        return _BY_HOST[host]
+    asked = Scope(host)
+    return next((owner for owned, owner in _BY_PATTERN if owned.covers_scope(asked)), named)

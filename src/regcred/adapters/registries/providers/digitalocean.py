@@ -7,7 +7,6 @@ from regcred.adapters.registries.provider import Provider
 PROVIDER = Provider(
     slug="digitalocean",
     hosts=("registry.digitalocean.com",),
-    registries=("registry.digitalocean.com",),
     help=(
         "Type in an API token with the scope registry:read, as user name and as password alike, or "
         "the user name and password of read-only registry credentials."

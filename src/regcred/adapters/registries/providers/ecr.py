@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from regcred.adapters.registries.provider import Provider
 
-_HOSTS = (
-    "*.dkr.ecr.*.amazonaws.com",
-    "*.dkr.ecr.*.amazonaws.com.cn",
-    "*.dkr-ecr.*.on.aws",
-    "public.ecr.aws",
-)
-
 PROVIDER = Provider(
     slug="ecr",
-    hosts=_HOSTS,
-    registries=_HOSTS,
+    # As the kubelet's own provider configuration lists them, FIPS and isolated regions included.
+    hosts=(
+        "*.dkr.ecr.*.amazonaws.com",
+        "*.dkr.ecr-fips.*.amazonaws.com",
+        "*.dkr.ecr.*.amazonaws.com.cn",
+        "*.dkr-ecr.*.on.aws",
+        "*.dkr-ecr-fips.*.on.aws",
+        "*.dkr-ecr.*.on.amazonwebservices.com.cn",
+        "*.dkr.ecr.us-iso-east-1.c2s.ic.gov",
+        "*.dkr.ecr.us-isob-east-1.sc2s.sgov.gov",
+        "public.ecr.aws",
+    ),
     help=(
         "Type in AWS and what `aws ecr get-login-password` prints. The registry takes it for 12 "
         "hours. Who asks for it needs AmazonEC2ContainerRegistryPullOnly."

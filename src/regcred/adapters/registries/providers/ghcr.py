@@ -7,7 +7,6 @@ from regcred.adapters.registries.provider import Provider
 PROVIDER = Provider(
     slug="ghcr",
     hosts=("ghcr.io",),
-    registries=("ghcr.io",),
     help=(
         "Type in a GitHub user name and a classic personal access token with the scope "
         "read:packages. Fine-grained tokens are not taken by the registry; where the organization "

@@ -7,7 +7,6 @@ from regcred.adapters.registries.provider import Provider, ca_bundle_setting, re
 PROVIDER = Provider(
     slug="gitlab",
     hosts=("registry.gitlab.com",),
-    registries=("registry.gitlab.com",),
     anywhere=True,
     settings={"realm": realm_setting, "ca_bundle": ca_bundle_setting},
     help=(

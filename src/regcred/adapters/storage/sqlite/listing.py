@@ -56,7 +56,7 @@ _AT_OFFSET = f"""
 """  # noqa: S608  constants alone
 _COUNT = "SELECT credential_count FROM projects WHERE id = ?"
 
-_LONG = 200
+_LONG = 100
 """Rows after which a list lets waiting requests go first."""
 
 _PLAIN = _Source("credentials c", "c.number", "c.project_id = :project")
@@ -98,7 +98,7 @@ async def _credentials(rows: Sequence[Row]) -> Sequence[RegistryCredential]:
     found: list[RegistryCredential] = []
     for start in range(0, len(rows), _LONG):
         found += map(credential, rows[start : start + _LONG])
-        if len(found) < len(rows):
+        if len(rows) >= _LONG:
             await asyncio.sleep(0)
     return found
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from regcred.web.application import sub_application
 from regcred.web.authentication import authorization
 from regcred.web.dialect import Dialect
 from regcred.web.dialects.gcore.document import document
 from regcred.web.dialects.gcore.errors import TABLE, render
 from regcred.web.dialects.gcore.routes import router
 from regcred.web.services import Services
+from regcred.web.sub_application import sub_application
 
 ROOT = "/cloud/v3"
 

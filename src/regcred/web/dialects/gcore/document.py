@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
-from regcred.web.dialects.gcore.errors import TABLE
 from regcred.web.dialects.gcore.wire import Error
-from regcred.web.openapi import Operation, describe, tell_errors
+from regcred.web.openapi import describe, tell_errors
 
 _DESCRIPTION = """\
 Registry credentials as Gcore Everywhere Inference has them, from the store of this service.
@@ -29,16 +26,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         security={"APIKey": {"type": "apiKey", "in": "header", "name": "Authorization"}},
     )
-    about = {status: HTTPStatus(status).phrase for status, _ in TABLE.values()}
-    tell_errors(described, Error, _statuses, about)
+    # No 400 for deleting, as in the vendor's document: what is wrong with a path is not found.
+    some = {"InferenceRegistryCredentialsHandler.post": {400, 409}}
+    for handler in ("sHandler.get", "Handler.get", "Handler.put"):
+        some[f"InferenceRegistryCredential{handler}"] = {400}
+    tell_errors(described, Error, (), some)
     return described
-
-
-def _statuses(method: str, operation: Operation) -> Iterator[int]:
-    yield from (401, 403, 404, 429, 500, 503)
-    if method != "delete":
-        yield 400
-    if method in {"post", "delete"}:
-        yield 409
-    if "requestBody" in operation:
-        yield from (413, 415)

@@ -49,46 +49,51 @@ TABLE: dict[type[RegcredError], tuple[int, str]] = {
     refusals.BodyTooSlow: _BAD,
     # The vendor documents no 400 for deleting, so what is wrong with a path is not there.
     refusals.PathTooLong: _GONE,
+    refusals.QueryTooLong: _BAD,
     refusals.UnreadablePath: _GONE,
     refusals.HeadersTooLarge: (413, "HTTPError"),
     refusals.UnsupportedMediaType: (415, "HTTPError"),
     refusals.MethodNotAllowed: (405, "HTTPError"),
+    refusals.Overloaded: _UNAVAILABLE,
     refusals.Internal: _INTERNAL,
 }
 
-_AUTHENTICATION = {
+_FIELDS = {"provider": "registry_url"}
+"""The domain's fields by the vendor's names."""
+
+# What the vendor says of keys; what this service knows more exactly goes into `info`.
+_KEYS = {
     "missing": ("not_authenticated", "Authentication credentials were not provided."),
     "malformed": ("token_not_valid", "Given token not valid for any token type"),
 }
-_EXPIRED = ("token_not_valid", "Token is invalid or expired")
+_BAD_KEY = ("token_not_valid", "Token is invalid or expired")
 
 
 def render(error: RegcredError, request_id: str) -> Answer:
     """Return `error` with the headers that belong to it."""
     status, kind = TABLE[known(TABLE, error)]
+    phrase = HTTPStatus(status).phrase
     told: dict[str, Any] = {
         "exception_class": kind,
-        "message": spoken(error, HTTPStatus(status).phrase),
+        "message": spoken(error, phrase),
         "request_id": request_id,
     }
     if isinstance(error, errors.NotAuthenticated):
-        kind, message = _AUTHENTICATION.get(error.reason, _EXPIRED)
-        told |= {"exception_class": kind, "message": f"{message} ({error})"}
+        kind, message = _KEYS.get(error.reason, _BAD_KEY)
+        told |= {"exception_class": kind, "message": message, "info": {"reason": str(error)}}
     elif kind == "HTTPError":
-        told["message"] = f"HTTP {status}: {HTTPStatus(status).phrase} ({error})"
+        told |= {"message": f"HTTP {status}: {phrase}", "info": {"reason": str(error)}}
     elif (rules := broken_rules(error)) and status == HTTPStatus.BAD_REQUEST:
         fields: dict[str, list[str]] = {}
         for broken in rules:
-            fields.setdefault(broken.field, []).append(broken.rule)
+            fields.setdefault(_FIELDS.get(broken.field, broken.field), []).append(broken.rule)
         # The vendor repeats the fields in the message as Python writes a dict.
         told |= {"message": str(fields), "invalid_fields": fields}
     return Answer(status, _headers(error, status), orjson.dumps(told))
 
 
 def _headers(error: RegcredError, status: int) -> Headers:
-    headers: Headers = ((b"content-type", JSON.encode()), *usual_headers(error))
-    if status == HTTPStatus.UNAUTHORIZED:
-        return (*headers, (b"www-authenticate", b"APIKey"))
+    headers: Headers = ((b"content-type", JSON.encode()), *usual_headers(error, "APIKey"))
     if status == HTTPStatus.CONFLICT:
         # Else the vendor's SDKs ask three times for a name that stays taken.
         return (*headers, (b"x-should-retry", b"false"))

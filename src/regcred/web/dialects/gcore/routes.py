@@ -86,9 +86,9 @@ async def replace_credential(
     call: Call, project_id: ProjectOfLogin, credential_name: Name, body: CredentialUpdate
 ) -> Response:
     """Replace username, password and registry; the name and all that this wire cannot say stay."""
-    fitting = call.services.registries.fitting
+    families = call.services.families
     stored = await call.services.credentials.patch(
-        call.caller, project_id, credential_name, None, lambda old: body.change_of(old, fitting)
+        call.caller, project_id, credential_name, None, lambda old: body.change_of(old, families)
     )
     return rendered(Credential.of(project_id, stored))
 

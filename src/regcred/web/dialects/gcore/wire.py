@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.credential import Draft, RegistryCredential, derive_scopes
+from regcred.domain.ports import Families
+from regcred.domain.registry import Scope
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.web.references import shown_registry
@@ -21,9 +22,6 @@ _WHERE = {
     "description": "A host, a URL, or any text. The login is handed out for images there; "
     "with a text that is no address it is used by its name alone.",
 }
-
-Fitting = Callable[[str, str | None], str]
-"""(provider, registry) -> the provider that takes logins of that registry."""
 
 
 class NewCredential(StrictShape):
@@ -57,20 +55,21 @@ class CredentialUpdate(StrictShape):
     password: Annotated[Secret, SecretText(about={"writeOnly": True})]
     registry_url: Annotated[str, Text(about=_WHERE)]
 
-    def change_of(self, old: RegistryCredential, fitting: Fitting) -> Change:
+    def change_of(self, old: RegistryCredential, families: Families) -> Change:
         """Return what changes of `old`; what this wire does not know is kept.
 
-        The registry moves only if another is given than was shown, and its provider with it only
-        if it takes no logins there.
+        The registry moves only if another is given than was shown. At another host the settings
+        go, which named the old one's token server and certificates, and the provider goes if it
+        takes no logins there.
         """
         given = {"username", "password"}
         url, provider = self.registry_url or None, old.provider
         if self.registry_url != shown_registry(old):
             given.add("registry_url")
             # To no registry, and not to the one that its provider has: that was not asked for.
-            provider = fitting(old.provider, url) if url else "generic"
-        if provider != old.provider:
-            given |= {"provider", "settings"}
+            provider = families.fitting(old.provider, url) if url else "generic"
+            if provider != old.provider or _places(derive_scopes(url)) != _places(old.scopes):
+                given |= {"provider", "settings"}
         return Change(
             frozenset(given),
             username=self.username,
@@ -78,6 +77,10 @@ class CredentialUpdate(StrictShape):
             registry_url=url,
             provider=provider,
         )
+
+
+def _places(scopes: tuple[Scope, ...]) -> set[tuple[str, int | None]]:
+    return {(scope.host, scope.port) for scope in scopes}
 
 
 class Credential(StrictShape):

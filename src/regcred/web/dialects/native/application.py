@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from regcred.web.application import sub_application
 from regcred.web.authentication import bearer
 from regcred.web.dialects.native.openapi import document
 from regcred.web.dialects.native.problems import render
 from regcred.web.dialects.native.routes import ROUTES
 from regcred.web.services import Services
+from regcred.web.sub_application import sub_application
 
 
 def make_app(services: Services) -> FastAPI:

@@ -10,7 +10,7 @@ import orjson
 from regcred.domain import errors
 from regcred.domain.errors import RegcredError
 from regcred.web import refusals
-from regcred.web.dialect import Answer, Headers
+from regcred.web.dialect import Answer
 from regcred.web.dialects.native.wire.uses import Use
 from regcred.web.dialects.native.wire.verdicts import Verdict
 from regcred.web.rendering import broken_rules, known, spoken, usual_headers
@@ -53,7 +53,9 @@ TABLE: dict[type[RegcredError], Row] = {
     refusals.BodyTooLarge: Row(413, "The body is too large"),
     refusals.BodyTooSlow: Row(408, "The body came too slowly"),
     refusals.PathTooLong: Row(414, "The path is too long"),
+    refusals.QueryTooLong: Row(414, "The path is too long"),
     refusals.UnreadablePath: Row(400, "The request cannot be read"),
+    refusals.Overloaded: Row(503, "Too many requests are under way"),
     refusals.HeadersTooLarge: Row(431, "The headers are too large"),
     refusals.UnsupportedMediaType: Row(415, "The media type is not supported"),
     refusals.MethodNotAllowed: Row(405, "The method is not allowed"),
@@ -61,11 +63,16 @@ TABLE: dict[type[RegcredError], Row] = {
 }
 
 
+# To clients of this dialect a path is a part of the request, and a query one of the path.
+_TOLD_AS: dict[type[RegcredError], type[RegcredError]] = {
+    refusals.UnreadablePath: errors.MalformedRequest,
+    refusals.QueryTooLong: refusals.PathTooLong,
+}
+
+
 def slug(fact: type[RegcredError]) -> str:
     """Return the last part of a problem's type: the class name in kebab case."""
-    # To clients of this dialect a path is a part of the request like any other.
-    told = errors.MalformedRequest if fact is refusals.UnreadablePath else fact
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", told.__name__).lower()
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", _TOLD_AS.get(fact, fact).__name__).lower()
 
 
 def render(error: RegcredError, request_id: str) -> Answer:
@@ -80,7 +87,7 @@ def render(error: RegcredError, request_id: str) -> Answer:
         "request_id": request_id,
         **_members(error),
     }
-    headers = ((b"content-type", MEDIA_TYPE.encode()), *_headers(error))
+    headers = ((b"content-type", MEDIA_TYPE.encode()), *usual_headers(error, "Bearer"))
     return Answer(status, headers, orjson.dumps(problem))
 
 
@@ -98,9 +105,3 @@ def _members(error: RegcredError) -> dict[str, Any]:
 
 
 _USE_MEMBERS = ("kind", "name", "expires_at")
-
-
-def _headers(error: RegcredError) -> Headers:
-    if isinstance(error, errors.NotAuthenticated):
-        return ((b"www-authenticate", b"Bearer"),)
-    return usual_headers(error)

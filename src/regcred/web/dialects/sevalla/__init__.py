@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from regcred.web.application import sub_application
 from regcred.web.authentication import bearer
-from regcred.web.budget import Budget, Spent
+from regcred.web.budget import Budget, Left
 from regcred.web.dialect import Dialect, Headers
 from regcred.web.dialects.sevalla.document import ROOT, document
 from regcred.web.dialects.sevalla.errors import TABLE, render
 from regcred.web.dialects.sevalla.routes import router
 from regcred.web.services import Services
+from regcred.web.sub_application import sub_application
 
 
 def make_app(services: Services) -> FastAPI:
@@ -26,12 +26,12 @@ def make_app(services: Services) -> FastAPI:
     )
 
 
-def tell_budget(spent: Spent) -> Headers:
+def tell_budget(left: Left) -> Headers:
     """Return the vendor's headers; `reset` is in seconds from now."""
     return (
-        (b"x-ratelimit-limit", b"%d" % spent.limit),
-        (b"x-ratelimit-remaining", b"%d" % spent.remaining),
-        (b"x-ratelimit-reset", b"%d" % spent.reset),
+        (b"x-ratelimit-limit", b"%d" % left.limit),
+        (b"x-ratelimit-remaining", b"%d" % left.remaining),
+        (b"x-ratelimit-reset", b"%d" % left.reset),
     )
 
 

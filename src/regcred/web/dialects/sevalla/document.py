@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
-from regcred.web.dialects.sevalla.errors import TABLE
 from regcred.web.dialects.sevalla.wire import Error
-from regcred.web.openapi import Operation, below, describe, operations, tell_errors
+from regcred.web.openapi import below, describe, operations, tell_errors
 
 ROOT = "/v3"
 
@@ -38,18 +35,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         security={"bearerAuth": {"type": "http", "scheme": "bearer"}},
     )
-    about = {status: HTTPStatus(status).phrase for status in TABLE.values()}
-    tell_errors(described, Error, _statuses, about)
+    broken = {"createDockerRegistryV3": {422}, "updateDockerRegistryV3": {422}}
+    tell_errors(described, Error, {400}, broken)
     headers = {name: {"schema": {"type": kind}} for name, kind in _HEADERS.items()}
     for _, _, operation in operations(described):
         for answer in operation["responses"].values():
             answer["headers"] = headers
     return below(described, ROOT)
-
-
-def _statuses(_method: str, operation: Operation) -> Iterator[int]:
-    yield from (400, 401, 403, 429, 500, 503)
-    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
-        yield 404
-    if "requestBody" in operation:
-        yield from (413, 415, 422)

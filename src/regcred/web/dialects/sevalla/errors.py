@@ -8,11 +8,11 @@ from http import HTTPStatus
 import orjson
 
 from regcred.domain import errors
-from regcred.domain.errors import RegcredError, Violation
+from regcred.domain.errors import RegcredError
 from regcred.web import refusals
-from regcred.web.dialect import Answer, Headers
+from regcred.web.dialect import Answer
 from regcred.web.json_body import JSON
-from regcred.web.rendering import broken_rules, known, spoken, usual_headers
+from regcred.web.rendering import known, sentence, usual_headers
 
 TABLE: dict[type[RegcredError], int] = {
     RegcredError: 500,
@@ -42,10 +42,12 @@ TABLE: dict[type[RegcredError], int] = {
     refusals.BodyTooLarge: 413,
     refusals.BodyTooSlow: 400,
     refusals.PathTooLong: 400,
+    refusals.QueryTooLong: 400,
     refusals.UnreadablePath: 400,
     refusals.HeadersTooLarge: 413,
     refusals.UnsupportedMediaType: 415,
     refusals.MethodNotAllowed: 405,
+    refusals.Overloaded: 503,
     refusals.Internal: 500,
 }
 
@@ -58,28 +60,14 @@ def render(error: RegcredError, _request_id: str) -> Answer:
     fact = known(TABLE, error)
     status = TABLE[fact]
     phrase = HTTPStatus(status).phrase
-    message = spoken(error, phrase)
-    if rules := broken_rules(error):
-        message = "; ".join(map(_told, rules))
-    told = {
-        "message": message,
-        "status": status,
-        "data": {"code": _code(fact), "message": phrase},
-    }
-    return Answer(status, _headers(error), orjson.dumps(told))
-
-
-def _told(broken: Violation) -> str:
-    return f"{_FIELDS.get(broken.field, broken.field)}: {broken.rule}"
+    message, more = sentence(error, phrase, _FIELDS), phrase
+    if isinstance(error, errors.NotAuthenticated):
+        message, more = phrase, message  # the vendor's one word for it, and ours beside it
+    told = {"message": message, "status": status, "data": {"code": _code(fact), "message": more}}
+    headers = ((b"content-type", JSON.encode()), *usual_headers(error, "Bearer"))
+    return Answer(status, headers, orjson.dumps(told))
 
 
 def _code(fact: type[RegcredError]) -> str:
     """Return the name of what happened, such as INVALID_INPUT."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", fact.__name__).upper()
-
-
-def _headers(error: RegcredError) -> Headers:
-    headers: Headers = ((b"content-type", JSON.encode()), *usual_headers(error))
-    if isinstance(error, errors.NotAuthenticated):
-        return (*headers, (b"www-authenticate", b"Bearer"))
-    return headers

@@ -55,7 +55,7 @@ router = APIRouter(
 async def list_registries(call: Call, limit: Limit = 25, offset: Offset = 0) -> Response:
     """List logins of the key's project in the order in which they were made."""
     found, total = await call.services.credentials.page(call.caller, None, offset, limit)
-    data = [DockerRegistry.of(credential, call.services.registries) for credential in found]
+    data = [DockerRegistry.of(credential, call.services.families) for credential in found]
     return rendered(RegistryPage(data=data, total=total, offset=offset, limit=limit))
 
 
@@ -65,14 +65,14 @@ async def list_registries(call: Call, limit: Limit = 25, offset: Offset = 0) -> 
 async def create_registry(call: Call, body: NewRegistry) -> Response:
     """Store a login. Its secret is sealed and never shown here."""
     made = await call.services.credentials.create(call.caller, None, body.draft())
-    return rendered(DockerRegistry.of(made, call.services.registries), 201)
+    return rendered(DockerRegistry.of(made, call.services.families), 201)
 
 
 @router.get("/{id}", operation_id="getDockerRegistryV3", response_model=DockerRegistry)
 async def get_registry(call: Call, id_: Annotated[Id, Path(alias="id")]) -> Response:
     """Show a login without its secret."""
     found = await call.services.credentials.get(call.caller, None, id_)
-    return rendered(DockerRegistry.of(found, call.services.registries))
+    return rendered(DockerRegistry.of(found, call.services.families))
 
 
 @router.patch("/{id}", operation_id="updateDockerRegistryV3", response_model=DockerRegistry)
@@ -80,11 +80,11 @@ async def update_registry(
     call: Call, id_: Annotated[Id, Path(alias="id")], body: RegistryUpdate
 ) -> Response:
     """Change what is given and keep the rest."""
-    registries = call.services.registries
+    families = call.services.families
     stored = await call.services.credentials.patch(
-        call.caller, None, id_, None, lambda old: body.change_of(old, registries)
+        call.caller, None, id_, None, lambda old: body.change_of(old, families)
     )
-    return rendered(DockerRegistry.of(stored, registries))
+    return rendered(DockerRegistry.of(stored, families))
 
 
 @router.delete("/{id}", operation_id="deleteDockerRegistryV3", response_model=Message)

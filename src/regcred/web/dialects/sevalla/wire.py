@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from regcred.domain.credential import Draft, RegistryCredential
-from regcred.domain.ports import Registries
+from regcred.domain.ports import Families
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.web.shapes import SecretText, StrictShape, Text, example, patch_example
@@ -93,7 +93,7 @@ class RegistryUpdate(StrictShape):
     secret: RegistrySecret = None  # type: ignore[assignment]  # see above
     registry: RegistryField = "custom"
 
-    def change_of(self, old: RegistryCredential, registries: Registries) -> Change:
+    def change_of(self, old: RegistryCredential, families: Families) -> Change:
         """Return what changes of `old`; what this wire does not know is kept.
 
         The registry moves only if another is given than is shown, and then to all of that family's:
@@ -101,7 +101,7 @@ class RegistryUpdate(StrictShape):
         """
         given = {"password" if name == "secret" else name for name in self.model_fields_set}
         given.discard("registry")
-        moved = "registry" in self.model_fields_set and self.registry != shown_as(old, registries)
+        moved = "registry" in self.model_fields_set and self.registry != shown_as(old, families)
         if moved:
             given |= {"provider", "registry_url", "settings"}
         return Change(
@@ -125,13 +125,13 @@ class DockerRegistry(StrictShape):
     updated_at: str = Field(json_schema_extra={"format": "date-time"})
 
     @classmethod
-    def of(cls, credential: RegistryCredential, registries: Registries) -> DockerRegistry:
+    def of(cls, credential: RegistryCredential, families: Families) -> DockerRegistry:
         """Render a credential."""
         return cls(
             id=credential.id,
             company_id=credential.project_id,
             name=credential.name,
-            registry=shown_as(credential, registries),
+            registry=shown_as(credential, families),
             username=credential.username,
             created_at=_milliseconds(credential.created_at),
             updated_at=_milliseconds(credential.updated_at),
@@ -189,9 +189,9 @@ class Error(StrictShape):
     data: ErrorData
 
 
-def shown_as(credential: RegistryCredential, registries: Registries) -> Registry:
+def shown_as(credential: RegistryCredential, families: Families) -> Registry:
     """Return the vendor's word for a login's registry."""
-    return _REGISTRIES.get(registries.family(credential.delivery), "custom")
+    return _REGISTRIES.get(families.family(credential.delivery), "custom")
 
 
 def _milliseconds(at: datetime) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from regcred.web.application import sub_application
 from regcred.web.authentication import bearer, only_header
 from regcred.web.dialect import Dialect
 from regcred.web.dialects.yotta import routes, routes_v1
 from regcred.web.dialects.yotta.document import document
 from regcred.web.dialects.yotta.errors import TABLE, render
 from regcred.web.services import Services
+from regcred.web.sub_application import sub_application
 
 ROOT = "/v2"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 
-from regcred.web.dialects.yotta.errors import TABLE
 from regcred.web.dialects.yotta.wire import Result
-from regcred.web.openapi import Operation, describe, tell_errors
+from regcred.web.openapi import describe, tell_errors
 
 _DESCRIPTION = """\
 Registry credentials as Yotta Labs has them, from the store of this service.
@@ -30,16 +27,6 @@ def document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         security={"ApiKeyAuth": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
     )
-    about = {status: HTTPStatus(status).phrase for status, _ in TABLE.values()}
-    tell_errors(described, Result, _statuses, about)
+    in_use = {"deleteCredential": {409}, "deleteCredentialV1": {409}}
+    tell_errors(described, Result, {400}, in_use)
     return described
-
-
-def _statuses(method: str, operation: Operation) -> Iterator[int]:
-    yield from (400, 401, 403, 429, 500, 503)
-    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
-        yield 404
-    if method == "delete":
-        yield 409
-    if "requestBody" in operation:
-        yield from (413, 415)

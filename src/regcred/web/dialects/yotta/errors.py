@@ -7,17 +7,16 @@ cannot be mistaken for one of the vendor's, which have five digits.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 
 from regcred.domain import errors
-from regcred.domain.errors import RegcredError, Violation
+from regcred.domain.errors import RegcredError
 from regcred.domain.use import Use
 from regcred.web import refusals
-from regcred.web.dialect import Answer, Headers
+from regcred.web.dialect import Answer
 from regcred.web.json_body import JSON
-from regcred.web.rendering import broken_rules, known, spoken, usual_headers
+from regcred.web.rendering import known, sentence, usual_headers
 
 SUCCESS = 10000
 IN_USE = 25002
@@ -54,15 +53,19 @@ TABLE: dict[type[RegcredError], tuple[int, int]] = {
     refusals.BodyTooLarge: (413, 413),
     refusals.BodyTooSlow: _BAD,
     refusals.PathTooLong: _BAD,
+    refusals.QueryTooLong: _BAD,
     refusals.UnreadablePath: _BAD,
     refusals.HeadersTooLarge: (413, 413),
     refusals.UnsupportedMediaType: (415, 415),
     refusals.MethodNotAllowed: (405, 405),
+    refusals.Overloaded: _UNAVAILABLE,
     refusals.Internal: _BROKEN,
 }
 
 _FIELDS = {"provider": "type", "registry_url": "type"}
 """The domain's fields by the vendor's names."""
+
+_IN_USE = "Credential is in use and cannot be deleted."
 
 
 def envelope(message: str, code: int, data: object) -> bytes:
@@ -73,29 +76,14 @@ def envelope(message: str, code: int, data: object) -> bytes:
 def render(error: RegcredError, _request_id: str) -> Answer:
     """Return `error` with the headers that belong to it."""
     status, code = TABLE[known(TABLE, error)]
-    message = spoken(error, HTTPStatus(status).phrase)
-    if rules := broken_rules(error):
-        message = "; ".join(map(_told, rules))
+    message = sentence(error, HTTPStatus(status).phrase, _FIELDS)
+    data = None
     if isinstance(error, errors.CredentialInUse):
-        message = "Credential is in use and cannot be deleted."
-    return Answer(status, _headers(error), envelope(message, code, _data(error)))
-
-
-def _told(broken: Violation) -> str:
-    return f"{_FIELDS.get(broken.field, broken.field)}: {broken.rule}"
-
-
-def _data(error: RegcredError) -> list[dict[str, Any]] | None:
-    return [_user(use) for use in error.uses] if isinstance(error, errors.CredentialInUse) else None
+        message, data = _IN_USE, list(map(_user, error.uses))
+    headers = ((b"content-type", JSON.encode()), *usual_headers(error, "Bearer"))
+    return Answer(status, headers, envelope(message, code, data))
 
 
 def _user(use: Use) -> dict[str, str]:
     # The vendor's users have an id beside their name; a declared use has its name alone.
     return {"type": use.kind.upper(), "id": use.name, "name": use.name}
-
-
-def _headers(error: RegcredError) -> Headers:
-    headers: Headers = ((b"content-type", JSON.encode()), *usual_headers(error))
-    if isinstance(error, errors.NotAuthenticated):
-        return (*headers, (b"www-authenticate", b"Bearer"))
-    return headers

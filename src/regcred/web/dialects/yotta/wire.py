@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.ports import Families
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.web.dialects.yotta.errors import SUCCESS, envelope
@@ -115,8 +116,9 @@ class CredentialListResult(Result):
     data: list[Credential]
 
 
-def shown(credential: RegistryCredential, family: str) -> dict[str, Any]:
-    """Return a login as v2 shows it."""
+def shown(credential: RegistryCredential, families: Families) -> dict[str, Any]:
+    """Return a `Credential`, made without it: a list has up to 10,000 of them."""
+    family = families.family(credential.delivery)
     return {
         "id": credential.number,
         "name": credential.name,
@@ -179,5 +181,5 @@ class CredentialListResultV1(Result):
 
 
 def shown_v1(credential: RegistryCredential) -> dict[str, Any]:
-    """Return a login as v1 shows it: its number is text there."""
+    """Return a `CredentialV1`, made without it: a list has up to 10,000 of them."""
     return {"id": str(credential.number), "name": credential.name}
