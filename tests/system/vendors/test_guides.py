@@ -1,6 +1,7 @@
-"""What the pages "moving from …" tell people to run does run, as it stands there.
+"""The clients' lines on the pages "moving from …" do run, as they stand there.
 
-Only what every reader puts in its place is put in: the address, the key and the project's number.
+Only what every reader puts in its place is put in: the address, the project's number, and a key
+of the role that the pages tell people to make.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ SHELL = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 def page(vendor: str, tenant: Tenant) -> str:
     """Return a guide with the reader's own values."""
     text = (ROOT / "docs" / f"moving-from-{vendor}.md").read_text()
+    assert "regcred key create NAME --role editor" in text
     for shown, own in (
         ("https://regcred.example.com", tenant.service.url),
-        ("rgc_…", tenant.key),
+        ("rgc_…", tenant.key_of("editor")),
         ("cloud_project_id=1,", f"cloud_project_id={tenant.number},"),
         ("/inference/1/", f"/inference/{tenant.number}/"),
     ):
@@ -86,8 +88,8 @@ def test_yottas_command_line(tenant: Tenant, yotta: VendorClient, tmp_path: Path
     done = run_shell(f'yotta() {{ {installed} "$@"; }}\n{commands}', tmp_path)
 
     assert done.code == 0, done
-    assert done.out.count('"hub"') == 2
-    assert tenant.names() == ["hub"]
+    assert done.out.count('"hub-cli"') == 2
+    assert tenant.names() == ["hub-cli"]
 
 
 def test_yottactl(tenant: Tenant, yottactl: VendorClient, tmp_path: Path) -> None:
