@@ -27,7 +27,7 @@ def test_every_behaviour_of_a_wire_says_whose_word_it_is() -> None:
     text = (ROOT / "docs" / "dialects.md").read_text()
     rows = [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for line in text.partition("## Behaviour")[2].splitlines()
+        for line in text.partition("## Behaviour")[2].partition("\n## ")[0].splitlines()
         if line.startswith("| ")
     ]
     told = [(row[0], *row[column : column + 2]) for row in rows[1:] for column in (1, 3, 5)]
