@@ -18,6 +18,8 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("adapters/registries/client.py", "_bearer"): (1, "Authorization of one request"),
     ("adapters/registries/client.py", "_grant_fields"): (2, "body of one token request"),
     ("adapters/registries/bearer.py", "_claims"): (1, "a token's own claims, for what it grants"),
+    # Looked at where it is typed in, and not kept.
+    ("adapters/registries/providers/gcp.py", "_check"): (1, "is it the whole key that it must be"),
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),

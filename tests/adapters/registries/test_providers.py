@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 import trustme
 
@@ -19,7 +22,11 @@ def test_slugs_are_unique_and_helpful() -> None:
 
     assert len(set(slugs)) == len(slugs)
     assert slugs[-1] == "generic"
-    assert all(provider.help for provider in providers.PROVIDERS)
+    for family in registries().catalogue():
+        assert family.title
+        assert family.help.endswith(".")
+        assert family.lifetime.endswith(".")
+        assert family.link.startswith("https://") or family.slug == "generic"
 
 
 def test_no_host_belongs_to_two_families() -> None:
@@ -51,6 +58,8 @@ def test_no_host_belongs_to_two_families() -> None:
         ("generic", "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "ecr"),
         ("generic", "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "ecr"),
         ("generic", "acme.azurecr.io", "acr"),
+        ("generic", "quay.io", "quay"),
+        ("generic", "quay.io.evil.example", "generic"),
         ("generic", "registry.digitalocean.com", "digitalocean"),
         ("generic", "dkr.ecr.eu-west-1.amazonaws.com", "generic"),
         ("generic", "a.b.dkr.ecr.eu-west-1.amazonaws.com", "generic"),
@@ -69,7 +78,7 @@ def test_a_generic_login_at_a_familys_host_is_the_familys(slug: str, host: str, 
 
 
 def test_a_family_owns_the_hosts_below_a_wildcard() -> None:
-    family = Provider("family", hosts=("*.cloud.example",))
+    family = Provider("family", "A family", hosts=("*.cloud.example",))
 
     assert family.takes("a.cloud.example")
     assert not family.takes("a.b.cloud.example")
@@ -79,7 +88,9 @@ def test_a_family_owns_the_hosts_below_a_wildcard() -> None:
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InvalidInput, match="docker_hub, ecr, gcp, generic") as refused:
+    with pytest.raises(
+        InvalidInput, match="docker_hub, ecr, gcp, generic, ghcr, gitlab, harbor, quay"
+    ) as refused:
         registries().check(draft("reg.example", provider="nobody"))
 
     assert fields(refused.value) == ["provider"]
@@ -176,7 +187,7 @@ def test_a_family_is_nowhere_else(slug: str, url: str) -> None:
 
 @pytest.mark.parametrize(
     "provider",
-    [provider for provider in providers.PROVIDERS if provider.slug != "generic"],
+    [provider for provider in providers.PROVIDERS if provider.scopes()],
     ids=lambda provider: provider.slug,
 )
 def test_a_login_without_a_registry_is_for_its_familys(provider: Provider) -> None:
@@ -189,13 +200,14 @@ def test_a_login_without_a_registry_is_for_its_familys(provider: Provider) -> No
     assert asked.family(checked.delivery) == provider.slug
 
 
-def test_a_generic_login_without_a_registry_is_for_none() -> None:
+@pytest.mark.parametrize("slug", ["generic", "harbor"])
+def test_a_login_of_no_place_in_particular_is_for_none_without_a_registry(slug: str) -> None:
     asked = registries()
 
-    checked = asked.check(draft(None))
+    checked = asked.check(draft(None, provider=slug))
 
     assert checked.scopes == ()
-    assert asked.family(checked.delivery) == "generic"
+    assert asked.family(checked.delivery) == slug
 
 
 def test_a_family_that_is_not_known_here_is_still_named() -> None:
@@ -224,6 +236,67 @@ def test_a_login_at_hosts_of_two_families_stays_what_it_was_called() -> None:
     delivery = Delivery("generic", None, ("ghcr.io", "docker.io"), "u", {})
 
     assert registries().family(delivery) == "generic"
+
+
+KEY = json.dumps({"type": "service_account", "client_email": "e", "private_key": "k"})
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("_json_key", KEY),
+        ("_json_key_base64", base64.b64encode(KEY.encode()).decode()),
+        ("_json_key_base64", base64.encodebytes(KEY.encode()).decode()),
+        ("oauth2accesstoken", "ya29.a0"),
+        ("somebody", "something"),
+    ],
+)
+def test_google_takes_its_keys_whole(username: str, password: str) -> None:
+    registries().check(draft(None, provider="gcp", username=username, password=password))
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("_json_key", "not JSON"),
+        ("_json_key", "[]"),
+        ("_json_key", '{"client_email": "e"}'),
+        ("_json_key", "[" * 5000),
+        ("_json_key", base64.b64encode(KEY.encode()).decode()),
+        ("_json_key_base64", KEY),
+        ("_json_key_base64", "%%%"),
+        ("_json_key_base64", base64.b64encode(b"\xff{}").decode()),
+    ],
+)
+def test_half_a_google_key_is_refused_and_not_repeated(username: str, password: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(draft(None, provider="gcp", username=username, password=password))
+
+    assert fields(refused.value) == ["password"]
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("slug", "username", "said"),
+    [
+        ("docker_hub", "me@example.com", "Docker ID"),
+        ("docker_hub", "me", ""),
+        ("quay", "robot", "NAMESPACE+NAME"),
+        ("quay", "team+robot", ""),
+        ("quay", "$oauthtoken", ""),
+        ("harbor", "robotteam+ci", "robot$"),
+        ("harbor", "robot$team+ci", ""),
+        ("harbor", "ada", ""),
+        ("generic", "robot", ""),
+    ],
+)
+def test_a_rejected_user_name_that_looks_wrong_is_said_so(
+    slug: str, username: str, said: str
+) -> None:
+    note = providers.find(slug).quirks.rejected_note(username)
+
+    assert said in note
+    assert bool(said) == bool(note)
 
 
 @pytest.mark.parametrize("url", ["ghcr.io", "docker.io:5000", "docker.io.evil.example", "??"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from regcred.adapters.registries.realm import pinned_origins
 from regcred.domain.credential import Draft, derive_scopes
 from regcred.domain.errors import InvalidInput, Violation
+from regcred.domain.ports import Family
 from regcred.domain.registry import Scope
 
 _MAX_CERTIFICATES = 32
@@ -45,6 +46,9 @@ class Provider:
     """One family. Hosts are compared whole; each `*` stands for one label."""
 
     slug: str
+    title: str
+    """What people call it."""
+
     hosts: tuple[str, ...] = ()
     """The hosts that only this family has: a generic login there is treated as its own."""
 
@@ -64,11 +68,30 @@ class Provider:
     help: str = ""
     """What to type in, with the token scope that a pull needs."""
 
+    lifetime: str = ""
+    """How long what is typed in works."""
+
+    link: str = ""
+    """Where its makers say how to make a login."""
+
     quirks: Quirks = field(default_factory=Quirks)
 
     def scopes(self) -> tuple[Scope, ...]:
         """Return which images a login is for that names no registry."""
         return tuple(map(Scope.parse, self.registries or self.hosts))
+
+    def told(self) -> Family:
+        """Return the family for people to read."""
+        return Family(
+            self.slug,
+            self.title,
+            tuple(map(str, self.scopes())),
+            self.anywhere,
+            tuple(self.settings),
+            self.help,
+            self.lifetime,
+            self.link,
+        )
 
     def takes(self, registry_url: str | None) -> bool:
         """Whether logins of this registry, or of none, are the family's."""

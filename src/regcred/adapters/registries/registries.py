@@ -5,7 +5,7 @@ It picks the provider, the registry and the bounds; the handshake finds out, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -22,7 +22,7 @@ from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
-from regcred.domain.ports import Clock
+from regcred.domain.ports import Clock, Family
 from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
@@ -84,6 +84,10 @@ class RealRegistries:
         if draft.registry_url is None:
             return replace(draft, scopes=provider.scopes())
         return draft
+
+    def catalogue(self) -> Sequence[Family]:
+        """Return every family, `generic` last."""
+        return [provider.told() for provider in providers.PROVIDERS]
 
     def family(self, delivery: Delivery) -> str:
         """Return the slug of the family that a login belongs to, as far as one can tell."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from regcred.domain.ports.registries import Families as Families
+from regcred.domain.ports.registries import Family as Family
 from regcred.domain.ports.registries import Registries as Registries
 from regcred.domain.ports.sealing import Cursors as Cursors
 from regcred.domain.ports.sealing import KeyDigests as KeyDigests

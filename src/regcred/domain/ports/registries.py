@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.registry import ImageReference
@@ -10,8 +11,36 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict
 
 
+class Family(NamedTuple):
+    """One family of registries, for people to read."""
+
+    slug: str
+    title: str
+    """What people call it."""
+
+    registries: tuple[str, ...]
+    """The registries of a login that names none; each `*` stands for one label of a host."""
+
+    anywhere: bool
+    """Whether it is also found at hosts of its users' own."""
+
+    settings: tuple[str, ...]
+    help: str
+    """What to type in, with the narrowest right that a pull needs."""
+
+    lifetime: str
+    """How long what is typed in works."""
+
+    link: str
+    """Where the registry's makers say how to make a login."""
+
+
 class Families(Protocol):
     """What is known of registries without asking any."""
+
+    def catalogue(self) -> Sequence[Family]:
+        """Return every family, the one of any registry last."""
+        ...
 
     def family(self, delivery: Delivery) -> str:
         """Return the slug by whose rules a login is treated: a generic one's is its host's."""

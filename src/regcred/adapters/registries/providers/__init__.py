@@ -12,6 +12,8 @@ from regcred.adapters.registries.providers import (
     generic,
     ghcr,
     gitlab,
+    harbor,
+    quay,
 )
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import Scope
@@ -24,6 +26,8 @@ PROVIDERS: tuple[Provider, ...] = (
     ecr.PROVIDER,
     acr.PROVIDER,
     digitalocean.PROVIDER,
+    quay.PROVIDER,
+    harbor.PROVIDER,
     generic.PROVIDER,
 )
 """In the order in which they are asked whether a host is theirs."""

@@ -14,6 +14,7 @@ def _rejected(username: str) -> str:
 
 PROVIDER = Provider(
     slug="docker_hub",
+    title="Docker Hub",
     hosts=tuple(sorted(HUB_ALIASES)),
     registries=(HUB,),
     endpoints={HUB: "registry-1.docker.io"},
@@ -22,5 +23,7 @@ PROVIDER = Provider(
         "permission Read-only, or an organization access token with Image Pull on the "
         "repositories."
     ),
+    lifetime="Until the token is deleted, or its own date.",
+    link="https://docs.docker.com/security/access-tokens/",
     quirks=Quirks(rejected_note=_rejected),
 )

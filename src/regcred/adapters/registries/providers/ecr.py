@@ -6,6 +6,7 @@ from regcred.adapters.registries.provider import Provider
 
 PROVIDER = Provider(
     slug="ecr",
+    title="Amazon ECR",
     # As the kubelet's own provider configuration lists them, FIPS and isolated regions included.
     hosts=(
         "*.dkr.ecr.*.amazonaws.com",
@@ -22,4 +23,6 @@ PROVIDER = Provider(
         "Type in AWS and what `aws ecr get-login-password` prints. The registry takes it for 12 "
         "hours. Who asks for it needs AmazonEC2ContainerRegistryPullOnly."
     ),
+    lifetime="12 hours.",
+    link="https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html",
 )

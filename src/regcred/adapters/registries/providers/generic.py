@@ -6,6 +6,7 @@ from regcred.adapters.registries.provider import Provider, ca_bundle_setting, re
 
 PROVIDER = Provider(
     slug="generic",
+    title="Any registry",
     anywhere=True,
     settings={"realm": realm_setting, "ca_bundle": ca_bundle_setting},
     help=(
@@ -15,4 +16,5 @@ PROVIDER = Provider(
         "certificate authority's certificates in PEM. A user name of <token> means that the "
         "password is an identity token."
     ),
+    lifetime="As its registry says.",
 )

@@ -6,6 +6,7 @@ from regcred.adapters.registries.provider import Provider, ca_bundle_setting, re
 
 PROVIDER = Provider(
     slug="gitlab",
+    title="GitLab Container Registry",
     hosts=("registry.gitlab.com",),
     anywhere=True,
     settings={"realm": realm_setting, "ca_bundle": ca_bundle_setting},
@@ -14,4 +15,9 @@ PROVIDER = Provider(
         "group access token, with the scope read_registry. For a GitLab of your own also give the "
         "registry, and GitLab's address as `realm`: it issues the tokens on another host."
     ),
+    lifetime=(
+        "Deploy tokens until midnight UTC of their date, or for ever; "
+        "other tokens until their date."
+    ),
+    link="https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/",
 )
