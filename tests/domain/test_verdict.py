@@ -123,3 +123,15 @@ def test_every_kind_is_an_answer_about_the_login_or_none() -> None:
         "unsupported",
         "untrusted_realm",
     }
+
+
+def test_a_login_that_could_push_should_be_replaced() -> None:
+    image = "reg.example/app"
+    pushes = Verdict(VerdictKind.OK, NOON, image, {"could_push": True})
+    pulls = Verdict(VerdictKind.OK, NOON, image, {"could_push": False})
+
+    assert "may only pull" in pushes.next_step
+    assert pulls.next_step.startswith("Nothing")
+    assert Verdict(VerdictKind.DENIED, NOON, image, {"could_push": True}).next_step != (
+        pushes.next_step
+    )

@@ -60,6 +60,11 @@ class Verdict:
                 "The registry accepts the login; that alone does not prove a pull. "
                 "Verify again with an image to prove one."
             )
+        if self.kind is VerdictKind.OK and self.evidence.get("could_push"):
+            return (
+                "The login lets this image be pulled, and could push as well: "
+                "replace it with one that may only pull."
+            )
         return _NEXT_STEPS[self.kind]
 
 

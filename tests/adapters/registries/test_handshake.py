@@ -140,7 +140,7 @@ WITH_IMAGE = [
     ("basic, absent", [BASIC, OK, MISSING], V.MISSING),
     ("basic, no rights", [BASIC, OK, UNAUTHORIZED], V.DENIED),
     ("basic, wrong", [BASIC, UNAUTHORIZED], V.REJECTED),
-    ("bearer, private", [BEARER, GRANTED, OK, NOT_GRANTED, UNAUTHORIZED], V.OK),
+    ("bearer, private", [BEARER, GRANTED, OK, NOT_GRANTED, UNAUTHORIZED, GRANTED], V.OK),
     ("bearer, private, no anonymous token", [BEARER, OPAQUE, OK, FORBIDDEN], V.OK),
     ("bearer, public", [BEARER, GRANTED, OK, GRANTED, OK], V.PUBLIC),
     ("bearer, absent", [BEARER, GRANTED, MISSING], V.MISSING),
@@ -150,10 +150,10 @@ WITH_IMAGE = [
     ("bearer, no rights at GitHub", [BEARER, FORBIDDEN], V.DENIED),
     ("bearer, wrong", [BEARER, UNAUTHORIZED], V.REJECTED),
     ("bearer, limited at the manifest", [BEARER, GRANTED, LIMITED], V.RATE_LIMITED),
-    ("control limited", [BEARER, GRANTED, OK, LIMITED], V.OK),
-    ("control silent", [BEARER, GRANTED, OK, Unanswered("timeout")], V.OK),
-    ("control unreadable", [BEARER, GRANTED, OK, OPAQUE, Unreadable("x")], V.OK),
-    ("control without a token", [BEARER, GRANTED, OK, Reply(200, body=b"{}")], V.OK),
+    ("control limited", [BEARER, GRANTED, OK, LIMITED, GRANTED], V.OK),
+    ("control silent", [BEARER, GRANTED, OK, Unanswered("timeout"), GRANTED], V.OK),
+    ("control unreadable", [BEARER, GRANTED, OK, OPAQUE, Unreadable("x"), GRANTED], V.OK),
+    ("control without a token", [BEARER, GRANTED, OK, Reply(200, body=b"{}"), GRANTED], V.OK),
     ("open, there", [OK, OK], V.PUBLIC),
     ("open, absent", [OK, MISSING], V.MISSING),
     ("open, forbidden", [OK, FORBIDDEN], V.UNSUPPORTED),
@@ -229,6 +229,49 @@ def test_the_control_carries_no_login() -> None:
     assert basic[3].proof is None
 
 
+PULLED = [BEARER, GRANTED, OK, NOT_GRANTED, UNAUTHORIZED]
+
+
+@pytest.mark.parametrize(
+    ("said", "could_push"),
+    [
+        (tokens(grant("team/app", "pull", "push")), True),
+        (tokens(grant("team/app", "*")), True),
+        (GRANTED, False),
+        (NOT_GRANTED, False),
+        (OPAQUE, None),
+        (UNAUTHORIZED, None),
+        (FORBIDDEN, None),
+        (LIMITED, None),
+        (Reply(200, body=b"{}"), None),
+        (Unanswered("timeout"), None),
+        (Unreadable("x"), None),
+    ],
+)
+def test_a_login_that_could_push_is_said_so(said: Said, could_push: object) -> None:
+    """Asked of the token server alone, and whatever it says, the verdict stands."""
+    finding, sent = play(asked("team/app"), [*PULLED, said])
+    pull, push = sent[1], sent[-1]
+
+    assert finding.kind is V.OK
+    assert finding.evidence.get("could_push") == could_push
+    assert finding.evidence["token_status"] == 200
+    assert push.target == pull.target.replace("%3Apull", "%3Apull%2Cpush")
+    assert (push.method, push.origin, push.proof) == (pull.method, pull.origin, pull.proof)
+
+
+def test_whether_it_could_push_is_asked_only_of_who_can_tell_and_may_pull() -> None:
+    for replies in (
+        [BEARER, OPAQUE, OK, FORBIDDEN],
+        [BEARER, GRANTED, OK, GRANTED, OK],
+        [BEARER, GRANTED, MISSING],
+        [BASIC, OK, OK, UNAUTHORIZED],
+    ):
+        finding, sent = play(asked("team/app"), replies)
+        assert len(sent) == len(replies)
+        assert "could_push" not in finding.evidence
+
+
 def test_the_control_is_asked_only_after_success() -> None:
     _, sent = play(asked("team/app"), [BEARER, NOT_GRANTED, UNAUTHORIZED])
 
@@ -288,7 +331,14 @@ def test_docker_hubs_realm_stands_in_the_shipped_table() -> None:
     )
     finding, sent = play(
         asked("library/x", registry=hub, realms=RealmRule(hub, HttpHosts())),
-        [realm, tokens(grant("library/x", "pull")), Reply(200, limits), tokens(jwt([])), MISSING],
+        [
+            realm,
+            tokens(grant("library/x", "pull")),
+            Reply(200, limits),
+            tokens(jwt([])),
+            MISSING,
+            tokens(grant("library/x", "pull")),
+        ],
     )
 
     assert finding == Finding(
@@ -305,6 +355,7 @@ def test_docker_hubs_realm_stands_in_the_shipped_table() -> None:
             "ratelimit_remaining": "76;w=21600",
             "anonymous_token_status": 200,
             "anonymous_status": 404,
+            "could_push": False,
         },
     )
     assert [request.origin.host for request in sent] == [
@@ -313,6 +364,7 @@ def test_docker_hubs_realm_stands_in_the_shipped_table() -> None:
         "registry-1.docker.io",
         "auth.docker.io",
         "registry-1.docker.io",
+        "auth.docker.io",
     ]
 
 

@@ -6,11 +6,13 @@ does nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from regcred.adapters.registries.origins import Origin
+from regcred.adapters.registries.origins import Origin, parse_url
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
@@ -61,6 +63,29 @@ class Reply:
     def all(self, name: str) -> tuple[str, ...]:
         """Return every header of that (lower-case) name."""
         return tuple(value for key, value in self.headers if key == name)
+
+
+def observed(reply: Reply) -> dict[str, EvidenceValue]:
+    """Return what the few headers say that help, each only in the form that it must have."""
+    seen: dict[str, EvidenceValue] = {
+        name: value
+        for name, header, form in _HELPFUL
+        if (value := reply.header(header)) is not None and form.match(value)
+    }
+    if reply.status in _REDIRECTS:
+        with suppress(ValueError):
+            origin, _ = parse_url(reply.header("location") or "")
+            seen["redirect_host"] = origin.authority
+    return seen
+
+
+_REDIRECTS = range(300, 400)
+_RATE = re.compile(r"[0-9]{1,9}(?:;w=[0-9]{1,9})?\Z")
+_HELPFUL = (
+    ("digest", "docker-content-digest", re.compile(r"sha256:[0-9a-f]{64}\Z")),
+    ("ratelimit_limit", "ratelimit-limit", _RATE),
+    ("ratelimit_remaining", "ratelimit-remaining", _RATE),
+)
 
 
 class Unanswered(Exception):

@@ -8,9 +8,7 @@ secret that leaves is tied to one origin.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -25,9 +23,10 @@ from regcred.adapters.registries.exchange import (
     Request,
     Unanswered,
     Unreadable,
+    observed,
 )
 from regcred.adapters.registries.judgement import Answer, Step, judge
-from regcred.adapters.registries.origins import Origin, parse_url
+from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.provider import Quirks
 from regcred.adapters.registries.realm import RealmRule, UntrustedRealm
 from regcred.domain.secret import Secret
@@ -43,10 +42,7 @@ MANIFEST_TYPES = (
 
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for an identity token, not a secret
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
-_REDIRECTS = range(300, 400)
 _CLIENT_ID = "regcred"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_RATE = re.compile(r"[0-9]{1,9}(?:;w=[0-9]{1,9})?\Z")
 
 _OPEN = "The registry asks nobody to log in."
 _NO_CHALLENGE = "The registry asks for a login without a readable word about which kind."
@@ -175,7 +171,11 @@ class _Dance:
             return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
         if self.ask.repository is None:
             return VerdictKind.OK
-        return (yield from self._pull(token, self._anonymous_pull(realm, target, service)))
+        kind = yield from self._pull(token, self._anonymous_pull(realm, target, service))
+        # A token that does not say what it grants would not say it of more either.
+        if kind is VerdictKind.OK and "granted" in self.evidence:
+            yield from self._try_for_more(self._token_request(realm, target, service, "pull,push"))
+        return kind
 
     def _realm(self, challenge: Challenge) -> tuple[Origin, str]:
         try:
@@ -203,6 +203,17 @@ class _Dance:
             return Reply(_UNAUTHORIZED) if reply.status == _OK else reply
         return (yield self._head(self._with_token(token)))
 
+    def _try_for_more(self, request: Request) -> Generator[Request, Reply, None]:
+        """Ask for a token that may push, and push nothing. It never spoils what was found."""
+        try:
+            reply = yield request
+        except (Unanswered, Unreadable):
+            return
+        token = read_token(reply.body) if reply.status == _OK else None
+        granted = token.actions(self.ask.repository or "") if token else None
+        if granted is not None:
+            self.evidence["could_push"] = not {"push", "*"}.isdisjoint(granted)
+
     # The control: can anyone do this?
 
     def _control(self, asking: _Asking) -> _Steps:
@@ -227,9 +238,11 @@ class _Dance:
         target = f"/v2/{self.ask.repository}/manifests/{self.ask.reference}"
         return Request("HEAD", self.ask.registry, target, MANIFEST_TYPES, proof=proof)
 
-    def _token_request(self, realm: Origin, target: str, service: str | None) -> Request:
+    def _token_request(
+        self, realm: Origin, target: str, service: str | None, actions: str = "pull"
+    ) -> Request:
         """Ask for a token by GET; by POST with an identity token, or where the family wants it."""
-        wanted = self._wanted(service)
+        wanted = self._wanted(service, actions)
         if self.ask.username == IDENTITY_TOKEN_USER:
             return self._grant(realm, target, wanted, Attach.REFRESH_GRANT)
         if self.ask.quirks.token_by_post:
@@ -246,11 +259,11 @@ class _Dance:
         form = (("grant_type", attach.value), ("client_id", _CLIENT_ID), *wanted)
         return Request("POST", realm, target, form=form, proof=self._login(realm, attach))
 
-    def _wanted(self, service: str | None) -> tuple[tuple[str, str], ...]:
+    def _wanted(self, service: str | None, actions: str = "pull") -> tuple[tuple[str, str], ...]:
         named = () if service is None else (("service", service),)
         if self.ask.repository is None:
             return named
-        return (*named, ("scope", f"repository:{self.ask.repository}:pull"))
+        return (*named, ("scope", f"repository:{self.ask.repository}:{actions}"))
 
     def _login(self, origin: Origin, attach: Attach) -> Proof:
         return Proof(origin, attach, self.ask.secret, self.ask.username)
@@ -263,26 +276,11 @@ class _Dance:
     def _judge(self, step: Step, answer: Answer, record: str = "") -> VerdictKind | None:
         """Keep what the answer shows, and return the verdict if it decides one."""
         self.evidence[f"{record or step}_status"] = answer.reply.status
-        self._observe(answer.reply)
+        self.evidence |= observed(answer.reply)
         judgement = judge(step, answer)
         if judgement.kind is None:
             return None
         return self.end(judgement.kind, note=judgement.note, cause=judgement.cause)
-
-    def _observe(self, reply: Reply) -> None:
-        """Keep the few headers that help, each only in the form it must have."""
-        for name, header, form in (
-            ("digest", "docker-content-digest", _DIGEST),
-            ("ratelimit_limit", "ratelimit-limit", _RATE),
-            ("ratelimit_remaining", "ratelimit-remaining", _RATE),
-        ):
-            value = reply.header(header)
-            if value is not None and form.match(value):
-                self.evidence[name] = value
-        if reply.status in _REDIRECTS:
-            with suppress(ValueError):
-                origin, _ = parse_url(reply.header("location") or "")
-                self.evidence["redirect_host"] = origin.authority
 
     def end(self, kind: VerdictKind, *, note: str = "", cause: str = "") -> VerdictKind:
         """Keep why, and return `kind`."""
