@@ -75,6 +75,12 @@ class StubService:
         self.projects = [project(1, "default"), project(2, "other")]
         self.keys: dict[str, Json] = {"own": key("own", "operator", "admin")}
         self.credentials: dict[str, Json] = {}
+        self.providers = [
+            provider("ghcr", ["ghcr.io"], link="https://docs.example/ghcr"),
+            provider("quay", ["quay.io"], anywhere=True, settings=["realm", "ca_bundle"]),
+            provider("cloud", [f"*.region-{number}.example" for number in range(4)]),
+            provider("generic", [], anywhere=True),
+        ]
         self.verdict = "ok"
         self.logins: list[Json] = []
         self.withheld: list[Json] = []
@@ -169,6 +175,20 @@ def credential(name: str, number: int) -> Json:
         "withheld": False,
         "last_used_at": None,
         "last_used_by": None,
+    }
+
+
+def provider(slug: str, registries: list[str], **more: Any) -> Json:
+    return {
+        "slug": slug,
+        "title": f"The {slug} registry",
+        "registries": registries,
+        "anywhere": False,
+        "settings": [],
+        "help": f"Type in what {slug} gives you.",
+        "lifetime": "Until it is deleted.",
+        "link": None,
+        **more,
     }
 
 
@@ -276,6 +296,17 @@ def with_credential(call: Call) -> Reply:
     return Reply(200, found)
 
 
+def list_providers(call: Call) -> Reply:
+    if call.seen.query:
+        return problem("invalid-input", 422, "query: has a parameter that is not known")
+    return Reply(200, {"items": call.stub.providers, "next_cursor": None})
+
+
+def show_provider(call: Call) -> Reply:
+    named = [one for one in call.stub.providers if one["slug"] == call.ref]
+    return Reply(200, named[0]) if named else problem("not-found", 404, "no such resource")
+
+
 def verify(call: Call) -> Reply:
     return Reply(200, verdict(call.stub.verdict, call.seen.json.get("image")))
 
@@ -331,6 +362,8 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("GET", f"{P}/credentials/([^/]+)/verdicts", history),
     *((method, f"{P}/credentials/([^/]+)", with_credential) for method in ("GET", "PATCH")),
     ("DELETE", f"{P}/credentials/([^/]+)", with_credential),
+    ("GET", "/v1/providers", list_providers),
+    ("GET", "/v1/providers/([^/]+)", show_provider),
     ("POST", f"{P}/resolve", resolve),
     ("POST", f"{P}/explain", lambda call: Reply(200, call.stub.explained)),
     ("GET", f"{P}/audit", lambda call: listed(call.stub.rows, call.seen)),

@@ -43,6 +43,12 @@ def test_lists_are_read_to_their_end(stub: StubService, api: RegcredClient) -> N
     assert stub.last.query == {"provider": "generic", "limit": "200", "cursor": "4"}
 
 
+def test_providers_come_on_one_page(stub: StubService, api: RegcredClient) -> None:
+    assert [*api.providers()] == stub.providers
+    assert api.provider("quay") == stub.providers[1]
+    assert [seen.path for seen in stub.seen] == ["/v1/providers", "/v1/providers/quay"]
+
+
 @pytest.mark.parametrize("name", ["ü", "a b", "a%2fb", "a?b#c", "x:y", "@", "中"])
 def test_names_are_one_segment_of_the_path(
     stub: StubService, api: RegcredClient, name: str
@@ -132,10 +138,11 @@ def test_another_server_is_noticed(stub: StubService, api: RegcredClient, reply:
 
 
 def test_a_list_without_items_is_not_regcreds(stub: StubService, api: RegcredClient) -> None:
-    stub.plant("GET", "/v1/projects", Reply(200, {"data": []}))
+    for path, ask in (("/v1/projects", api.projects), ("/v1/providers", api.providers)):
+        stub.plant("GET", path, Reply(200, {"data": []}))
 
-    with pytest.raises(NotRegcred):
-        list(api.projects())
+        with pytest.raises(NotRegcred):
+            list(ask())
 
 
 def test_an_endless_answer_is_not_read_on(serve: Callable[..., RawServer]) -> None:

@@ -42,8 +42,8 @@ class Operation:
 
     def at(self, **names: str) -> str:
         """Return the path with its parameters filled in."""
-        filled = {"project": "-", "kind": "deployment", "name": "web", **names}
-        return self.path.format_map(filled)
+        filled = {"project": "-", "kind": "deployment", "name": "web", "provider": "ghcr"}
+        return self.path.format_map({**filled, **names})
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -79,6 +79,8 @@ OPERATIONS: tuple[Operation, ...] = (
               {"ServerURL": SERVER, "Username": "u", "Secret": "s"}, 204),
     Operation("dockerCredentialErase", "POST", f"{_P}/docker-credential/erase", WRITE, SERVER, 204),
     Operation("listAudit", "GET", f"{_P}/audit", ADMINISTER),
+    Operation("listProviders", "GET", "/v1/providers", ANYONE),
+    Operation("getProvider", "GET", "/v1/providers/{provider}", ANYONE),
 )  # fmt: skip
 
 BY_ID = {operation.id: operation for operation in OPERATIONS}

@@ -186,7 +186,7 @@ async def test_path_parameters_are_decoded_once_or_refused(
     world: World, operation: Operation
 ) -> None:
     names = await targets(world, "x")
-    for parameter in ("project", "credential", "key", "kind", "name"):
+    for parameter in ("project", "credential", "key", "kind", "name", "provider"):
         if f"{{{parameter}}}" not in operation.path:
             continue
         for vector in _VECTORS:

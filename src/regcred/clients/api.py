@@ -151,6 +151,17 @@ class RegcredClient:
         """Yield a credential's verdicts, newest first."""
         return self._pages(f"{self._credential(name)}/verdicts")
 
+    # Providers
+
+    def providers(self) -> Iterator[Json]:
+        """Yield what is known of each family of registries."""
+        # They come on one page, and the service takes no limit for it.
+        yield from self._items(self._call("GET", "providers"))
+
+    def provider(self, slug: str) -> Json:
+        """Return what is known of one family."""
+        return self._call("GET", f"providers/{segment(slug)}")
+
     # Images and the trail
 
     def resolve(self, image: str, *, force: bool = False) -> Json:
@@ -178,13 +189,16 @@ class RegcredClient:
         query: dict[str, str | int | None] = {**(filters or {}), "limit": _PAGE}
         while True:
             page = self._call("GET", path, query=query)
-            items = page.get("items")
-            if not isinstance(items, list):
-                raise NotRegcred(self._client.base_url.host, "a list without items")
-            yield from items
+            yield from self._items(page)
             query["cursor"] = page.get("next_cursor")
             if not query["cursor"]:
                 return
+
+    def _items(self, page: Json) -> list[Json]:
+        items = page.get("items")
+        if not isinstance(items, list):
+            raise NotRegcred(self._client.base_url.host, "a list without items")
+        return items
 
     def _call(
         self,

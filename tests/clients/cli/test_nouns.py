@@ -1,10 +1,11 @@
-"""project, key and audit; and how problems and odd texts are told."""
+"""project, key, provider and audit; and how problems and odd texts are told."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+import yaml
 
 from tests.clients.cli.conftest import Regcred
 from tests.clients.stub_service import NEW_KEY, StubService, problem
@@ -99,6 +100,66 @@ def test_keys_are_listed_without_their_secrets(regcred: Regcred) -> None:
     done = regcred("key", "ls")
 
     assert done.out.splitlines()[1].split()[:3] == ["own", "operator", "admin"]
+
+
+# provider
+
+
+def test_providers_are_listed_with_where_they_are(regcred: Regcred) -> None:
+    rows = [line.split("  ") for line in regcred("provider", "ls").out.splitlines()]
+
+    assert [[part.strip() for part in row if part] for row in rows] == [
+        ["PROVIDER", "TITLE", "REGISTRIES", "SETTINGS"],
+        ["ghcr", "The ghcr registry", "ghcr.io", "-"],
+        ["quay", "The quay registry", "quay.io or any you name", "realm, ca_bundle"],
+        ["cloud", "The cloud registry", "*.region-0.example and 3 more", "-"],
+        ["generic", "The generic registry", "any you name", "-"],
+    ]
+
+
+def test_a_provider_is_shown_whole(regcred: Regcred) -> None:
+    assert regcred("provider", "show", "ghcr").out == (
+        "provider  ghcr\n"
+        "title     The ghcr registry\n"
+        "where     ghcr.io\n"
+        "login     Type in what ghcr gives you.\n"
+        "lifetime  Until it is deleted.\n"
+        "settings  -\n"
+        "link      https://docs.example/ghcr\n"
+    )
+    assert "*.region-3.example" in regcred("provider", "show", "cloud").out
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_programs_get_all_that_is_known_of_a_provider(
+    stub: StubService, regcred: Regcred, output: str
+) -> None:
+    listed = yaml.safe_load(regcred("provider", "ls", "-o", output).out)
+    shown = yaml.safe_load(regcred("provider", "show", "quay", "-o", output).out)
+
+    assert listed == stub.providers
+    assert shown == stub.providers[1]
+
+
+def test_a_providers_name_is_its_slug(regcred: Regcred) -> None:
+    assert regcred("provider", "ls", "-o", "name").out == "ghcr\nquay\ncloud\ngeneric\n"
+    assert regcred("provider", "show", "quay", "-o", "name").out == "quay\n"
+
+
+def test_an_unknown_provider_is_not_found(regcred: Regcred) -> None:
+    done = regcred("provider", "show", "nonsense")
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err == "Error: no such provider\n`regcred provider ls` shows what there is.\n"
+
+
+def test_a_provider_that_may_not_be_asked_for_is_not_called_unknown(
+    stub: StubService, regcred: Regcred
+) -> None:
+    refused = problem("not-authenticated", 401, "this API key has expired")
+    stub.plant("GET", "/v1/providers/ghcr", refused)
+
+    assert regcred("provider", "show", "ghcr").code == 4
 
 
 # audit

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from regcred import __version__
-from regcred.clients.cli import account, audit, credentials, docker, images, keys, projects
+from regcred.clients.cli import (
+    account,
+    audit,
+    credentials,
+    docker,
+    images,
+    keys,
+    projects,
+    providers,
+)
 
 app = typer.Typer(
     name="regcred",
@@ -42,5 +51,6 @@ app.command()(images.explain)
 app.command()(images.resolve)
 app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
+app.add_typer(providers.app, name="provider")
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")

@@ -118,7 +118,7 @@ def _examples(shape: type[Shape]) -> Iterator[tuple[str, Any]]:
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     statuses = {*_ALWAYS}
-    if "{project}" in path:
+    if "{" in path:
         statuses.add(404)
     if "requestBody" in operation:
         statuses |= {*_WITH_BODY}

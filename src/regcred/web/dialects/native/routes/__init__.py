@@ -10,6 +10,7 @@ from regcred.web.dialects.native.routes import (
     docker_credential,
     keys,
     projects,
+    providers,
     pulling,
     uses,
     verdicts,
@@ -27,6 +28,7 @@ ROUTES: tuple[BaseRoute, ...] = tuple(
         projects,
         keys,
         audit,
+        providers,
     )
     for route in noun.router.routes
 )
