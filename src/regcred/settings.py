@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
 
     concurrency: int = Field(default=2048, ge=16)
-    """Requests under way at once, and half the connections; more get 503."""
+    """Requests under way at once; more get 503. Twice as many connections may be open."""
 
     connections_per_peer: int | None = Field(default=None, ge=1)
     """Connections of one address at once, more are closed: half of `concurrency` if not set.

@@ -25,8 +25,8 @@ from regcred.bootstrap.service import _configured
 from regcred.settings import Settings
 
 PATIENCE = 30
-SHORT = Limits(per_peer=100, header_deadline=0.3, drain_deadline=0.3)
-LONG = Limits(per_peer=100, header_deadline=20, drain_deadline=20)
+SHORT = Limits(per_peer=100, connections=1000, header_deadline=0.3, drain_deadline=0.3)
+LONG = Limits(per_peer=100, connections=1000, header_deadline=20, drain_deadline=20)
 RUNNING = 1.0
 """Seconds that `/slow` takes: more than any short deadline."""
 
@@ -277,7 +277,7 @@ def test_a_client_that_does_not_read_is_cut_off(serve: Serve, path: bytes, kept:
 
 
 def test_an_address_has_so_many_connections_and_others_have_theirs(serve: Serve) -> None:
-    served = serve(Limits(per_peer=3, header_deadline=PATIENCE))
+    served = serve(Limits(per_peer=3, connections=1000, header_deadline=PATIENCE))
     with ExitStack() as held:
         lines = [held.enter_context(served.connected()) for _ in range(3)]
         for line in lines:
@@ -293,8 +293,21 @@ def test_an_address_has_so_many_connections_and_others_have_theirs(serve: Serve)
             assert answer(line) == b"/still"
 
 
+def test_all_peers_together_have_no_more_than_there_are(serve: Serve) -> None:
+    served = serve(Limits(per_peer=3, connections=3, header_deadline=PATIENCE))
+    with ExitStack() as held:
+        lines = [held.enter_context(served.connected(f"127.0.0.{n}")) for n in (1, 2, 3)]
+        for line in lines:
+            line.sendall(REQUEST % b"/mine")
+            assert answer(line) == b"/mine"
+        with served.connected("127.0.0.4") as more:
+            assert is_closed(more)
+        lines[0].sendall(REQUEST % b"/still")
+        assert answer(lines[0]) == b"/still"
+
+
 def test_a_connection_that_ends_gives_its_place_back(serve: Serve) -> None:
-    served = serve(Limits(per_peer=1))
+    served = serve(Limits(per_peer=1, connections=1000))
     for _ in range(5):
         with served.connected() as line:
             line.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -400,7 +413,7 @@ def test_a_long_body_is_no_long_header(serve: Serve, framing: bytes, body: bytes
 
 
 def test_a_client_that_reads_slowly_gets_its_answer_whole(serve: Serve) -> None:
-    limits = Limits(per_peer=1, drain_deadline=2)
+    limits = Limits(per_peer=1, connections=1000, drain_deadline=2)
     whole, got = len(PIECE) * PIECES, 0
     with serve(limits).connected(receives=262_144) as line:
         line.sendall(REQUEST % b"/stream")
@@ -422,7 +435,7 @@ def test_the_service_serves_with_these_limits() -> None:
 
     assert isinstance(config.http, type)
     assert issubclass(config.http, GuardedProtocol)
-    assert config.http.bounds == Limits(per_peer=7)
+    assert config.http.bounds == Limits(per_peer=7, connections=128)
 
 
 def test_two_servers_count_their_peers_apart() -> None:

@@ -118,7 +118,15 @@ def test_an_accepted_name_is_stable_and_visible(given_text: str) -> None:
     name.encode()
 
 
-@pytest.mark.parametrize("piled", ["a" + "\u0301" * 31, "\u0301" * 16_000 + "\u0316" * 16_000])
+@pytest.mark.parametrize(
+    "piled",
+    [
+        "a" + "\u0301" * 31,
+        "\u0301" * 16_000 + "\u0316" * 16_000,
+        *("a" + mark * 20_000 for mark in "\u0f73\u0f75\u0f81"),
+    ],
+    ids=["31", "two kinds", "U+0F73", "U+0F75", "U+0F81"],
+)
 def test_marks_do_not_pile_up_on_a_letter(piled: str) -> None:
     """Normalising sorts a run of them in time that grows with its square: seconds for a body."""
     for rule in (text.name, text.username):

@@ -1,7 +1,8 @@
 """What one connection may cost: uvicorn's HTTP protocol, with ends to what it waits for.
 
-uvicorn limits connections and requests, but not how long a peer may hold one without asking
-anything, how much it may send before its headers end, or how long it may leave an answer unread.
+uvicorn does not limit how long a peer may hold a connection without asking anything, how much it
+may send before its headers end, or how long it may leave an answer unread; and what it limits, it
+answers in plain text.
 All of that comes before any key is looked at, so without a limit one machine stops the service.
 """
 
@@ -25,6 +26,9 @@ class Limits:
 
     per_peer: int
     """Connections of one address, or of one IPv6 network of 64 bits."""
+
+    connections: int
+    """Connections of all together."""
 
     header_deadline: float = 15
     """From the connection, the last answer or a request's first byte to the headers' end."""
@@ -72,9 +76,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn's own: it serves streams alone
         self, transport: asyncio.Transport
     ) -> None:
-        """Take the connection, unless its peer has as many as it may."""
+        """Take the connection, unless its peer has as many as it may, or all have."""
         peer = _peer(transport)
-        if self.peers[peer] >= self.bounds.per_peer:
+        crowded = len(self.connections) >= self.bounds.connections
+        if crowded or self.peers[peer] >= self.bounds.per_peer:
             self.transport = transport
             transport.abort()
             return

@@ -232,7 +232,7 @@ def _authority(listening: socket.socket) -> str:
 def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=guarded(Limits(per_peer=settings.peer_connections)),
+        http=guarded(Limits(settings.peer_connections, 2 * settings.concurrency)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -242,7 +242,4 @@ def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=settings.grace,
-        # What connections hold beyond the requests that the application counts and refuses in
-        # its callers' languages; the server's own refusal is plain text.
-        limit_concurrency=2 * settings.concurrency,
     )

@@ -36,7 +36,9 @@ def _normalised(text: str, field: str) -> str:
         # Before normalising: lone surrogates cannot be normalised safely.
         if unicodedata.category(character) in _HIDDEN:
             raise InvalidInput(field, "must be printable characters (no control or invisible ones)")
-        marks = marks + 1 if unicodedata.combining(character) else 0
+        # By what it decomposes to: a few characters are letters to themselves and marks to NFC.
+        first = unicodedata.normalize("NFD", character)[0]
+        marks = marks + 1 if unicodedata.combining(first) else 0
         if marks > _MAX_MARKS:
             raise InvalidInput(field, f"must not have more than {_MAX_MARKS} marks on a letter")
     return unicodedata.normalize("NFC", text)

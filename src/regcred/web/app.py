@@ -89,7 +89,8 @@ class _Web:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        overloaded = self._under_way > self._most
+        # Whether the process lives is asked most when it is busy: else a probe would end it.
+        overloaded = self._under_way > self._most and scope["path"] not in HEALTH_PATHS
         if not overloaded and self._hot is not None and self._hot.takes(scope):
             await self._hot(scope, receive, send)
             return

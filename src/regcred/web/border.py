@@ -25,7 +25,7 @@ from regcred.web.middleware import (
     read_body,
     replay,
 )
-from regcred.web.refusals import Internal
+from regcred.web.refusals import Internal, Overloaded
 
 _log = structlog.get_logger("regcred.web")
 
@@ -52,7 +52,15 @@ class Border:
 
     async def refuse(self, scope: Scope, error: RegcredError, send: Send) -> None:
         """Answer a request that nobody looks at, and close its connection: its body stays there."""
-        await self._refuse(_Outgoing(scope, send, self._budget_headers), error, CLOSE)
+        outgoing = _Outgoing(scope, send, self._budget_headers)
+        await self._refuse(outgoing, error, CLOSE)
+        _log.info(
+            "request",
+            request_id=outgoing.request_id,
+            method=scope["method"],
+            route=route_of(scope),
+            status=outgoing.status,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -105,7 +113,7 @@ class Border:
         self, send: _Outgoing, error: RegcredError, *more: tuple[bytes, bytes]
     ) -> None:
         answer = self._render_error(error, send.request_id)
-        if answer.status >= SERVER_ERROR and not isinstance(error, Internal):
+        if answer.status >= SERVER_ERROR and not isinstance(error, Internal | Overloaded):
             log_failure(send.request_id, error)
         headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body)), *more]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -24,14 +24,17 @@ class BodyTooSlow(RegcredError):
 
 
 class PathTooLong(RegcredError):
-    """The path or the query is longer than any that could mean something."""
+    """The path is longer than any that could mean something."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"path and query must each be at most {limit} bytes")
+    def __init__(self, limit: int, what: str = "path") -> None:
+        super().__init__(f"the {what} must be at most {limit} bytes")
 
 
 class QueryTooLong(PathTooLong):
     """The query is longer than any that could mean something."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit, "query")
 
 
 class UnreadablePath(MalformedRequest):

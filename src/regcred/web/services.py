@@ -33,6 +33,7 @@ class Services:
     docker_helper: ServeDockerHelper
 
     families: Families
+    """Asked which family a login belongs to, and what is known of each."""
 
     cursors: Cursors
     request_digest: Callable[..., bytes]

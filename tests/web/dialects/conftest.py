@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from regcred.adapters.storage.sqlite import SqliteStore, schema
+from regcred.domain.ports import Clock
 from tests.web.dialects.driver import Speaker, driver_of
-from tests.web.world import TickingClock, World
+from tests.web.world import World
 
 
 @pytest.fixture
@@ -20,7 +21,11 @@ def speaker(world: World, name: str) -> Speaker:
 async def durable(name: str, tmp_path: Path) -> AsyncIterator[Speaker]:
     """The same over the real store."""
     schema.migrate(tmp_path)
-    clock = TickingClock()
-    store = SqliteStore.open(tmp_path, sign=lambda _: b"m", clock=clock)
-    yield Speaker(await World(lambda _: store).populate(), driver_of(name))
-    store.close()
+    opened: list[SqliteStore] = []
+
+    def make_store(clock: Clock) -> SqliteStore:
+        opened.append(SqliteStore.open(tmp_path, sign=lambda _: b"m", clock=clock))
+        return opened[0]
+
+    yield Speaker(await World(make_store).populate(), driver_of(name))
+    opened[0].close()

@@ -16,7 +16,7 @@ from regcred.web.dialects import DIALECTS
 from tests.web.dialects.driver import Said, Speaker, driver_of, every_dialect
 from tests.web.hostile import CANARY, HOSTILE_JSON
 from tests.web.test_problems import ONE_OF_EACH
-from tests.web.world import Reply, World
+from tests.web.world import Reply, World, problem
 
 MAY_ANSWER = {400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503}
 """What the vendors document, and what every face may answer beyond it."""
@@ -234,11 +234,17 @@ async def test_more_requests_at_once_than_may_be(name: str) -> None:
         await speaker.refused(said, 503),
         await speaker.refused(speaker.driver.create("x" * 20_000), 503, who=None),
     ]
-    pull = await world.send("POST", "/v1/projects/-/resolve", {"image": "docker.io/a/b"})
+    pulls = [
+        await world.send("POST", "/v1/projects/-/resolve", {"image": "docker.io/a/b"}),
+        await world.send("POST", "/v1/projects/-/docker-credential/get", content="docker.io"),
+    ]
+    health = [await world.send("GET", path, key=None) for path in ("/livez", "/readyz")]
     go_on.set()
 
     assert [reply.headers["retry-after"] for reply in refused] == ["5", "5"]
     assert [reply.headers["connection"] for reply in refused] == ["close", "close"]
-    assert pull.status_code == 503
+    assert [problem(reply) for reply in pulls] == ["overloaded", "overloaded"]
+    assert [reply.headers["retry-after"] for reply in pulls] == ["5", "5"]
+    assert [reply.status_code for reply in health] == [200, 200]
     assert [(await reply).status_code for reply in under_way] == [200, 200]
     assert (await speaker.say(said)).status_code == 200

@@ -20,7 +20,7 @@ from regcred.adapters.registries.provider import Provider
 from regcred.adapters.registries.providers import generic
 from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
-from regcred.domain.credential import Delivery, Draft
+from regcred.domain.credential import Delivery, Draft, derive_scopes
 from regcred.domain.errors import InvalidInput
 from regcred.domain.ports import Clock, Family
 from regcred.domain.registry import ImageReference, Scope
@@ -94,10 +94,18 @@ class RealRegistries:
         return _family(delivery.provider, delivery.scopes)
 
     def fitting(self, slug: str, registry_url: str | None) -> str:
-        """Return `slug` if that provider takes logins of this registry, else `generic`."""
-        named = (provider for provider in providers.PROVIDERS if provider.slug == slug)
-        fits = any(provider.takes(registry_url) for provider in named)
-        return slug if fits else generic.PROVIDER.slug
+        """Return `slug` if that provider takes logins of this registry, else `generic`.
+
+        One that is found anywhere does not take them where another family is at home.
+        """
+        anyones = generic.PROVIDER.slug
+        named = [provider for provider in providers.PROVIDERS if provider.slug == slug]
+        if registry_url is None or not named:
+            return slug if named else anyones
+        hosts = {scope.host for scope in derive_scopes(registry_url)}
+        owners = {providers.for_host(anyones, host).slug for host in hosts} - {anyones}
+        fits = hosts and named[0].takes(registry_url) and owners <= {slug}
+        return slug if fits else anyones
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None

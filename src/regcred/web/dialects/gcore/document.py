@@ -26,7 +26,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         description=_DESCRIPTION,
         security={"APIKey": {"type": "apiKey", "in": "header", "name": "Authorization"}},
     )
-    # No 400 for deleting, as in the vendor's document: what is wrong with a path is not found.
+    # No 400 for deleting, as in the vendor's document: what is wrong with a path is not found. What
+    # HTTP itself refuses before the path is looked at (two keys, a query of 9 KiB) stays a 400.
     some = {"InferenceRegistryCredentialsHandler.post": {400, 409}}
     for handler in ("sHandler.get", "Handler.get", "Handler.put"):
         some[f"InferenceRegistryCredential{handler}"] = {400}
