@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
+from regcred.adapters.registries.exchange import Finding, Handshake
+from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
@@ -25,6 +28,7 @@ class ScriptedRegistries(RealRegistries):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock, time.monotonic)
         self.asked: list[tuple[Delivery, str | None]] = []
+        self.probed: list[str] = []
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
@@ -39,3 +43,11 @@ class ScriptedRegistries(RealRegistries):
             None if image is None else str(image),
             {"scheme": "basic", "ping_status": 401, "granted": ("pull",), "anonymous": False},
         )
+
+    async def _run(
+        self, registry: Origin, handshake: Handshake, settings: Mapping[str, str]
+    ) -> Finding:
+        """Answer a probe; everything before it is the real one's."""
+        del handshake, settings
+        self.probed.append(str(registry))
+        return Finding(VerdictKind.OK, {"ping_status": 401, "scheme": "basic"})

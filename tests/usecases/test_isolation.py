@@ -39,6 +39,7 @@ ACTS: dict[str, Act] = {
     "delete": lambda w, c, p: w.credentials.delete(c, p, "hub", None),
     "verify": lambda w, c, p: w.verification.stored(c, p, "hub", None),
     "verify typed in": lambda w, c, p: w.verification.typed_in(c, p, draft(), None),
+    "probe": lambda w, c, p: w.verification.registry(c, p, REGISTRY, {}),
     "verdicts": lambda w, c, p: w.verification.history(c, p, "hub", 0, 10),
     "page": lambda w, c, p: w.credentials.page(c, p, 0, 10),
     "put use": lambda w, c, p: w.uses.put(c, p, "hub", "pod", "web"),
@@ -76,6 +77,7 @@ async def test_a_foreign_project_is_a_missing_project(world: World, name: str, r
     assert answers == {(ProjectNotFound, "no such project")}
     assert await world.store.list_audit(second.id, AuditFilter(), 0, 100) == audited
     assert world.registries.asked == []
+    assert world.registries.probed == []
 
 
 @pytest.mark.parametrize("role", Role)

@@ -71,6 +71,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("listUses", "GET", f"{_C}/uses", READ),
     Operation("putUse", "PUT", f"{_C}/uses/{{kind}}/{{name}}", WRITE, {"lease_seconds": 60}),
     Operation("deleteUse", "DELETE", f"{_C}/uses/{{kind}}/{{name}}", WRITE, status=204),
+    Operation("probeRegistry", "POST", f"{_P}/registries:probe", VERIFY,
+              {"registry_url": "r.example.com"}),
     Operation("explainImage", "POST", f"{_P}/explain", READ, {"image": IMAGE}),
     Operation("resolveImage", "POST", f"{_P}/resolve", REVEAL, {"image": IMAGE}),
     Operation("dockerCredentialGet", "POST", f"{_P}/docker-credential/get", REVEAL, SERVER),

@@ -22,6 +22,7 @@ _RESPONSE_ONLY: dict[str, tuple[str, ...]] = {
     "updateCredential": ("Credential", "CredentialPatch"),
     "verifyLogin": ("Verdict", "VerifyTypedIn"),
     "verifyCredential": ("Verdict", "VerifyStored"),
+    "probeRegistry": ("Probe", "ProbeRegistry"),
     "putUse": ("Use", "PutUse"),
     "explainImage": ("Explained", "AskExplain"),
     "resolveImage": ("Resolution", "AskResolve"),

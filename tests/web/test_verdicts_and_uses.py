@@ -37,6 +37,21 @@ async def test_every_verdict_is_a_200_with_evidence_and_a_next_step(world: World
     assert shown["version"] == 1
 
 
+async def test_what_a_registry_wants_is_a_200_with_evidence_and_a_next_step(world: World) -> None:
+    asked = {"registry_url": "https://r.example.com:8443"}
+
+    reply = await world.send("POST", "/v1/projects/-/registries:probe", asked)
+
+    assert reply.status_code == 200
+    assert reply.json() == {
+        "verdict": "ok",
+        "asked_at": reply.json()["asked_at"],
+        "evidence": {"ping_status": 401, "scheme": "basic"},
+        "next_step": reply.json()["next_step"],
+    }
+    assert world.registries.probed == ["https://r.example.com:8443"]
+
+
 async def test_two_refusals_a_minute_apart_withhold_a_login(world: World) -> None:
     await world.add(password=REJECTED)
     await world.send("POST", f"{HERE}/ci-pull:verify")

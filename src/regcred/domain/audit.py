@@ -27,6 +27,7 @@ class Action(StrEnum):
     CREDENTIAL_VERIFIED = "credential.verified"
     CREDENTIAL_REVEALED = "credential.revealed"
     LOGIN_VERIFIED = "login.verified"
+    REGISTRY_PROBED = "registry.probed"
     USE_PUT = "use.put"
     USE_DELETED = "use.deleted"
     ROLLBACK_ACCEPTED = "store.rollback_accepted"

@@ -102,6 +102,24 @@ _NEXT_STEPS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What a registry wants of a login, asked without one. `ok` means that one can be tried."""
+
+    kind: VerdictKind
+    asked_at: datetime
+    evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
+
+    @property
+    def next_step(self) -> str:
+        """What a person should do now, in one sentence."""
+        if self.kind is VerdictKind.OK:
+            return "Store a login for it, or verify one: the registry can be asked about it."
+        if self.kind is VerdictKind.PUBLIC:
+            return "Verify a login with an image: some registries ask for one only inside."
+        return _NEXT_STEPS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What the verdicts so far say of a credential's present secret. A new secret resets it."""
 

@@ -2,7 +2,7 @@
 
 Ping, read the challenge, prove the login (Basic, or a token), and for an image ask for its
 manifest; then ask the same as nobody, because what anyone can pull proves nothing. The one thing
-you would get wrong: nothing at all is sent to a realm before RealmRule has passed it, and every
+you would get wrong: nothing at all is sent to a realm that `demand` has not passed, and every
 secret that leaves is tied to one origin.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from regcred.adapters.registries.bearer import Token, read_token
-from regcred.adapters.registries.challenge import Challenge, Malformed, parse_challenges
+from regcred.adapters.registries.demand import TokenServer, Unusable, read_demand
 from regcred.adapters.registries.exchange import (
     Attach,
     Finding,
@@ -28,7 +28,7 @@ from regcred.adapters.registries.exchange import (
 from regcred.adapters.registries.judgement import Answer, Step, judge
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.provider import Quirks
-from regcred.adapters.registries.realm import RealmRule, UntrustedRealm
+from regcred.adapters.registries.realm import RealmRule
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
@@ -48,7 +48,6 @@ _OPEN = "The registry asks nobody to log in."
 _NO_CHALLENGE = "The registry asks for a login without a readable word about which kind."
 _NO_TOKEN = "The token server's answer holds no token."  # noqa: S105 - a sentence
 _NO_IDENTITY = "An identity token works only where the registry has a token server."
-_SEVERAL = "The registry names more than one token server."
 _UNSURE = "Whether anyone can pull this image could not be found out."
 
 _Steps = Generator[Request, Reply, VerdictKind]
@@ -115,19 +114,14 @@ class _Dance:
 
     def _challenged(self, reply: Reply) -> _Steps:
         try:
-            challenges = parse_challenges(reply.all("www-authenticate"))
-        except Malformed:
-            challenges = ()
-        bearers = [challenge for challenge in challenges if challenge.scheme == "bearer"]
-        if len(bearers) > 1:
-            return self.end(VerdictKind.UNTRUSTED_REALM, note=_SEVERAL)
-        if bearers:
-            self.evidence["scheme"] = "bearer"
-            return (yield from self._bearer(bearers[0]))
-        if any(challenge.scheme == "basic" for challenge in challenges):
-            self.evidence["scheme"] = "basic"
+            demand = read_demand(reply, self.ask.realms)
+        except Unusable as refusal:
+            self.evidence |= refusal.finding.evidence
+            return refusal.finding.kind
+        self.evidence |= demand.evidence
+        if demand.token_server is None:
             return (yield from self._basic())
-        return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
+        return (yield from self._bearer(demand.token_server))
 
     # Basic
 
@@ -150,20 +144,10 @@ class _Dance:
 
     # Bearer
 
-    def _bearer(self, challenge: Challenge) -> _Steps:
-        try:
-            realm, target = self._realm(challenge)
-            service = challenge.parameter("service")
-        except UntrustedRealm as refusal:
-            if refusal.host is not None:
-                self.evidence["realm_host"] = refusal.host
-            return self.end(VerdictKind.UNTRUSTED_REALM, note=refusal.note)
-        except Malformed:
-            return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
-        self.evidence["realm_host"] = realm.authority
+    def _bearer(self, server: TokenServer) -> _Steps:
         step = Step.TOKEN if self.ask.repository is None else Step.SCOPED_TOKEN
         identity = self.ask.username == IDENTITY_TOKEN_USER
-        reply = yield self._token_request(realm, target, service)
+        reply = yield self._token_request(server)
         if kind := self._judge(step, Answer(reply, identity_token=identity), record="token"):
             return kind
         token = read_token(reply.body)
@@ -171,20 +155,11 @@ class _Dance:
             return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
         if self.ask.repository is None:
             return VerdictKind.OK
-        kind = yield from self._pull(token, self._anonymous_pull(realm, target, service))
+        kind = yield from self._pull(token, self._anonymous_pull(server))
         # A token that does not say what it grants would not say it of more either.
         if kind is VerdictKind.OK and "granted" in self.evidence:
-            yield from self._try_for_more(self._token_request(realm, target, service, "pull,push"))
+            yield from self._try_for_more(self._token_request(server, "pull,push"))
         return kind
-
-    def _realm(self, challenge: Challenge) -> tuple[Origin, str]:
-        try:
-            realm = challenge.parameter("realm")
-        except Malformed:
-            raise UntrustedRealm("The challenge names its realm twice.") from None
-        if not realm:
-            raise UntrustedRealm("The challenge names no realm.")
-        return self.ask.realms.judge(realm)
 
     def _pull(self, token: Token, control: _Asking) -> _Steps:
         granted = token.actions(self.ask.repository or "")
@@ -195,8 +170,8 @@ class _Dance:
             return kind
         return (yield from self._control(control))
 
-    def _anonymous_pull(self, realm: Origin, target: str, service: str | None) -> _Asking:
-        reply = yield self._anonymous_token_request(realm, target, service)
+    def _anonymous_pull(self, server: TokenServer) -> _Asking:
+        reply = yield self._anonymous_token_request(server)
         self.evidence["anonymous_token_status"] = reply.status
         token = read_token(reply.body) if reply.status == _OK else None
         if token is None:
@@ -238,26 +213,26 @@ class _Dance:
         target = f"/v2/{self.ask.repository}/manifests/{self.ask.reference}"
         return Request("HEAD", self.ask.registry, target, MANIFEST_TYPES, proof=proof)
 
-    def _token_request(
-        self, realm: Origin, target: str, service: str | None, actions: str = "pull"
-    ) -> Request:
+    def _token_request(self, server: TokenServer, actions: str = "pull") -> Request:
         """Ask for a token by GET; by POST with an identity token, or where the family wants it."""
-        wanted = self._wanted(service, actions)
+        wanted = self._wanted(server.service, actions)
         if self.ask.username == IDENTITY_TOKEN_USER:
-            return self._grant(realm, target, wanted, Attach.REFRESH_GRANT)
+            return self._grant(server, wanted, Attach.REFRESH_GRANT)
         if self.ask.quirks.token_by_post:
-            return self._grant(realm, target, wanted, Attach.PASSWORD_GRANT)
-        target = _with_query(target, (*wanted, ("account", self.ask.username)))
-        return Request("GET", realm, target, proof=self._login(realm, Attach.BASIC))
+            return self._grant(server, wanted, Attach.PASSWORD_GRANT)
+        target = _with_query(server.target, (*wanted, ("account", self.ask.username)))
+        return Request("GET", server.origin, target, proof=self._login(server.origin, Attach.BASIC))
 
-    def _anonymous_token_request(self, realm: Origin, target: str, service: str | None) -> Request:
-        return Request("GET", realm, _with_query(target, self._wanted(service)))
+    def _anonymous_token_request(self, server: TokenServer) -> Request:
+        target = _with_query(server.target, self._wanted(server.service))
+        return Request("GET", server.origin, target)
 
     def _grant(
-        self, realm: Origin, target: str, wanted: tuple[tuple[str, str], ...], attach: Attach
+        self, server: TokenServer, wanted: tuple[tuple[str, str], ...], attach: Attach
     ) -> Request:
         form = (("grant_type", attach.value), ("client_id", _CLIENT_ID), *wanted)
-        return Request("POST", realm, target, form=form, proof=self._login(realm, attach))
+        proof = self._login(server.origin, attach)
+        return Request("POST", server.origin, server.target, form=form, proof=proof)
 
     def _wanted(self, service: str | None, actions: str = "pull") -> tuple[tuple[str, str], ...]:
         named = () if service is None else (("service", service),)

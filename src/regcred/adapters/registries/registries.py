@@ -5,17 +5,18 @@ It picks the provider, the registry and the bounds; the handshake finds out, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
 from regcred.adapters.registries.client import RegistryClient
-from regcred.adapters.registries.exchange import Finding
+from regcred.adapters.registries.exchange import Finding, Handshake
 from regcred.adapters.registries.handshake import Question, verify
 from regcred.adapters.registries.limits import HostRate, Places
 from regcred.adapters.registries.origins import HttpHosts, Origin
+from regcred.adapters.registries.probe import probe
 from regcred.adapters.registries.provider import Provider
 from regcred.adapters.registries.providers import generic
 from regcred.adapters.registries.realm import RealmRule
@@ -25,11 +26,14 @@ from regcred.domain.errors import InvalidInput
 from regcred.domain.ports import Clock, Family
 from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
+from regcred.domain.verdict import EvidenceValue, Probe, Verdict, VerdictKind
 
 _NO_REGISTRY = "The credential names no registry that can be asked."
 _NO_PROVIDER = "The credential's provider or its settings are unknown to this server."
-_HTTP_REFUSED = "Plain http is not allowed for this host: the operator would have to allow it."
+_HTTP_REFUSED: Mapping[str, EvidenceValue] = {
+    "cause": "connect",
+    "note": "Plain http is not allowed for this host: the operator would have to allow it.",
+}
 _DEFAULT_PORT = 443
 
 
@@ -120,9 +124,7 @@ class RealRegistries:
             return self._verdict(VerdictKind.UNSUPPORTED, image, {"note": target})
         registry = self._origin(target)
         if registry is None:
-            evidence: dict[str, EvidenceValue] = {"cause": "connect", "note": _HTTP_REFUSED}
-            return self._verdict(VerdictKind.UNREACHABLE, image, evidence)
-        self._rate.take(registry.host)
+            return self._verdict(VerdictKind.UNREACHABLE, image, _HTTP_REFUSED)
         wanted = image.effective() if image else None
         question = Question(
             registry,
@@ -133,11 +135,35 @@ class RealRegistries:
             reference=(wanted.digest or wanted.tag or "") if wanted else "",
             quirks=target.provider.quirks,
         )
+        finding = await self._run(registry, verify(question), delivery.settings)
+        return self._verdict(finding.kind, image, finding.evidence)
+
+    async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
+        """Ask a registry what it wants of a login, without one. Raise InvalidInput, QuotaExceeded.
+
+        Its settings are those that concern the way there, which every registry may have.
+        """
+        generic.PROVIDER.check_settings(settings)
+        scope = Scope.parse(registry_url)
+        if scope.pattern:
+            raise InvalidInput("registry_url", "must name one registry, without a *")
+        family = providers.for_host(generic.PROVIDER.slug, scope.host)
+        registry = self._origin(_Target(family, _authority(scope), _scheme(registry_url)))
+        if registry is None:
+            return Probe(VerdictKind.UNREACHABLE, self._clock(), _HTTP_REFUSED)
+        realms = RealmRule(registry, self._http_hosts, settings.get("realm"))
+        finding = await self._run(registry, probe(registry, realms, self._clock), settings)
+        return Probe(finding.kind, self._clock(), finding.evidence)
+
+    async def _run(
+        self, registry: Origin, handshake: Handshake, settings: Mapping[str, str]
+    ) -> Finding:
+        """Run a handshake within the bounds. Raise QuotaExceeded."""
+        self._rate.take(registry.host)
         async with self._places.one():
             began = self._monotonic()
-            finding = await self._client.run(verify(question), delivery.settings.get("ca_bundle"))
-            took = self._monotonic() - began
-        return self._verdict(finding.kind, image, _timed(finding, took))
+            finding = await self._client.run(handshake, settings.get("ca_bundle"))
+            return _timed(finding, self._monotonic() - began)
 
     def _origin(self, target: _Target) -> Origin | None:
         """Return where the registry is reached, None for http where only https is allowed.
@@ -155,7 +181,7 @@ class RealRegistries:
         self,
         kind: VerdictKind,
         image: ImageReference | None,
-        evidence: dict[str, EvidenceValue],
+        evidence: Mapping[str, EvidenceValue],
     ) -> Verdict:
         return Verdict(kind, self._clock(), str(image) if image else None, evidence)
 
@@ -179,9 +205,12 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
     elif scopes[0].pattern:
         raise InvalidInput("image", "must be given: the credential is for many hosts")
     else:
-        host = scopes[0].host
-        authority = host if scopes[0].port is None else f"{host}:{scopes[0].port}"
+        host, authority = scopes[0].host, _authority(scopes[0])
     return _Target(providers.for_host(named.slug, host), authority, _scheme(delivery.registry_url))
+
+
+def _authority(scope: Scope) -> str:
+    return str(replace(scope, path=""))
 
 
 @lru_cache(maxsize=4096)
@@ -200,12 +229,11 @@ def _scheme(url: str | None) -> str | None:
     return "https" if scheme.partition("/")[0].endswith(f":{_DEFAULT_PORT}") else None
 
 
-def _timed(finding: Finding, seconds: float) -> dict[str, EvidenceValue]:
+def _timed(finding: Finding, seconds: float) -> Finding:
     """Add the time taken, in coarse steps.
 
     Not for what was unreachable: it would tell a refused connection from a filtered one.
     """
-    evidence = dict(finding.evidence)
-    if finding.kind is not VerdictKind.UNREACHABLE:
-        evidence["duration_ms"] = round(seconds * 10) * 100
-    return evidence
+    if finding.kind is VerdictKind.UNREACHABLE:
+        return finding
+    return Finding(finding.kind, {**finding.evidence, "duration_ms": round(seconds * 10) * 100})

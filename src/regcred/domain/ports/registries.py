@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import Verdict
+from regcred.domain.verdict import Probe, Verdict
 
 
 class Family(NamedTuple):
@@ -67,5 +67,13 @@ class Registries(Families, Protocol):
         """Ask the registry about the login. Every outcome is a verdict; never raises for one.
 
         Raise QuotaExceeded when too many checks of one host are under way.
+        """
+        ...
+
+    async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
+        """Ask a registry what it wants of a login, without one.
+
+        Raise InvalidInput (not one registry, settings other than for the way there),
+        QuotaExceeded.
         """
         ...

@@ -11,7 +11,13 @@ from regcred.domain.credential import Draft
 from regcred.domain.registry import ImageReference
 from regcred.web.dialects.native.paths import CredentialPath, Position, ProjectPath
 from regcred.web.dialects.native.wire.common import Listing, Page, address_text
-from regcred.web.dialects.native.wire.verdicts import Verdict, VerifyStored, VerifyTypedIn
+from regcred.web.dialects.native.wire.verdicts import (
+    Probe,
+    ProbeRegistry,
+    Verdict,
+    VerifyStored,
+    VerifyTypedIn,
+)
 from regcred.web.routing import Call, StrictRoute, rendered
 
 router = APIRouter(route_class=StrictRoute, tags=["verdicts"], prefix="/v1/projects/{project}")
@@ -28,6 +34,15 @@ async def verify_login(call: Call, project: ProjectPath, body: VerifyTypedIn) ->
         call.caller, project, _unnamed(body), _image(body.image)
     )
     return rendered(Verdict.of(verdict))
+
+
+@router.post("/registries:probe", operation_id="probeRegistry", response_model=Probe)
+async def probe_registry(call: Call, project: ProjectPath, body: ProbeRegistry) -> Response:
+    """Ask a registry what it wants of a login, without one. Every outcome is a 200."""
+    found = await call.services.verify.registry(
+        call.caller, project, body.registry_url, body.settings
+    )
+    return rendered(Probe.of(found))
 
 
 @router.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import Field
@@ -42,12 +43,55 @@ class Verdict(Shape):
             verdict=verdict.kind,
             checked_at=verdict.checked_at,
             image=verdict.image,
-            evidence={
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in verdict.evidence.items()
-            },
+            evidence=_told(verdict.evidence),
             next_step=verdict.next_step,
         )
+
+
+class Probe(Shape):
+    """What a registry wants of a login, asked without one. `ok`: a login can be tried there."""
+
+    model_config = example(
+        verdict="ok",
+        asked_at="2026-11-21T10:00:00Z",
+        evidence={
+            "encrypted": True,
+            "ping_status": 401,
+            "scheme": "bearer",
+            "realm_host": "auth.example.com",
+            "clock_skew_s": 0,
+            "duration_ms": 100,
+        },
+        next_step="Store a login for it, or verify one: the registry can be asked about it.",
+    )
+
+    verdict: VerdictKind
+    asked_at: datetime
+    evidence: dict[str, EvidenceValue]
+    next_step: str
+
+    @classmethod
+    def of(cls, probe: domain.Probe) -> Probe:
+        """Render what was found."""
+        return cls(
+            verdict=probe.kind,
+            asked_at=probe.asked_at,
+            evidence=_told(probe.evidence),
+            next_step=probe.next_step,
+        )
+
+
+def _told(evidence: Mapping[str, domain.EvidenceValue]) -> dict[str, EvidenceValue]:
+    return {n: list(value) if isinstance(value, tuple) else value for n, value in evidence.items()}
+
+
+class ProbeRegistry(Shape):
+    """A registry to ask."""
+
+    model_config = example(registry_url="https://registry.example.com")
+
+    registry_url: str
+    settings: dict[str, str] = Field(default_factory=dict)
 
 
 class VerifyStored(Shape):

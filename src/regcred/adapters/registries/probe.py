@@ -1,0 +1,65 @@
+"""What a registry wants of a login, found out without one: ping, and read the challenge.
+
+The token server is judged and never asked: even a question without a login tells it who asks.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from regcred.adapters.registries.demand import Unusable, read_demand
+from regcred.adapters.registries.exchange import (
+    Finding,
+    Handshake,
+    Reply,
+    Request,
+    Unanswered,
+    Unreadable,
+    observed,
+)
+from regcred.adapters.registries.judgement import Answer, Step, judge
+from regcred.adapters.registries.origins import Origin
+from regcred.adapters.registries.realm import RealmRule
+from regcred.domain.ports import Clock
+from regcred.domain.verdict import EvidenceValue, VerdictKind
+
+_UNAUTHORIZED = 401
+_OPEN = "It asks nobody to log in, at least not at its door."
+
+
+def probe(registry: Origin, realms: RealmRule, clock: Clock) -> Handshake:
+    """Find out what the registry asks for. `ok`: a login can be tried there."""
+    evidence: dict[str, EvidenceValue] = {"encrypted": registry.encrypted}
+    try:
+        reply = yield Request("GET", registry, "/v2/", ("application/json",))
+    except Unanswered as failure:
+        return Finding(VerdictKind.UNREACHABLE, {**evidence, "cause": failure.cause})
+    except Unreadable as failure:
+        return Finding(VerdictKind.NOT_A_REGISTRY, {**evidence, "note": failure.note})
+    evidence |= {"ping_status": reply.status, **observed(reply), **_skew(reply, clock)}
+    found = _read(reply, realms)
+    return Finding(found.kind, {**evidence, **found.evidence})
+
+
+def _read(reply: Reply, realms: RealmRule) -> Finding:
+    judgement = judge(Step.PING, Answer(reply))
+    if judgement.kind is not None:
+        told = {"note": judgement.note, "cause": judgement.cause}
+        return Finding(judgement.kind, {name: text for name, text in told.items() if text})
+    if reply.status != _UNAUTHORIZED:
+        return Finding(VerdictKind.PUBLIC, {"scheme": "none", "note": _OPEN})
+    try:
+        return Finding(VerdictKind.OK, read_demand(reply, realms).evidence)
+    except Unusable as refusal:
+        return refusal.finding
+
+
+def _skew(reply: Reply, clock: Clock) -> dict[str, EvidenceValue]:
+    """Say how far the registry's clock is ahead of this one: tokens are bound to times."""
+    with suppress(ValueError, OverflowError):
+        at = parsedate_to_datetime(reply.header("date") or "")
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return {"clock_skew_s": round((aware - clock()).total_seconds())}
+    return {}
