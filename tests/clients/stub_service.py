@@ -311,6 +311,17 @@ def verify(call: Call) -> Reply:
     return Reply(200, verdict(call.stub.verdict, call.seen.json.get("image")))
 
 
+def probe(call: Call) -> Reply:
+    kind = call.stub.verdict
+    body = {
+        "verdict": kind,
+        "asked_at": NOW,
+        "evidence": {"scheme": "bearer", "realm_host": "auth.example", "clock_skew_s": -2},
+        "next_step": f"Do what one does about {kind}.",
+    }
+    return Reply(200, body)
+
+
 def history(call: Call) -> Reply:
     return listed([verdict("ok"), verdict("rejected"), verdict("denied")], call.seen)
 
@@ -364,6 +375,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("DELETE", f"{P}/credentials/([^/]+)", with_credential),
     ("GET", "/v1/providers", list_providers),
     ("GET", "/v1/providers/([^/]+)", show_provider),
+    ("POST", f"{P}/registries:probe", probe),
     ("POST", f"{P}/resolve", resolve),
     ("POST", f"{P}/explain", lambda call: Reply(200, call.stub.explained)),
     ("GET", f"{P}/audit", lambda call: listed(call.stub.rows, call.seen)),

@@ -353,6 +353,7 @@ def test_a_secret_in_the_wrong_place_is_not_echoed(watch: Watch) -> None:
     api = watch.api
     misplaced = httpx2.URL("/", params={"q": watch.canary("misplaced")}).query[2:].decode()
     raw = watch.canary("misplaced raw")
+    where = {"registry_url": CLEAN["registry_url"]}
     answers = [
         api.send("GET", f"{PATH}/{misplaced}"),
         api.send("GET", f"{PATH}/{misplaced}/verdicts"),
@@ -369,6 +370,12 @@ def test_a_secret_in_the_wrong_place_is_not_echoed(watch: Watch) -> None:
         api.send("POST", "projects/-/resolve", {"image": raw}),
         api.send("POST", "projects/-/explain", {"image": raw}),
         api.send("POST", f"{PATH}:verify", {**CLEAN, "password": "p", "image": raw}),
+        api.send("POST", "projects/-/registries:probe", {"registry_url": raw}),
+        api.send("POST", "projects/-/registries:probe", {"registry_url": f"http://u:{raw}@r.test"}),
+        *(
+            api.send("POST", "projects/-/registries:probe", {**where, "settings": settings})
+            for settings in ({raw: "x"}, {"realm": raw}, {"ca_bundle": raw})
+        ),
         api.send("POST", "projects/-/keys", {"name": "k", "role": raw}),
         api.send("POST", "projects/-/keys", {"name": "k", "role": "puller", "expires_at": raw}),
         api.send(

@@ -209,6 +209,22 @@ def test_the_command_line_says_why_a_login_fails(
     assert "create a new token" in done.text.replace("\n", " ")
 
 
+def test_the_command_line_says_what_a_registry_wants(world: World, machine: Machine) -> None:
+    assert machine.login(world.api.make_key("cli", "admin")["key"]).code == 0
+    before = len(world.tokens.seen) if world.tokens else 0
+    settings = [part for name, value in world.settings.items() for part in _setting(name, value)]
+    told = ("doctor", "registry", world.registry.address, *settings, "-o", "json")
+
+    done = machine.regcred(*told)
+
+    assert done.code == 0, done.text
+    found = json.loads(done.out)
+    assert found["verdict"] == "ok"
+    assert found["evidence"]["scheme"] == ("bearer" if world.tokens else "basic")
+    assert abs(found["evidence"]["clock_skew_s"]) <= 2
+    assert (len(world.tokens.seen) if world.tokens else 0) == before
+
+
 def _setting(name: str, value: str) -> tuple[str, str]:
     return ("--setting", f"{name}={value}")
 

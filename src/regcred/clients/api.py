@@ -162,7 +162,12 @@ class RegcredClient:
         """Return what is known of one family."""
         return self._call("GET", f"providers/{segment(slug)}")
 
-    # Images and the trail
+    # Registries, images and the trail
+
+    def probe_registry(self, registry_url: str, settings: Mapping[str, str]) -> Json:
+        """Ask a registry what it wants of a login, and return what was found."""
+        body = {"registry_url": registry_url, "settings": dict(settings)}
+        return self._call("POST", f"{self._project}/registries:probe", body)
 
     def resolve(self, image: str, *, force: bool = False) -> Json:
         """Return the logins for an image, secrets included."""

@@ -12,6 +12,7 @@ from regcred.clients.cli import (
     audit,
     credentials,
     docker,
+    doctor,
     images,
     keys,
     projects,
@@ -52,5 +53,6 @@ app.command()(images.resolve)
 app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
 app.add_typer(providers.app, name="provider")
+app.add_typer(doctor.app, name="doctor")
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")

@@ -16,6 +16,7 @@ from regcred.clients.cli.options import (
     NoInput,
     Output,
     Project,
+    Settings,
     Yes,
     moment,
     pairs,
@@ -37,10 +38,6 @@ PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
 Provider = Annotated[str | None, typer.Option(help="The registry's family, such as docker_hub.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--setting", metavar="NAME=VALUE", help="A provider's setting. Repeatable."),
-]
 Labels = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="A label. Repeatable.")
 ]

@@ -18,6 +18,10 @@ Project = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; fail instead.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--setting", metavar="NAME=VALUE", help="A provider's setting. Repeatable."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Delete what uses it along with it.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Print at most this many.")]
 Expires = Annotated[

@@ -1,0 +1,56 @@
+"""regcred doctor: find out what is in the way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from regcred.clients.cli.options import Output, Project, Settings, pairs
+from regcred.clients.cli.output import Format, Json, cell, record, structure
+from regcred.clients.cli.session import service
+from regcred.clients.cli.words import Exit
+
+app = typer.Typer(help="Find out what is in the way of a pull.", no_args_is_help=True)
+
+_MEANINGS = {
+    "ok": "a login can be tried here",
+    "public": "it asks nobody to log in, at least not at its door",
+    "rate_limited": "the registry is limiting requests",
+    "unreachable": "the registry did not answer the service",
+    "untrusted_realm": "it wants the password sent to another host, which regcred would not do",
+    "not_a_registry": "what answers there is not a registry",
+    "unsupported": "it wants a kind of login that regcred does not speak",
+}
+
+
+@app.command()
+def registry(
+    address: Annotated[str, typer.Argument(metavar="HOST", help="Such as ghcr.io, or its URL.")],
+    setting: Settings = None,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
+    """Ask a registry what it wants of a login, from where the service runs and without one."""
+    settings = pairs(setting, "--setting")
+    with service(project) as api:
+        found = api.probe_registry(address, settings)
+    if output is Format.name:
+        typer.echo(cell(found.get("verdict")))
+    elif output is Format.table:
+        record(_told(found))
+    else:
+        structure(found, output)
+    if found.get("verdict") not in {"ok", "public"}:
+        raise typer.Exit(Exit.VERDICT)
+
+
+def _told(found: Json) -> Json:
+    kind = found.get("verdict")
+    return {
+        "verdict": kind,
+        "meaning": _MEANINGS.get(str(kind), "see the service's documents"),
+        "asked": found.get("asked_at"),
+        "evidence": found.get("evidence"),
+        "next step": found.get("next_step"),
+    }
