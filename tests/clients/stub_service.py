@@ -314,6 +314,7 @@ def verify(call: Call) -> Reply:
 def probe(call: Call) -> Reply:
     kind = call.stub.verdict
     body = {
+        "registry": call.seen.json["registry_url"],
         "verdict": kind,
         "asked_at": NOW,
         "evidence": {"scheme": "bearer", "realm_host": "auth.example", "clock_skew_s": -2},

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 
 from regcred.adapters.registries.exchange import Finding, Handshake
-from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
@@ -44,10 +43,8 @@ class ScriptedRegistries(RealRegistries):
             {"scheme": "basic", "ping_status": 401, "granted": ("pull",), "anonymous": False},
         )
 
-    async def _run(
-        self, registry: Origin, handshake: Handshake, settings: Mapping[str, str]
-    ) -> Finding:
+    async def _run(self, handshake: Handshake, settings: Mapping[str, str]) -> Finding:
         """Answer a probe; everything before it is the real one's."""
-        del handshake, settings
-        self.probed.append(str(registry))
+        del settings
+        self.probed.append(str(next(handshake).origin))
         return Finding(VerdictKind.OK, {"ping_status": 401, "scheme": "basic"})

@@ -39,7 +39,7 @@ ACTS: dict[str, Act] = {
     "delete": lambda w, c, p: w.credentials.delete(c, p, "hub", None),
     "verify": lambda w, c, p: w.verification.stored(c, p, "hub", None),
     "verify typed in": lambda w, c, p: w.verification.typed_in(c, p, draft(), None),
-    "probe": lambda w, c, p: w.verification.registry(c, p, REGISTRY, {}),
+    "probe": lambda w, c, p: w.probe(c, p, REGISTRY, {}),
     "verdicts": lambda w, c, p: w.verification.history(c, p, "hub", 0, 10),
     "page": lambda w, c, p: w.credentials.page(c, p, 0, 10),
     "put use": lambda w, c, p: w.uses.put(c, p, "hub", "pod", "web"),

@@ -134,42 +134,6 @@ async def test_a_bad_draft_is_not_sent_anywhere(world: World) -> None:
     assert world.registries.asked == []
 
 
-async def test_a_registry_is_asked_without_a_login_and_it_is_audited(world: World) -> None:
-    await world.login()
-
-    found = await world.verification.registry(world.operator, None, "reg.example.com/team", {})
-
-    assert (found.kind, found.asked_at) == (VerdictKind.OK, world.clock.now)
-    assert world.registries.probed == ["https://reg.example.com"]
-    assert world.registries.asked == []
-    (event,) = await world.events(Action.REGISTRY_PROBED)
-    assert event.details == {"verdict": "ok", "registry": "reg.example.com/team"}
-    present = await world.credentials.get(world.operator, None, "hub")
-    assert (present.standing.last, present.version) == (None, 1)
-
-
-@pytest.mark.parametrize(
-    ("registry_url", "settings", "field"),
-    [
-        ("*.example.com", {}, "registry_url"),
-        ("https://u:c4n4ry@reg.example.com", {}, "registry_url"),
-        ("reg.example.com", {"region": "eu"}, "settings.region"),
-        ("reg.example.com", {"realm": "no realm"}, "settings.realm"),
-        ("reg.example.com", {"ca_bundle": "c4n4ry"}, "settings.ca_bundle"),
-    ],
-)
-async def test_what_is_no_registry_is_not_asked(
-    world: World, registry_url: str, settings: dict[str, str], field: str
-) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        await world.verification.registry(world.operator, None, registry_url, settings)
-
-    assert [violation.field for violation in refused.value.violations] == [field]
-    assert "c4n4ry" not in str(refused.value)
-    assert world.registries.probed == []
-    assert await world.events(Action.REGISTRY_PROBED) == []
-
-
 async def test_a_full_quota_is_no_verdict(world: World) -> None:
     await world.login(password=TOO_OFTEN)
 
@@ -200,11 +164,8 @@ async def test_readers_verify_nothing_and_read_the_history(world: World, role: R
         await world.verification.stored(who, None, "hub", None)
     with pytest.raises(AccessDenied):
         await world.verification.typed_in(who, None, draft(), None)
-    with pytest.raises(AccessDenied):
-        await world.verification.registry(who, None, "reg.example.com", {})
 
     assert world.registries.asked == []
-    assert world.registries.probed == []
     assert await world.verification.history(who, None, "hub", 0, 10) == []
 
 

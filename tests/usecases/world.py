@@ -24,6 +24,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import (
     Presented,
@@ -164,6 +165,7 @@ class World:
         self.keys = ManageKeys(store, self.digests, clock, random)
         self.credentials = ManageCredentials(store, sealer, self.registries, clock, new_id)
         self.verification = VerifyCredential(store, sealer, self.registries, clock)
+        self.probe = ProbeRegistry(store, self.registries)
         self.uses = ManageUses(store, clock)
         self.audit = ReadAudit(store)
         self.explain = ExplainImage(store)

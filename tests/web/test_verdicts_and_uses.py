@@ -44,6 +44,7 @@ async def test_what_a_registry_wants_is_a_200_with_evidence_and_a_next_step(worl
 
     assert reply.status_code == 200
     assert reply.json() == {
+        "registry": "r.example.com:8443",
         "verdict": "ok",
         "asked_at": reply.json()["asked_at"],
         "evidence": {"ping_status": 401, "scheme": "basic"},

@@ -24,6 +24,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
@@ -165,6 +166,7 @@ class World:
             keys=ManageKeys(store, digests, clock, os.urandom),
             credentials=credentials,
             verify=VerifyCredential(store, self.sealer, self.registries, clock),
+            probe=ProbeRegistry(store, self.registries),
             explain=ExplainImage(store),
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),

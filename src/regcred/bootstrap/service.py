@@ -33,6 +33,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
@@ -159,6 +160,7 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         keys=ManageKeys(store, state.digests, clock, state.random),
         credentials=credentials,
         verify=VerifyCredential(store, sealer, registries, clock),
+        probe=ProbeRegistry(store, registries),
         explain=ExplainImage(store),
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),

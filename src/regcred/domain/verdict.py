@@ -105,6 +105,9 @@ _NEXT_STEPS = {
 class Probe:
     """What a registry wants of a login, asked without one. `ok` means that one can be tried."""
 
+    registry: str
+    """`host[:port]`, as images name it."""
+
     kind: VerdictKind
     asked_at: datetime
     evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
@@ -112,11 +115,19 @@ class Probe:
     @property
     def next_step(self) -> str:
         """What a person should do now, in one sentence."""
-        if self.kind is VerdictKind.OK:
-            return "Store a login for it, or verify one: the registry can be asked about it."
-        if self.kind is VerdictKind.PUBLIC:
-            return "Verify a login with an image: some registries ask for one only inside."
-        return _NEXT_STEPS[self.kind]
+        return _NEXT_STEPS_OF_A_PROBE.get(self.kind) or _NEXT_STEPS[self.kind]
+
+
+_NEXT_STEPS_OF_A_PROBE = {
+    VerdictKind.OK: "Store a login for it, or verify one: the registry can be asked about it.",
+    VerdictKind.PUBLIC: "Verify a login with an image: some registries ask for one only inside.",
+    VerdictKind.RATE_LIMITED: "The registry is limiting requests: wait, then ask again.",
+    VerdictKind.UNTRUSTED_REALM: (
+        "No login would be sent to the token server that the registry names: read the note. If "
+        "all that is wrong is that it is another host, and that host is right, pin it as `realm`."
+    ),
+    VerdictKind.UNSUPPORTED: "No login could be tried: read the note.",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,16 @@
-"""Ask registries whether a login works, and what they want of one; remember what they said."""
+"""Ask the registry whether a login works, and remember what it said."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Draft
-from regcred.domain.credential import settings as readable
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import Clock, CredentialRef, ProjectRef, Registries, Sealer, Store
 from regcred.domain.registry import ImageReference
-from regcred.domain.verdict import Probe, Verdict
+from regcred.domain.verdict import Verdict
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.seal_secret import open_current
 
@@ -79,30 +78,6 @@ class VerifyCredential:
         )
         await self._store.record(event)
         return verdict
-
-    async def registry(
-        self,
-        caller: Caller,
-        ref: ProjectRef | None,
-        registry_url: str,
-        settings: Mapping[str, str],
-    ) -> Probe:
-        """Ask a registry what it wants of a login, without one.
-
-        Raise ProjectNotFound, AccessDenied, InvalidInput, QuotaExceeded.
-        """
-        project = await reach_project(self._store, caller, ref, Permission.VERIFY)
-        found = await self._registries.probe(registry_url, readable(settings))
-        event = AuditEvent.by(
-            caller,
-            Action.REGISTRY_PROBED,
-            project.id,
-            found.asked_at,
-            verdict=str(found.kind),
-            registry=registry_url,
-        )
-        await self._store.record(event)
-        return found
 
     async def history(
         self,

@@ -12,6 +12,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
@@ -27,6 +28,7 @@ class Services:
     keys: ManageKeys
     credentials: ManageCredentials
     verify: VerifyCredential
+    probe: ProbeRegistry
     explain: ExplainImage
     uses: ManageUses
     audit: ReadAudit

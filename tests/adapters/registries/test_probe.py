@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,8 +106,9 @@ def test_a_realm_is_trusted_by_the_table_and_by_a_pin() -> None:
     ("date", "skew"),
     [
         ("Sat, 21 Nov 2026 12:00:00 GMT", 0),
+        ("Sat, 21 Nov 2026 11:59:59 GMT", 0),
         ("Sat, 21 Nov 2026 12:05:00 GMT", 300),
-        ("Sat, 21 Nov 2026 11:59:30 -0000", -30),
+        ("Sat, 21 Nov 2026 11:59:30 -0000", -29),
         ("Sat, 21 Nov 2026 14:00:00 +0200", 0),
         ("yesterday", None),
         ("Sat, 21 Nov 99999 12:00:00 GMT", None),
@@ -115,6 +118,16 @@ def test_a_realm_is_trusted_by_the_table_and_by_a_pin() -> None:
 )
 def test_how_far_its_clock_is_ahead(date: str, skew: int | None) -> None:
     assert found(asks(BASIC, date=date))[0].evidence.get("clock_skew_s") == skew
+
+
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    moments = iter([NOW, NOW + timedelta(seconds=9)])
+    handshake = probe(REGISTRY, RealmRule(REGISTRY, HttpHosts()), lambda: next(moments))
+    next(handshake)
+    with pytest.raises(StopIteration) as end:
+        handshake.send(asks(BASIC, date="Sat, 21 Nov 2026 12:00:04 GMT"))
+
+    assert end.value.value.evidence["clock_skew_s"] == 0
 
 
 @given(
@@ -154,6 +167,7 @@ async def test_a_finding_says_when_and_how_long() -> None:
         probed = await ask(f"{registry.url}/v2/team/app")
 
     assert (probed.kind, probed.asked_at) == (V.OK, NOW)
+    assert probed.registry == registry.authority
     duration = probed.evidence["duration_ms"]
     assert isinstance(duration, int)
     assert duration % 100 == 0
@@ -194,6 +208,10 @@ async def test_one_host_is_probed_only_so_often() -> None:
         await asked.probe(registry.url, {})
         with pytest.raises(QuotaExceeded):
             await asked.probe(registry.url, {})
+        refused = registries(per_host_rate=1, allow_http=())
+        await refused.probe(registry.url, {})
+        with pytest.raises(QuotaExceeded):
+            await refused.probe(registry.url, {})
 
     assert len(registry.seen) == 1
 

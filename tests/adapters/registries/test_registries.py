@@ -100,7 +100,7 @@ def test_the_scheme_is_the_urls_or_the_operators() -> None:
     ):
         target = _target(draft(url).delivery, None)
         assert not isinstance(target, str)
-        assert str(asked._origin(target)) == expected
+        assert str(asked._reach(target)) == expected
 
 
 async def test_docker_hubs_names_lead_to_its_one_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ def test_a_person_reads_what_it_wants_and_what_to_do(stub: StubService, regcred:
     done = regcred("doctor", "registry", "registry.example:5000", "--setting", "realm=a=b")
 
     assert [" ".join(line.split()) for line in done.out.splitlines()] == [
+        "registry registry.example:5000",
         "verdict ok",
         "meaning a login can be tried here",
         f"asked {NOW}",

@@ -14,7 +14,7 @@ from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.realm import RealmRule, UntrustedRealm
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
-_UNREADABLE = "The registry asks for a login without a readable word about which kind."
+UNREADABLE = "The registry asks for a login without a readable word about which kind."
 _SEVERAL = "The registry names more than one token server."
 
 
@@ -62,7 +62,7 @@ def read_demand(reply: Reply, realms: RealmRule) -> Demand:
         return Demand(_token_server(bearers[0], realms))
     if any(challenge.scheme == "basic" for challenge in challenges):
         return Demand()
-    raise Unusable(VerdictKind.UNSUPPORTED, _UNREADABLE)
+    raise Unusable(VerdictKind.UNSUPPORTED, UNREADABLE)
 
 
 def _token_server(challenge: Challenge, realms: RealmRule) -> TokenServer:
@@ -74,7 +74,7 @@ def _token_server(challenge: Challenge, realms: RealmRule) -> TokenServer:
         kind = VerdictKind.UNTRUSTED_REALM
         raise Unusable(kind, refusal.note, scheme="bearer", **host) from None
     except Malformed:
-        raise Unusable(VerdictKind.UNSUPPORTED, _UNREADABLE, scheme="bearer") from None
+        raise Unusable(VerdictKind.UNSUPPORTED, UNREADABLE, scheme="bearer") from None
 
 
 def _realm(challenge: Challenge) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from regcred.adapters.registries.bearer import Token, read_token
-from regcred.adapters.registries.demand import TokenServer, Unusable, read_demand
+from regcred.adapters.registries.demand import UNREADABLE, TokenServer, Unusable, read_demand
 from regcred.adapters.registries.exchange import (
     Attach,
     Finding,
@@ -45,7 +45,6 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _CLIENT_ID = "regcred"
 
 _OPEN = "The registry asks nobody to log in."
-_NO_CHALLENGE = "The registry asks for a login without a readable word about which kind."
 _NO_TOKEN = "The token server's answer holds no token."  # noqa: S105 - a sentence
 _NO_IDENTITY = "An identity token works only where the registry has a token server."
 _UNSURE = "Whether anyone can pull this image could not be found out."
@@ -109,7 +108,7 @@ class _Dance:
         if reply.status == _OK:
             return self.end(VerdictKind.PUBLIC, note=_OPEN)
         if reply.status == _FORBIDDEN:
-            return self.end(VerdictKind.UNSUPPORTED, note=_NO_CHALLENGE)
+            return self.end(VerdictKind.UNSUPPORTED, note=UNREADABLE)
         return self._judge(Step.MANIFEST, Answer(reply)) or VerdictKind.PUBLIC
 
     def _challenged(self, reply: Reply) -> _Steps:

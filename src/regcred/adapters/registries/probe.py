@@ -6,7 +6,7 @@ The token server is judged and never asked: even a question without a login tell
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from regcred.adapters.registries.demand import Unusable, read_demand
@@ -32,13 +32,14 @@ _OPEN = "It asks nobody to log in, at least not at its door."
 def probe(registry: Origin, realms: RealmRule, clock: Clock) -> Handshake:
     """Find out what the registry asks for. `ok`: a login can be tried there."""
     evidence: dict[str, EvidenceValue] = {"encrypted": registry.encrypted}
+    asked_at = clock()
     try:
         reply = yield Request("GET", registry, "/v2/", ("application/json",))
     except Unanswered as failure:
         return Finding(VerdictKind.UNREACHABLE, {**evidence, "cause": failure.cause})
     except Unreadable as failure:
         return Finding(VerdictKind.NOT_A_REGISTRY, {**evidence, "note": failure.note})
-    evidence |= {"ping_status": reply.status, **observed(reply), **_skew(reply, clock)}
+    evidence |= {"ping_status": reply.status, **observed(reply), **_skew(reply, asked_at, clock())}
     found = _read(reply, realms)
     return Finding(found.kind, {**evidence, **found.evidence})
 
@@ -56,10 +57,15 @@ def _read(reply: Reply, realms: RealmRule) -> Finding:
         return refusal.finding
 
 
-def _skew(reply: Reply, clock: Clock) -> dict[str, EvidenceValue]:
-    """Say how far the registry's clock is ahead of this one: tokens are bound to times."""
+def _skew(reply: Reply, asked_at: datetime, read_at: datetime) -> dict[str, EvidenceValue]:
+    """Say how far the registry's clock is ahead of this one: tokens are bound to times.
+
+    Its time is in whole seconds, and may be any moment between the question and the last byte.
+    """
     with suppress(ValueError, OverflowError):
-        at = parsedate_to_datetime(reply.header("date") or "")
-        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return {"clock_skew_s": round((aware - clock()).total_seconds())}
+        said = parsedate_to_datetime(reply.header("date") or "")
+        said = said if said.tzinfo else said.replace(tzinfo=UTC)
+        behind = min((said + timedelta(seconds=1) - asked_at).total_seconds(), 0)
+        ahead = max((said - read_at).total_seconds(), 0)
+        return {"clock_skew_s": round(ahead or behind)}
     return {}

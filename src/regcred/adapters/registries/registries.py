@@ -122,7 +122,7 @@ class RealRegistries:
         target = _target(delivery, image)
         if isinstance(target, str):
             return self._verdict(VerdictKind.UNSUPPORTED, image, {"note": target})
-        registry = self._origin(target)
+        registry = self._reach(target)
         if registry is None:
             return self._verdict(VerdictKind.UNREACHABLE, image, _HTTP_REFUSED)
         wanted = image.effective() if image else None
@@ -135,43 +135,44 @@ class RealRegistries:
             reference=(wanted.digest or wanted.tag or "") if wanted else "",
             quirks=target.provider.quirks,
         )
-        finding = await self._run(registry, verify(question), delivery.settings)
+        finding = await self._run(verify(question), delivery.settings)
         return self._verdict(finding.kind, image, finding.evidence)
 
     async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
         """Ask a registry what it wants of a login, without one. Raise InvalidInput, QuotaExceeded.
 
-        Its settings are those that concern the way there, which every registry may have.
+        The settings are those of a generic login: they concern the way there.
         """
         generic.PROVIDER.check_settings(settings)
         scope = Scope.parse(registry_url)
         if scope.pattern:
             raise InvalidInput("registry_url", "must name one registry, without a *")
         family = providers.for_host(generic.PROVIDER.slug, scope.host)
-        registry = self._origin(_Target(family, _authority(scope), _scheme(registry_url)))
+        target = _Target(family, _authority(scope), _scheme(registry_url))
+        registry = self._reach(target)
         if registry is None:
-            return Probe(VerdictKind.UNREACHABLE, self._clock(), _HTTP_REFUSED)
-        realms = RealmRule(registry, self._http_hosts, settings.get("realm"))
-        finding = await self._run(registry, probe(registry, realms, self._clock), settings)
-        return Probe(finding.kind, self._clock(), finding.evidence)
+            finding = Finding(VerdictKind.UNREACHABLE, _HTTP_REFUSED)
+        else:
+            realms = RealmRule(registry, self._http_hosts, settings.get("realm"))
+            finding = await self._run(probe(registry, realms, self._clock), settings)
+        return Probe(target.authority, finding.kind, self._clock(), finding.evidence)
 
-    async def _run(
-        self, registry: Origin, handshake: Handshake, settings: Mapping[str, str]
-    ) -> Finding:
-        """Run a handshake within the bounds. Raise QuotaExceeded."""
-        self._rate.take(registry.host)
+    async def _run(self, handshake: Handshake, settings: Mapping[str, str]) -> Finding:
+        """Run a handshake within the bounds."""
         async with self._places.one():
             began = self._monotonic()
             finding = await self._client.run(handshake, settings.get("ca_bundle"))
             return _timed(finding, self._monotonic() - began)
 
-    def _origin(self, target: _Target) -> Origin | None:
+    def _reach(self, target: _Target) -> Origin | None:
         """Return where the registry is reached, None for http where only https is allowed.
 
-        Without a scheme it is https, unless the operator allowed http for that place.
+        Without a scheme it is https, unless the operator allowed http for that place. It counts
+        as a check of that host either way. Raise QuotaExceeded.
         """
         authority = target.provider.endpoints.get(target.authority, target.authority)
         plain = Origin.parse(authority, "http")
+        self._rate.take(plain.host)
         allowed = self._http_hosts.cover(*plain.place)
         if target.scheme == "https" or (target.scheme is None and not allowed):
             return Origin.parse(authority, "https")

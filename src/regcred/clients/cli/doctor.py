@@ -18,9 +18,9 @@ _MEANINGS = {
     "public": "it asks nobody to log in, at least not at its door",
     "rate_limited": "the registry is limiting requests",
     "unreachable": "the registry did not answer the service",
-    "untrusted_realm": "it wants the password sent to another host, which regcred would not do",
+    "untrusted_realm": "it names no token server that regcred would send a password to",
     "not_a_registry": "what answers there is not a registry",
-    "unsupported": "it wants a kind of login that regcred does not speak",
+    "unsupported": "no login could be tried here",
 }
 
 
@@ -48,6 +48,7 @@ def registry(
 def _told(found: Json) -> Json:
     kind = found.get("verdict")
     return {
+        "registry": found.get("registry"),
         "verdict": kind,
         "meaning": _MEANINGS.get(str(kind), "see the service's documents"),
         "asked": found.get("asked_at"),

@@ -39,10 +39,8 @@ async def verify_login(call: Call, project: ProjectPath, body: VerifyTypedIn) ->
 @router.post("/registries:probe", operation_id="probeRegistry", response_model=Probe)
 async def probe_registry(call: Call, project: ProjectPath, body: ProbeRegistry) -> Response:
     """Ask a registry what it wants of a login, without one. Every outcome is a 200."""
-    found = await call.services.verify.registry(
-        call.caller, project, body.registry_url, body.settings
-    )
-    return rendered(Probe.of(found))
+    probe = await call.services.probe(call.caller, project, body.registry_url, body.settings)
+    return rendered(Probe.of(probe))
 
 
 @router.post(

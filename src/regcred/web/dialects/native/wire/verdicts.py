@@ -52,6 +52,7 @@ class Probe(Shape):
     """What a registry wants of a login, asked without one. `ok`: a login can be tried there."""
 
     model_config = example(
+        registry="registry.example.com",
         verdict="ok",
         asked_at="2026-11-21T10:00:00Z",
         evidence={
@@ -65,6 +66,7 @@ class Probe(Shape):
         next_step="Store a login for it, or verify one: the registry can be asked about it.",
     )
 
+    registry: str
     verdict: VerdictKind
     asked_at: datetime
     evidence: dict[str, EvidenceValue]
@@ -74,6 +76,7 @@ class Probe(Shape):
     def of(cls, probe: domain.Probe) -> Probe:
         """Render what was found."""
         return cls(
+            registry=probe.registry,
             verdict=probe.kind,
             asked_at=probe.asked_at,
             evidence=_told(probe.evidence),
