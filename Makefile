@@ -9,6 +9,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= ./data
 JOBS ?= 2
+FUZZ ?= 1000000
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
@@ -84,7 +85,11 @@ bench: setup test-programs ## Measure speed as ratios in one run: a table and JS
 	@$(BIN)/python tools/bench.py
 
 .PHONY: campaign
-campaign: setup ## Search longer: the property tests with 1,000 examples each
+campaign: setup ## Search longer: fuzz the parsers (FUZZ= runs each), 1,000 examples a property
+	@# The fuzzer comes as a wheel for Linux on x86-64 alone.
+	@if $(INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements/fuzzing.txt; then \
+		$(BIN)/python tools/fuzz.py --executions $(FUZZ); \
+	else echo "skipped: the fuzzer cannot be installed here" >&2; test "$${CI:-}" != true; fi
 	@REGCRED_HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n $(JOBS) -m "not system" $(PYTEST_ARGS)
 
 .PHONY: lock
@@ -95,6 +100,7 @@ lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)
 	@$(LOCK) pyproject.toml --extra server -c requirements/client.txt -o requirements/server.txt
 	@$(LOCK) pyproject.toml --extra server --group dev -c requirements/server.txt \
 		-o requirements/dev.txt
+	@echo 'atheris<3.1' | $(LOCK) - -o requirements/fuzzing.txt
 	@for client in gcore=gcore yotta=yottaml yottactl=yottactl; do \
 		echo "$${client#*=}" | $(LOCK) - -o requirements/$${client%%=*}-client.txt; done
 
