@@ -93,8 +93,9 @@ _NEXT_STEPS = {
         "allows this network."
     ),
     VerdictKind.UNTRUSTED_REALM: (
-        "The registry sends passwords to another host, so nothing was sent: if that host is "
-        "right, pin it in the credential's settings as `realm`."
+        "The registry names a token server that is not trusted, so the login was not sent: read "
+        "the note. If all that is wrong is that it is another host, and that host is right, pin "
+        "it in the credential's settings as `realm`."
     ),
     VerdictKind.NOT_A_REGISTRY: "No registry answers at this address: check the registry URL.",
     VerdictKind.UNSUPPORTED: "The registry asks for a kind of login that regcred does not speak.",

@@ -18,7 +18,7 @@ MEANINGS = {
     "expired": "the login is past its time",
     "rate_limited": "the registry is limiting requests, and did not look at the login",
     "unreachable": "the registry did not answer, so nothing is known about the login",
-    "untrusted_realm": "the registry wants the password sent to another host; it was not sent",
+    "untrusted_realm": "its token server is not trusted, so the password was not sent",
     "not_a_registry": "what answers there is not a registry",
     "unsupported": "the registry wants a kind of login that regcred does not speak",
 }
