@@ -252,9 +252,8 @@ class _Dance:
         self.evidence[f"{record or step}_status"] = answer.reply.status
         self.evidence |= observed(answer.reply)
         judgement = judge(step, answer)
-        if judgement.kind is None:
-            return None
-        return self.end(judgement.kind, note=judgement.note, cause=judgement.cause)
+        self.evidence |= judgement.evidence
+        return judgement.kind
 
     def end(self, kind: VerdictKind, *, note: str = "", cause: str = "") -> VerdictKind:
         """Keep why, and return `kind`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from regcred.adapters.registries.exchange import Reply
-from regcred.domain.verdict import VerdictKind
+from regcred.domain.verdict import EvidenceValue, VerdictKind
 
 
 class Step(StrEnum):
@@ -48,6 +48,12 @@ class Judgement:
     kind: VerdictKind | None
     note: str = ""
     cause: str = ""
+
+    @property
+    def evidence(self) -> dict[str, EvidenceValue]:
+        """Return what there is to tell of why."""
+        told = {"note": self.note, "cause": self.cause}
+        return {name: text for name, text in told.items() if text}
 
 
 def _always(_answer: Answer) -> bool:

@@ -47,8 +47,7 @@ def probe(registry: Origin, realms: RealmRule, clock: Clock) -> Handshake:
 def _read(reply: Reply, realms: RealmRule) -> Finding:
     judgement = judge(Step.PING, Answer(reply))
     if judgement.kind is not None:
-        told = {"note": judgement.note, "cause": judgement.cause}
-        return Finding(judgement.kind, {name: text for name, text in told.items() if text})
+        return Finding(judgement.kind, judgement.evidence)
     if reply.status != _UNAUTHORIZED:
         return Finding(VerdictKind.PUBLIC, {"scheme": "none", "note": _OPEN})
     try:
