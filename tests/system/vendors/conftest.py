@@ -156,6 +156,12 @@ def yotta_speaker(spoken: Conversation, tenant: Tenant) -> Speaker:
     return Speaker(spoken, {"base_url": tenant.service.url, "api_key": tenant.key})
 
 
+def yotta_data(envelope: dict[str, Any]) -> Any:
+    """Return what a Yotta answer of success holds."""
+    assert (envelope["message"], envelope["code"]) == ("success", 10000)
+    return envelope["data"]
+
+
 # Sevalla's clients are on no package index that has them; this one has the form of their requests.
 
 _CONTRACT = json.loads(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.vendors.conftest import Tenant, conversation, yotta_speaker
+from tests.system.vendors.conftest import Tenant, conversation, yotta_data, yotta_speaker
 from tests.tools.vendor_clients import Conversation, Speaker, VendorClient
 
 pytestmark = pytest.mark.system
@@ -35,13 +35,8 @@ def logins(spoken: Conversation, tenant: Tenant) -> Speaker:
     return yotta_speaker(spoken, tenant)
 
 
-def _data(envelope: dict[str, Any]) -> Any:
-    assert (envelope["message"], envelope["code"]) == ("success", 10000)
-    return envelope["data"]
-
-
 def _make(logins: Speaker, **changed: str) -> int:
-    number = _data(logins("create_credential", **{**LOGIN, **changed}))["id"]
+    number = yotta_data(logins("create_credential", **{**LOGIN, **changed}))["id"]
     assert type(number) is int
     return int(number)
 
@@ -56,19 +51,19 @@ def _password(tenant: Tenant, image: str = "team/app") -> tuple[str, str]:
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_each_type_is_taken_and_shown_without_the_login(logins: Speaker, type_: str) -> None:
-    made = _data(logins("create_credential", **{**LOGIN, "type": type_}))
+    made = yotta_data(logins("create_credential", **{**LOGIN, "type": type_}))
 
     assert made.keys() == {"id", "name", "type", "createdAt"}
     assert (made["name"], made["type"]) == ("my-reg", type_)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", made["createdAt"])
-    assert _data(logins("get_credential", credential_id=made["id"])) == made
+    assert yotta_data(logins("get_credential", credential_id=made["id"])) == made
 
 
 def test_an_id_is_a_number_that_comes_back_as_it_went(logins: Speaker) -> None:
     number = _make(logins)
 
-    as_number = _data(logins("get_credential", credential_id=number))
-    as_text = _data(logins("get_credential", credential_id=str(number)))
+    as_number = yotta_data(logins("get_credential", credential_id=number))
+    as_text = yotta_data(logins("get_credential", credential_id=str(number)))
 
     assert as_number == as_text
     assert as_number["id"] == number
@@ -78,20 +73,20 @@ def test_an_id_is_a_number_that_comes_back_as_it_went(logins: Speaker) -> None:
 def test_a_list_is_whole_whatever_page_is_asked_for(logins: Speaker, query: dict[str, int]) -> None:
     made = [(_make(logins, name=f"reg-{type_}", type=type_), type_) for type_ in TYPES]
 
-    listed = _data(logins("get_credentials", **query))
+    listed = yotta_data(logins("get_credentials", **query))
 
     assert [(one["id"], one["type"]) for one in listed] == made
 
 
 def test_an_empty_project_is_an_empty_list(logins: Speaker) -> None:
-    assert _data(logins("get_credentials")) == []
+    assert yotta_data(logins("get_credentials")) == []
 
 
 def test_the_password_alone_is_updated(logins: Speaker, tenant: Tenant) -> None:
     number = _make(logins)
-    before = _data(logins("get_credential", credential_id=number))
+    before = yotta_data(logins("get_credential", credential_id=number))
 
-    after = _data(logins("update_credential", credential_id=number, password="another-secret"))
+    after = yotta_data(logins("update_credential", credential_id=number, password="another-secret"))
 
     assert after == before
     assert _password(tenant) == ("robot", "another-secret")
@@ -100,7 +95,7 @@ def test_the_password_alone_is_updated(logins: Speaker, tenant: Tenant) -> None:
 def test_the_name_alone_is_updated(logins: Speaker, tenant: Tenant) -> None:
     number = _make(logins)
 
-    after = _data(logins("update_credential", credential_id=number, name="renamed"))
+    after = yotta_data(logins("update_credential", credential_id=number, name="renamed"))
 
     assert (after["id"], after["name"], after["type"]) == (number, "renamed", "DOCKER_HUB")
     assert _password(tenant) == ("robot", LOGIN["password"])
@@ -119,7 +114,7 @@ def test_deleting_answers_in_the_envelope_and_leaves_nothing(
 ) -> None:
     number = _make(logins)
 
-    assert _data(logins("delete_credential", credential_id=number)) is None
+    assert yotta_data(logins("delete_credential", credential_id=number)) is None
 
     assert tenant.names() == []
     assert _code(logins.refused("get_credential", credential_id=number)) == (404, 10007)
@@ -185,7 +180,7 @@ def test_a_viewer_that_creates_is_denied_and_may_list(logins: Speaker, tenant: T
     viewer = logins.using(api_key=tenant.key_of("viewer"))
 
     assert _code(viewer.refused("create_credential", **LOGIN)) == (403, 403)
-    assert _data(viewer("get_credentials")) == []
+    assert yotta_data(viewer("get_credentials")) == []
 
 
 @pytest.mark.parametrize(
@@ -211,7 +206,7 @@ def test_a_login_in_use_stays_and_its_users_are_named(logins: Speaker, tenant: T
     assert error["error_data"] == [{"type": "POD", "id": "jupyter", "name": "jupyter"}]
     assert tenant.names() == ["my-reg"]
     tenant.release("my-reg")
-    assert _data(logins("delete_credential", credential_id=number)) is None
+    assert yotta_data(logins("delete_credential", credential_id=number)) is None
 
 
 def test_what_an_exception_tells_holds_no_secret(logins: Speaker, tenant: Tenant) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.vendors.conftest import Tenant, conversation, yotta_speaker
+from tests.system.vendors.conftest import Tenant, conversation, yotta_data, yotta_speaker
 from tests.tools.vendor_clients import Conversation, Speaker, VendorClient
 
 pytestmark = pytest.mark.system
@@ -29,38 +29,33 @@ def logins(spoken: Conversation, tenant: Tenant) -> Speaker:
     return yotta_speaker(spoken, tenant)
 
 
-def _data(envelope: dict[str, Any]) -> Any:
-    assert (envelope["message"], envelope["code"]) == ("success", 10000)
-    return envelope["data"]
-
-
 def _code(error: dict[str, Any]) -> tuple[int, int]:
     assert error["class"] == "ClientError"
     return error["status_code"], error["error_code"]
 
 
 def test_a_new_login_is_its_id_as_text(logins: Speaker) -> None:
-    made = _data(logins("create_credential", **LOGIN))
+    made = yotta_data(logins("create_credential", **LOGIN))
 
     assert isinstance(made, str)
     assert made.isdecimal()
 
 
 def test_logins_are_shown_by_id_and_name_alone(logins: Speaker) -> None:
-    first = _data(logins("create_credential", **LOGIN))
-    second = _data(logins("create_credential", **{**LOGIN, "name": "other"}))
+    first = yotta_data(logins("create_credential", **LOGIN))
+    second = yotta_data(logins("create_credential", **{**LOGIN, "name": "other"}))
 
-    listed = _data(logins("get_credentials"))
+    listed = yotta_data(logins("get_credentials"))
 
     assert listed == [{"id": first, "name": "my-reg"}, {"id": second, "name": "other"}]
-    assert _data(logins("get_credentials", page=1, size=1)) == listed
-    assert _data(logins("get_credential", credential_id=first)) == listed[0]
+    assert yotta_data(logins("get_credentials", page=1, size=1)) == listed
+    assert yotta_data(logins("get_credential", credential_id=first)) == listed[0]
 
 
 def test_deleting_leaves_nothing(logins: Speaker, tenant: Tenant) -> None:
-    made = _data(logins("create_credential", **LOGIN))
+    made = yotta_data(logins("create_credential", **LOGIN))
 
-    assert _data(logins("delete_credential", credential_id=made)) is None
+    assert yotta_data(logins("delete_credential", credential_id=made)) is None
 
     assert tenant.names() == []
     assert _code(logins.refused("get_credential", credential_id=made)) == (404, 10007)
@@ -68,7 +63,7 @@ def test_deleting_leaves_nothing(logins: Speaker, tenant: Tenant) -> None:
 
 
 def test_a_login_in_use_stays_and_its_users_are_named(logins: Speaker, tenant: Tenant) -> None:
-    made = _data(logins("create_credential", **LOGIN))
+    made = yotta_data(logins("create_credential", **LOGIN))
     tenant.use("my-reg")
 
     error = logins.refused("delete_credential", credential_id=made)
@@ -77,7 +72,7 @@ def test_a_login_in_use_stays_and_its_users_are_named(logins: Speaker, tenant: T
     assert error["error_message"] == "Credential is in use and cannot be deleted."
     assert error["error_data"] == [{"type": "POD", "id": "jupyter", "name": "jupyter"}]
     tenant.release("my-reg")
-    assert _data(logins("delete_credential", credential_id=made)) is None
+    assert yotta_data(logins("delete_credential", credential_id=made)) is None
 
 
 @pytest.mark.parametrize("changed", [{"name": "9"}, {"token": "t" * 256}, {"username": "u" * 256}])
