@@ -97,8 +97,8 @@ lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pipx install uv" >&2; exit 1; }
 	@$(LOCK) --group build -o requirements/build.txt
 	@$(LOCK) pyproject.toml -o requirements/client.txt
-	@$(LOCK) pyproject.toml --extra server -c requirements/client.txt -o requirements/server.txt
-	@$(LOCK) pyproject.toml --extra server --group dev -c requirements/server.txt \
+	@$(LOCK) pyproject.toml --extra server --extra aws --extra gcp -c requirements/client.txt -o requirements/server.txt
+	@$(LOCK) pyproject.toml --extra server --extra aws --extra gcp --group dev -c requirements/server.txt \
 		-o requirements/dev.txt
 	@echo 'atheris<3.1' | $(LOCK) - -o requirements/fuzzing.txt
 	@for client in gcore=gcore yotta=yottaml yottactl=yottactl; do \
