@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     verify_concurrency: int = Field(default=32, ge=1, le=1024)
     """Verifications under way at once."""
 
+    exchanges_per_cloud: int = Field(default=600, ge=1)
+    """Exchanges of stored secrets with one cloud in a minute."""
+
+    endpoints: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    """Where a cloud's service is reached instead: `SERVICE=URL`.
+
+    Services are ecr, ecr-public, sts, gcp, azure, acr and digitalocean.
+    """
+
+    allow_raw: Annotated[tuple[str, ...], NoDecode] = ()
+    """Families whose stored secrets reach pullers as they are, though there is an exchange."""
+
     budgets: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
 
@@ -66,20 +78,20 @@ class Settings(BaseSettings):
     accept_rollback: bool = False
     """Start although the audit says that the store was set back. Loud and audited."""
 
-    @field_validator("allow_networks", "allow_http", mode="before")
+    @field_validator("allow_networks", "allow_http", "allow_raw", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
     @field_validator("budgets", mode="before")
     @classmethod
-    def _pairs(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
-        if len({name for name, _, _ in pairs}) != len(pairs) or not all(p[2] for p in pairs):
-            raise ValueError("must be NAME=READS/WRITES or NAME=PRESET, each NAME once")
-        return {name: choice for name, _, choice in pairs}
+    def _budgets(cls, value: object) -> object:
+        return _pairs(value, "NAME=READS/WRITES or NAME=PRESET")
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _endpoints(cls, value: object) -> object:
+        return _pairs(value, "SERVICE=URL")
 
     @field_validator("allow_networks")
     @classmethod
@@ -117,3 +129,13 @@ class Settings(BaseSettings):
     def anchor_file(self) -> Path:
         """Where the audit chain's head is anchored: beside the key ring, not in the store."""
         return self.keyring_file.parent / "anchor.json"
+
+
+def _pairs(value: object, form: str) -> object:
+    """Split a text of pairs, each name once. Raise ValueError, which says the form."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
+    if len({name for name, _, _ in pairs}) != len(pairs) or not all(p[2] for p in pairs):
+        raise ValueError(f"must be {form}, each name once")
+    return {name: choice for name, _, choice in pairs}

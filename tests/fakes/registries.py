@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 
 from regcred.adapters.registries.exchange import Finding, Handshake
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
+from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
@@ -16,9 +18,14 @@ from regcred.domain.verdict import Verdict, VerdictKind
 
 REJECTED = "a password that every registry rejects"
 PUBLIC = "a password that proves nothing"
+AWAY = "a password whose registry is away"
 TOO_OFTEN = "a password that was tried too often"
 
-_VERDICTS = {REJECTED: VerdictKind.REJECTED, PUBLIC: VerdictKind.PUBLIC}
+_VERDICTS = {
+    REJECTED: VerdictKind.REJECTED,
+    PUBLIC: VerdictKind.PUBLIC,
+    AWAY: VerdictKind.UNREACHABLE,
+}
 
 
 class ScriptedRegistries(RealRegistries):
@@ -28,6 +35,10 @@ class ScriptedRegistries(RealRegistries):
         super().__init__(clock, time.monotonic)
         self.asked: list[tuple[Delivery, str | None]] = []
         self.probed: list[str] = []
+        self.exchanged: list[tuple[str, str]] = []
+        """(user name, place) of every exchange."""
+
+        self.life = timedelta(hours=12)
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
@@ -42,6 +53,17 @@ class ScriptedRegistries(RealRegistries):
             None if image is None else str(image),
             {"scheme": "basic", "ping_status": 401, "granted": ("pull",), "anonymous": False},
         )
+
+    async def exchange(
+        self, delivery: Delivery, secret: Secret, place: str
+    ) -> FreshLogin | Verdict:
+        self.exchanged.append((delivery.username, place))
+        now = self._clock()
+        kind = _VERDICTS.get(secret.reveal(), VerdictKind.OK)
+        if kind is not VerdictKind.OK:
+            return Verdict(kind, now, None, {"note": "The script says no."})
+        login = Secret(f"fresh login {len(self.exchanged)}")
+        return FreshLogin("AWS", login, now, now + self.life)
 
     async def _run(self, handshake: Handshake, settings: Mapping[str, str]) -> Finding:
         """Answer a probe; everything before it is the real one's."""

@@ -34,8 +34,11 @@ from regcred.domain.ports import (
     CredentialFilter,
     CredentialRef,
     IdempotentRequest,
+    KeptLogin,
+    LoginPlace,
     ProjectRef,
     ResolveRead,
+    SealedLogin,
     SealedSecret,
     StoredKey,
     WrappedSeed,
@@ -50,6 +53,7 @@ _T = TypeVar("_T")
 _DAY = timedelta(hours=24)
 _MINUTE = timedelta(seconds=60)
 _KEPT_VERDICTS = 100
+_MAX_PLACES = 32
 
 
 @dataclass
@@ -60,6 +64,15 @@ class _Held:
     secret: SealedSecret
     verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    logins: dict[str, _Exchanged] = field(default_factory=dict)
+
+
+@dataclass
+class _Exchanged:
+    """An exchanged login of one place, and who is exchanging."""
+
+    kept: KeptLogin
+    claim: str | None = None
 
 
 class MemoryStore:
@@ -286,7 +299,9 @@ class MemoryStore:
             last_used_at=old.last_used_at,
             last_used_by=old.last_used_by,
         )
-        held.secret = secret or held.secret
+        if secret is not None:
+            held.secret = secret
+            held.logins.clear()
         self._append(event)
         return held.credential
 
@@ -425,6 +440,106 @@ class MemoryStore:
 
     # Audit and requests
 
+    # Exchanged logins
+
+    async def find_login(self, place: LoginPlace) -> KeptLogin | None:
+        self._awake()
+        found = self._logins(place).get(place.place)
+        return None if found is None else found.kept
+
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
+        self._awake()
+        found = self._login_row(place, secret_version)
+        if found is not None:
+            found.kept = found.kept._replace(
+                refresh_at=at, failures=0, failure=None, failure_note=""
+            )
+
+    async def claim_login(
+        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
+    ) -> bool:
+        self._awake()
+        found = self._login_row(place, secret_version)
+        if found is None or _claimed(found, now):
+            return False
+        found.claim, found.kept = claim, found.kept._replace(claimed_until=until)
+        return True
+
+    async def claim_due_logins(
+        self, claim: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[LoginPlace]:
+        self._awake()
+        due = [
+            (found.kept.refresh_at, LoginPlace(str(project_id), str(id_), name), found)
+            for project_id, all_held in self._held.items()
+            for id_, held in all_held.items()
+            for name, found in held.logins.items()
+            if found.kept.refresh_at is not None
+            and found.kept.refresh_at <= now
+            and not _claimed(found, now)
+        ]
+        taken = sorted(due, key=lambda one: one[:2])[:limit]
+        for _, _, found in taken:
+            found.claim, found.kept = claim, found.kept._replace(claimed_until=until)
+        return [place for _, place, _ in taken]
+
+    async def keep_login(
+        self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
+    ) -> bool:
+        self._awake()
+        found = self._logins(place).get(place.place)
+        if found is None or (found.claim, found.kept.secret_version) != (
+            claim,
+            login.secret_version,
+        ):
+            return False
+        found.claim = None
+        found.kept = KeptLogin(
+            login.secret_version, login.seed, login.sealed, login.refresh_at, 0, None, "", None
+        )
+        self._append(event)
+        return True
+
+    async def fail_login(
+        self,
+        place: LoginPlace,
+        claim: str,
+        failure: Verdict,
+        refresh_at: datetime | None,
+        event: AuditEvent,
+    ) -> bool:
+        self._awake()
+        found = self._logins(place).get(place.place)
+        if found is None or found.claim != claim:
+            return False
+        found.claim = None
+        found.kept = found.kept._replace(
+            refresh_at=refresh_at,
+            failures=found.kept.failures + 1,
+            failure=failure.kind,
+            failure_note=failure.reason,
+            claimed_until=None,
+        )
+        self._append(event)
+        return True
+
+    def _logins(self, place: LoginPlace) -> dict[str, _Exchanged]:
+        held = self._held.get(UUID(place.project_id), {}).get(UUID(place.credential_id))
+        return {} if held is None else held.logins
+
+    def _login_row(self, place: LoginPlace, secret_version: int) -> _Exchanged | None:
+        """Return a place of the present secret, made if there is room for it."""
+        held = self._held.get(UUID(place.project_id), {}).get(UUID(place.credential_id))
+        if held is None or held.credential.secret_version != secret_version:
+            return None
+        others = held.logins.keys() - {place.place}
+        if len(others) >= _MAX_PLACES:
+            return None
+        fresh = _Exchanged(KeptLogin(secret_version, None, None, None, 0, None, "", None))
+        return held.logins.setdefault(place.place, fresh)
+
+    # Audit
+
     async def record(self, event: AuditEvent) -> None:
         self._awake()
         self._append(event)
@@ -520,6 +635,11 @@ def _current(
     if expected is not None and version(found) != expected:
         raise VersionMismatch
     return found
+
+
+def _claimed(found: _Exchanged, now: datetime) -> bool:
+    until = found.kept.claimed_until
+    return until is not None and until > now
 
 
 def _live(held: _Held, now: datetime) -> list[Use]:

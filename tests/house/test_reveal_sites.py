@@ -16,10 +16,21 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     # Towards the registry, on the one origin that the guard let through.
     ("adapters/registries/client.py", "_basic"): (1, "Authorization of one request"),
     ("adapters/registries/client.py", "_bearer"): (1, "Authorization of one request"),
-    ("adapters/registries/client.py", "_grant_fields"): (2, "body of one token request"),
+    ("adapters/registries/client.py", "_grant_fields"): (4, "body of one token request"),
     ("adapters/registries/bearer.py", "_claims"): (1, "a token's own claims, for what it grants"),
+    # Into a signature: what is sent is what the key signed.
+    ("adapters/registries/signing.py", "aws_headers"): (2, "Signature Version 4 of one request"),
+    ("adapters/registries/signing.py", "google_assertion"): (1, "a service account's assertion"),
+    # From one Secret to another: a key out of the text that it was typed in as.
+    ("adapters/registries/aws.py", "stored_key"): (1, "the parts of what `aws sts` prints"),
+    ("adapters/registries/providers/gcp.py", "_stored_key"): (1, "a key out of its base64"),
+    ("domain/fresh_login.py", "FreshLogin.packed"): (1, "into the seal, with its times"),
+    ("domain/fresh_login.py", "FreshLogin.unpacked"): (1, "out of the seal"),
     # Looked at where it is typed in, and not kept.
     ("adapters/registries/providers/gcp.py", "_check"): (1, "is it the whole key that it must be"),
+    ("adapters/registries/providers/ecr.py", "_check"): (1, "is it a whole session"),
+    ("adapters/registries/providers/ecr.py", "_expiry"): (1, "when does it say that it ends"),
+    ("adapters/registries/providers/digitalocean.py", "_check"): (1, "is it an API token"),
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),

@@ -254,7 +254,7 @@ async def test_a_dead_login_is_kept_back_and_named(world: World) -> None:
     answer = await world.pull(key, IMAGE)
 
     assert got(answer) == []
-    assert [tuple(w) for w in answer.withheld] == [(str(stored.id), "hub", "rejected")]
+    assert [tuple(w) for w in answer.withheld] == [(str(stored.id), "hub", "rejected", "")]
     assert world.store.reveals == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
@@ -163,15 +165,25 @@ class World:
         store, clock, sealer = self.store, self.clock, self.sealer
         self.projects = ManageProjects(store, sealer, clock, new_id)
         self.keys = ManageKeys(store, self.digests, clock, random)
-        self.credentials = ManageCredentials(store, sealer, self.registries, clock, new_id)
-        self.verification = VerifyCredential(store, sealer, self.registries, clock)
+        self.exchanges = ExchangeLogins(store, sealer, self.registries, clock, random, self.sleep)
+        self.credentials = ManageCredentials(
+            store, sealer, self.registries, clock, new_id, self.exchanges
+        )
+        self.verification = VerifyCredential(store, sealer, self.registries, clock, self.exchanges)
         self.probe = ProbeRegistry(store, self.registries)
         self.uses = ManageUses(store, clock)
         self.audit = ReadAudit(store)
         self.explain = ExplainImage(store)
-        self.resolve = ResolveImage(store, sealer, self.digests, clock)
+        self.resolve = ResolveImage(
+            store, sealer, self.digests, clock, self.registries, self.exchanges
+        )
         self.docker = ServeDockerHelper(self.credentials)
         self.authenticate = Authenticate(store, self.digests, clock)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass, and others go on."""
+        self.clock.forward(seconds=seconds)
+        await asyncio.sleep(0)
 
     async def open(self) -> World:
         """Make the first project, with the operator's key in it."""

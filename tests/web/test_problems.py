@@ -41,6 +41,7 @@ ONE_OF_EACH: list[RegcredError] = [
     errors.IdempotencyConflict(),
     errors.CredentialRejected(Verdict(VerdictKind.REJECTED, NOW)),
     errors.QuotaExceeded("verifications", 7),
+    errors.LoginUnavailable("ci-pull", "Amazon limits requests."),
     errors.SealBroken("a secret of /var/lib/x"),
     errors.KeyringUnavailable("cause with a path"),
     errors.StoreUnavailable("cause with a path"),

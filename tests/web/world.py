@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from regcred.domain.ports import Clock, Store, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
@@ -83,8 +85,18 @@ class World:
 
         self._ids = itertools.count(1)
         self._requests = itertools.count(1)
+        self.exchanges = ExchangeLogins(
+            self.store, self.sealer, self.registries, self.clock, os.urandom, asyncio.sleep
+        )
         self.services = self._services()
-        resolve = ResolveImage(self.store, self.sealer, self.service_keys.key_digests, self.clock)
+        resolve = ResolveImage(
+            self.store,
+            self.sealer,
+            self.service_keys.key_digests,
+            self.clock,
+            self.registries,
+            self.exchanges,
+        )
         endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),
             "docker-credential/get": DockerCredential(resolve),
@@ -158,14 +170,16 @@ class World:
 
     def _services(self) -> Services:
         store, clock = self.store, self.clock
-        credentials = ManageCredentials(store, self.sealer, self.registries, clock, self.new_id)
+        credentials = ManageCredentials(
+            store, self.sealer, self.registries, clock, self.new_id, self.exchanges
+        )
         digests = self.service_keys.key_digests
         return Services(
             authenticate=Authenticate(store, digests, clock),
             projects=ManageProjects(store, self.sealer, clock, self.new_id),
             keys=ManageKeys(store, digests, clock, os.urandom),
             credentials=credentials,
-            verify=VerifyCredential(store, self.sealer, self.registries, clock),
+            verify=VerifyCredential(store, self.sealer, self.registries, clock, self.exchanges),
             probe=ProbeRegistry(store, self.registries),
             explain=ExplainImage(store),
             uses=ManageUses(store, clock),

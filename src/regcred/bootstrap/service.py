@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 
@@ -24,10 +24,12 @@ from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import FirstRun, make_first_project
 from regcred.bootstrap.protocol import Limits, guarded
+from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
@@ -77,13 +79,13 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
         await keeper.check(accept_rollback=settings.accept_rollback)
         # Before the key is made: it is shown once, so nothing may stop the start in between.
-        app = _app(settings, state)
+        app, renewals = _app(settings, state)
         with _listen(settings) as listening:
             made = await first_run(state) if state.fresh else None
             url = f"http://{_authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
-            async with _kept(keeper):
+            async with _kept(keeper), _beside(renewals.run()):
                 server = _Server(_configured(settings, app))
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
@@ -118,14 +120,23 @@ async def first_run(state: State) -> FirstRun:
 @asynccontextmanager
 async def _kept(keeper: AuditKeeper) -> AsyncIterator[None]:
     """Run the audit keeper beside the server, and link what is left when it stops."""
-    keeping = asyncio.create_task(keeper.run())
+    try:
+        async with _beside(keeper.run()):
+            yield
+    finally:
+        await keeper.link()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run what never ends beside the server, and cancel it when the server stops."""
+    running = asyncio.create_task(work)
     try:
         yield
     finally:
-        keeping.cancel()
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await keeping
-        await keeper.link()
+            await running
 
 
 def _tune_interpreter() -> None:
@@ -142,7 +153,7 @@ def _tune_interpreter() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _app(settings: Settings, state: State) -> ASGIApp:
+def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
     registries = RealRegistries(
@@ -152,14 +163,18 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         allow_http=settings.allow_http,
         max_concurrency=settings.verify_concurrency,
         per_host_rate=settings.verify_per_host,
+        exchange_rate=settings.exchanges_per_cloud,
+        endpoints=settings.endpoints,
+        allow_raw=settings.allow_raw,
     )
-    credentials = ManageCredentials(store, sealer, registries, clock, state.new_id)
+    exchanges = ExchangeLogins(store, sealer, registries, clock, state.random, asyncio.sleep)
+    credentials = ManageCredentials(store, sealer, registries, clock, state.new_id, exchanges)
     services = Services(
         authenticate=Authenticate(store, state.digests, clock),
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),
         credentials=credentials,
-        verify=VerifyCredential(store, sealer, registries, clock),
+        verify=VerifyCredential(store, sealer, registries, clock, exchanges),
         probe=ProbeRegistry(store, registries),
         explain=ExplainImage(store),
         uses=ManageUses(store, clock),
@@ -175,13 +190,13 @@ def _app(settings: Settings, state: State) -> ASGIApp:
         new_request_id=new_request_id,
         readiness=lambda: _readiness(state),
     )
-    resolve = ResolveImage(store, sealer, state.digests, clock)
+    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges)
     hot = HotPath(
         {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
         services,
         DIALECT.render_error,
     )
-    return build_app(services, hot_path=hot)
+    return build_app(services, hot_path=hot), Renewals(exchanges)
 
 
 async def _readiness(state: State) -> Mapping[str, str]:

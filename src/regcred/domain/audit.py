@@ -25,6 +25,7 @@ class Action(StrEnum):
     CREDENTIAL_UPDATED = "credential.updated"
     CREDENTIAL_DELETED = "credential.deleted"
     CREDENTIAL_VERIFIED = "credential.verified"
+    CREDENTIAL_EXCHANGED = "credential.exchanged"
     CREDENTIAL_REVEALED = "credential.revealed"
     LOGIN_VERIFIED = "login.verified"
     REGISTRY_PROBED = "registry.probed"

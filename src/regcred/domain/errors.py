@@ -182,6 +182,15 @@ class QuotaExceeded(RegcredError):
         super().__init__(f"too many {what}: try again in {retry_after} s")
 
 
+class LoginUnavailable(RegcredError):
+    """A stored secret could not be exchanged for a login; `reason` is a sentence."""
+
+    def __init__(self, credential: str, reason: str) -> None:
+        self.credential = credential
+        self.reason = reason
+        super().__init__(f"the credential {credential} has no login now: {reason}")
+
+
 class SealBroken(RegcredError):
     """A sealed value does not open: it was moved, edited, rolled back or damaged."""
 

@@ -67,6 +67,11 @@ class Verdict:
             )
         return _NEXT_STEPS[self.kind]
 
+    @property
+    def reason(self) -> str:
+        """Why it is what it is, in one sentence: the note, else what to do."""
+        return str(self.evidence.get("note") or self.next_step)
+
 
 _NEXT_STEPS = {
     VerdictKind.OK: "Nothing: the registry accepts the login and lets it pull this image.",

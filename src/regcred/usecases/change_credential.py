@@ -11,7 +11,7 @@ from uuid import UUID
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent, AuditValue
 from regcred.domain.credential import Draft, RegistryCredential
-from regcred.domain.errors import InvalidInput
+from regcred.domain.errors import InvalidInput, VersionMismatch
 from regcred.domain.secret import Secret
 
 _T = TypeVar("_T")
@@ -95,6 +95,12 @@ def merged(old: RegistryCredential, change: Change, password: Secret) -> Draft:
         labels=_merge(old.labels, kept("labels", change.labels, {})),
         expires_at=kept("expires_at", change.expires_at, old.expires_at),
     )
+
+
+def refuse_moved(present: RegistryCredential, expected_version: int | None) -> None:
+    """Raise VersionMismatch if the login is not as the caller read it."""
+    if expected_version is not None and expected_version != present.version:
+        raise VersionMismatch
 
 
 def refuse_redirection(

@@ -42,9 +42,11 @@ from regcred.usecases.change_credential import (
     audited,
     drafted,
     merged,
+    refuse_moved,
     refuse_redirection,
     rewritten,
 )
+from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.read_credentials import ReadCredentials
 from regcred.usecases.seal_secret import open_current, seal_for
@@ -54,13 +56,20 @@ class ManageCredentials(ReadCredentials):
     """What callers do to the logins of a project."""
 
     def __init__(
-        self, store: Store, sealer: Sealer, registries: Registries, clock: Clock, new_id: NewId
+        self,
+        store: Store,
+        sealer: Sealer,
+        registries: Registries,
+        clock: Clock,
+        new_id: NewId,
+        exchanges: ExchangeLogins,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._registries = registries
         self._clock = clock
         self._new_id = new_id
+        self._exchanges = exchanges
 
     async def create(
         self,
@@ -108,7 +117,7 @@ class ManageCredentials(ReadCredentials):
             stored = await self._store.create_credential(credential, secret, event, idempotent)
         except AlreadyDone as done:
             return Created(await self._replay(project, done, idempotent), replayed=True)
-        return Created(await self._with_verdict(caller, stored, verdict), replayed=False)
+        return Created(await self._finished(caller, stored, verdict), replayed=False)
 
     async def replace(
         self,
@@ -138,7 +147,7 @@ class ManageCredentials(ReadCredentials):
             event = audited(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._with_verdict(caller, stored, verdict)
+                return await self._finished(caller, stored, verdict)
         raise StoreUnavailable("others change it without a pause")
 
     async def patch(
@@ -162,7 +171,7 @@ class ManageCredentials(ReadCredentials):
             change = amendment(found)
             old, password = await self._present(project, found, change.password)
             if old.version != found.version:
-                _refuse_moved(old, expected_version)
+                refuse_moved(old, expected_version)
                 continue
             draft = self._registries.check(merged(old, change, password))
             caller.require_within(draft.scopes)
@@ -186,7 +195,7 @@ class ManageCredentials(ReadCredentials):
             )
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._with_verdict(caller, stored, proof[2] if proof else None)
+                return await self._finished(caller, stored, proof[2] if proof else None)
         raise StoreUnavailable("others change it without a pause")
 
     async def delete(
@@ -229,7 +238,7 @@ class ManageCredentials(ReadCredentials):
         if not caller.may_see(found):
             raise CredentialNotFound
         caller.require_within(found.scopes)
-        _refuse_moved(found, expected_version)
+        refuse_moved(found, expected_version)
         return found
 
     async def _replay(
@@ -245,9 +254,11 @@ class ManageCredentials(ReadCredentials):
             raise CredentialRejected(verdict)
         return verdict
 
-    async def _with_verdict(
+    async def _finished(
         self, caller: Caller, stored: RegistryCredential, verdict: Verdict | None
     ) -> RegistryCredential:
+        """Finish what was stored: a short-lived login is got for it, and its proof recorded."""
+        await self._exchanges.prepare(stored)
         if verdict is None:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at
@@ -287,8 +298,3 @@ class ManageCredentials(ReadCredentials):
         if password is not None:
             return found, password
         return await open_current(self._store, self._sealer, project.id, found.id)
-
-
-def _refuse_moved(present: RegistryCredential, expected_version: int | None) -> None:
-    if expected_version is not None and expected_version != present.version:
-        raise VersionMismatch

@@ -20,7 +20,9 @@ from regcred.domain.ports import (
     Candidate,
     Clock,
     KeyDigests,
+    LoginPlace,
     ProjectRef,
+    Registries,
     ResolveRead,
     SealContext,
     Sealer,
@@ -31,6 +33,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
 from regcred.usecases.authenticate import caller_behind
+from regcred.usecases.exchange_logins import PATIENCE, Exchangeable, ExchangeLogins, NoLogin
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 
 # All are pure functions of text that many nodes ask about again and again.
@@ -71,11 +74,13 @@ class Login(NamedTuple):
 
 
 class Withheld(NamedTuple):
-    """A login kept back because the registry turned it away."""
+    """A login kept back: the registry turned it away, or the stored secret got none."""
 
     credential_id: str
     credential_name: str
     verdict: str
+    reason: str = ""
+    """Why the exchange of the stored secret failed; "" for a login that was turned away."""
 
 
 class Resolution(NamedTuple):
@@ -96,19 +101,30 @@ def question_for_image(text: str) -> tuple[ImageReference, Question]:
 class ResolveImage:
     """Which logins an image gets, opened."""
 
-    def __init__(self, store: Store, sealer: Sealer, digests: KeyDigests, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        digests: KeyDigests,
+        clock: Clock,
+        registries: Registries,
+        exchanges: ExchangeLogins,
+    ) -> None:
         self._store = store
         self._sealer = sealer
         self._digests = digests
         self._clock = clock
+        self._registries = registries
+        self._exchanges = exchanges
 
     async def __call__(
         self, presented: Presented, question: Question, *, force: bool = False
     ) -> Resolution:
         """Return the logins for the question, once their audit row is durable.
 
-        `force` hands out withheld logins too. Raise NotAuthenticated, ProjectNotFound,
-        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        `force` hands out withheld logins too. A stored secret that is exchanged never leaves: what
+        it was exchanged for does, or the reason why there is nothing. Raise NotAuthenticated,
+        ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
         """
         if not presented.key:
             raise NotAuthenticated("missing")
@@ -127,8 +143,20 @@ class ResolveImage:
         )
         project_id = _permit(caller, read)
         chosen = _choose(caller, question, read.candidates)
-        handed = [c for c in chosen if force or not c.standing.withheld]
-        logins = [await self._open(project_id, candidate, question) for candidate in handed]
+        withheld: list[Withheld] = []
+        logins: list[Login] = []
+        handed: list[Candidate] = []
+        for candidate in chosen:
+            if candidate.standing.withheld and not force:
+                kind = str(candidate.standing.last)
+                withheld.append(Withheld(candidate.id, candidate.name, kind))
+                continue
+            login = await self._login(project_id, candidate, question, now + PATIENCE)
+            if isinstance(login, Withheld):
+                withheld.append(login)
+                continue
+            logins.append(login)
+            handed.append(candidate)
         if handed:
             await self._store.record_reveal(
                 Reveal(
@@ -142,12 +170,28 @@ class ResolveImage:
                     tuple((c.id, c.secret_version) for c in handed),
                 )
             )
-        withheld = [
-            Withheld(c.id, c.name, str(c.standing.last))
-            for c in chosen
-            if not force and c.standing.withheld
-        ]
         return Resolution(logins, withheld)
+
+    async def _login(
+        self, project_id: str, candidate: Candidate, question: Question, until: datetime
+    ) -> Login | Withheld:
+        """Return what the puller gets: the stored login, or the one that it is exchanged for."""
+        place = self._registries.place(candidate.delivery, question.address)
+        if place is None:
+            return await self._open(project_id, candidate, question)
+        where = LoginPlace(project_id, candidate.id, place)
+        wanted = Exchangeable(where, candidate.secret_version, candidate.delivery)
+        login = await self._exchanges.login(wanted, until)
+        if isinstance(login, NoLogin):
+            return Withheld(candidate.id, candidate.name, str(login.kind), login.note)
+        return Login(
+            candidate.id,
+            candidate.name,
+            str(question.address),
+            login.username,
+            login.password,
+            login.expires_at,
+        )
 
     async def _open(self, project_id: str, candidate: Candidate, question: Question) -> Login:
         context = SealContext(

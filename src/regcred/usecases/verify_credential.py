@@ -10,7 +10,8 @@ from regcred.domain.credential import Draft
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import Clock, CredentialRef, ProjectRef, Registries, Sealer, Store
 from regcred.domain.registry import ImageReference
-from regcred.domain.verdict import Verdict
+from regcred.domain.verdict import DEAD, Verdict
+from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.seal_secret import open_current
 
@@ -18,11 +19,19 @@ from regcred.usecases.seal_secret import open_current
 class VerifyCredential:
     """Checks of stored logins and of logins not stored yet."""
 
-    def __init__(self, store: Store, sealer: Sealer, registries: Registries, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        registries: Registries,
+        clock: Clock,
+        exchanges: ExchangeLogins,
+    ) -> None:
         self._store = store
         self._sealer = sealer
         self._registries = registries
         self._clock = clock
+        self._exchanges = exchanges
 
     async def stored(
         self,
@@ -55,6 +64,8 @@ class VerifyCredential:
             registry=found.registry_url,
         )
         await self._store.record_verdict(project.id, found.id, found.secret_version, verdict, event)
+        if verdict.kind not in DEAD:
+            await self._exchanges.prepare(found, image.address() if image else None)
         return verdict
 
     async def typed_in(

@@ -68,7 +68,12 @@ def usual_headers(error: RegcredError, challenge: str) -> Headers:
             return ((b"allow", ", ".join(error.allowed).encode()),)
         case errors.QuotaExceeded():
             return ((b"retry-after", b"%d" % error.retry_after),)
-        case errors.KeyringUnavailable() | errors.StoreUnavailable() | refusals.Overloaded():
+        case (
+            errors.KeyringUnavailable()
+            | errors.StoreUnavailable()
+            | errors.LoginUnavailable()
+            | refusals.Overloaded()
+        ):
             return ((b"retry-after", b"%d" % _RETRY_AFTER),)
         case _:
             return ()

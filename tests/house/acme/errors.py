@@ -38,6 +38,7 @@ STATUS: dict[type[RegcredError], int] = {
     errors.IdempotencyConflict: 409,
     errors.CredentialRejected: 400,
     errors.QuotaExceeded: 429,
+    errors.LoginUnavailable: 503,
     errors.SealBroken: 500,
     errors.KeyringUnavailable: 503,
     errors.StoreUnavailable: 503,

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
@@ -46,12 +47,28 @@ class Token:
 def read_token(body: bytes) -> Token | None:
     """Return the token of a token server's answer, `token` before `access_token`; None for none."""
     answer = _object(body)
-    text = answer.get("token") or answer.get("access_token")
+    secret = read_bearer(answer.get("token") or answer.get("access_token"))
+    return None if secret is None else Token(secret)
+
+
+def read_bearer(text: object) -> Secret | None:
+    """Return what may stand behind `Bearer`, None for anything else."""
     if not isinstance(text, str) or not _B64TOKEN.match(text):
         return None
     try:
-        return Token(Secret(text, field="token"))
+        return Secret(text, field="token")
     except InvalidInput:
+        return None
+
+
+def expiry_of(token: Secret) -> datetime | None:
+    """Return when a JWT says that it ends; None if it is opaque, or says nothing."""
+    seconds = _claims(token).get("exp")
+    if not isinstance(seconds, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -12,22 +12,27 @@ import base64
 import ssl
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpcore2
 
+from regcred.adapters.registries import signing
 from regcred.adapters.registries.exchange import (
     Attach,
-    Finding,
-    Handshake,
+    AWSProof,
+    Dialogue,
+    GoogleProof,
     Proof,
     Reply,
     Request,
     Unanswered,
     Unreadable,
+    UnusableKey,
 )
 from regcred.adapters.registries.transport import CONNECT_SECONDS, NameUnresolved
+
+_T = TypeVar("_T")
 
 MAX_BODY = 64 * 1024
 MAX_HEADERS = 128
@@ -53,8 +58,8 @@ class RegistryClient:
         self._backend = backend
         self._deadline = deadline
 
-    async def run(self, handshake: Handshake, ca_bundle: str | None = None) -> Finding:
-        """Drive `handshake` to its end and return what it found. Raise ForeignOrigin."""
+    async def run(self, dialogue: Dialogue[_T], ca_bundle: str | None = None) -> _T:
+        """Drive `dialogue` to its end and return what it found. Raise ForeignOrigin."""
         # Reading the system's certificates takes milliseconds that the loop does not have.
         context = await asyncio.to_thread(tls_context, ca_bundle)
         async with (
@@ -63,18 +68,18 @@ class RegistryClient:
                 ssl_context=context, network_backend=opened, max_connections=4, retries=0
             ) as pool,
         ):
-            return await self._drive(handshake, _Line(pool))
+            return await self._drive(dialogue, _Line(pool))
 
-    async def _drive(self, handshake: Handshake, line: _Line) -> Finding:
-        step = _advance(handshake, None)
+    async def _drive(self, dialogue: Dialogue[_T], line: _Line) -> _T:
+        step = _advance(dialogue, None)
         try:
             async with asyncio.timeout(self._deadline):
                 while isinstance(step, Request):
-                    step = _advance(handshake, await line.ask(step))
+                    step = _advance(dialogue, await line.ask(step))
         except TimeoutError:
-            # The handshake may have something to say still, but nothing to ask any more.
+            # It may have something to say still, but nothing to ask any more.
             while isinstance(step, Request):
-                step = _advance(handshake, Unanswered(line.cause_of_silence))
+                step = _advance(dialogue, Unanswered(line.cause_of_silence))
         return step
 
 
@@ -88,14 +93,14 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def _advance(handshake: Handshake, outcome: Reply | Exception | None) -> Request | Finding:
+def _advance(dialogue: Dialogue[_T], outcome: Reply | Exception | None) -> Request | _T:
     try:
         if isinstance(outcome, Exception):
-            return handshake.throw(outcome)
-        return next(handshake) if outcome is None else handshake.send(outcome)
+            return dialogue.throw(outcome)
+        return next(dialogue) if outcome is None else dialogue.send(outcome)
     except StopIteration as end:
-        finding: Finding = end.value
-        return finding
+        result: _T = end.value
+        return result
 
 
 class _Opened(httpcore2.AsyncNetworkBackend):
@@ -147,12 +152,12 @@ class _Line:
         """Return why nothing came: what never connected looks like what was refused."""
         return "connect" if self._phase == "connect_tcp" else "timeout"
 
-    async def ask(self, request: Request) -> Reply | Unanswered | Unreadable:
+    async def ask(self, request: Request) -> Reply | Unanswered | Unreadable | UnusableKey:
         """Send one request and read its whole answer, or say why there is none."""
         self._phase = ""
         try:
             return await self._exchange(request)
-        except Unreadable as failure:
+        except (Unreadable, UnusableKey) as failure:
             return failure
         except httpcore2.ProtocolError:
             return Unreadable(_NO_HTTP)
@@ -222,13 +227,19 @@ def _render(request: Request) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
         (b"User-Agent", b"regcred"),
         (b"Accept", ", ".join(request.accept or ("application/json",)).encode()),
         (b"Accept-Encoding", b"identity"),
+        *((name.encode(), value.encode()) for name, value in request.headers),
     ]
     if proof is not None and proof.attach in _HEADERS:
         headers.append((b"Authorization", _HEADERS[proof.attach](proof)))
-    if request.form is None:
-        return headers, None
-    content = urlencode(dict(request.form) | _grant_fields(proof)).encode()
-    return [*headers, _FORM, (b"Content-Length", str(len(content)).encode())], content
+    content = request.content
+    if request.form is not None:
+        content = urlencode(dict(request.form) | _grant_fields(proof)).encode()
+        headers.append(_FORM)
+    if isinstance(proof, AWSProof):
+        headers += signing.aws_headers(proof, request.method, request.target, headers, content)
+    if content is not None:
+        headers.append((b"Content-Length", str(len(content)).encode()))
+    return headers, content
 
 
 def _basic(proof: Proof) -> bytes:
@@ -243,8 +254,19 @@ _HEADERS = {Attach.BASIC: _basic, Attach.BEARER: _bearer}
 
 
 def _grant_fields(proof: Proof | None) -> dict[str, str]:
-    if proof is None or proof.attach in _HEADERS:
+    """Return the fields of a form that prove a login: the secret ones, or what a key signed."""
+    if proof is None:
         return {}
-    if proof.attach is Attach.REFRESH_GRANT:
-        return {"refresh_token": proof.secret.reveal()}
-    return {"username": proof.username, "password": proof.secret.reveal()}
+    if isinstance(proof, GoogleProof):
+        return {"assertion": signing.google_assertion(proof)}
+    match proof.attach:
+        case Attach.PASSWORD_GRANT:
+            return {"username": proof.username, "password": proof.secret.reveal()}
+        case Attach.REFRESH_GRANT:
+            return {"refresh_token": proof.secret.reveal()}
+        case Attach.CLIENT_GRANT:
+            return {"client_id": proof.username, "client_secret": proof.secret.reveal()}
+        case Attach.ACCESS_TOKEN:
+            return {"access_token": proof.secret.reveal()}
+        case _:
+            return {}

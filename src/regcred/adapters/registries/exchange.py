@@ -10,7 +10,9 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from regcred.adapters.registries.origins import Origin, parse_url
 from regcred.domain.secret import Secret
@@ -24,6 +26,13 @@ class Attach(StrEnum):
     BEARER = "bearer"
     PASSWORD_GRANT = "password"  # noqa: S105 - the name of an OAuth2 grant
     REFRESH_GRANT = "refresh_token"
+    CLIENT_GRANT = "client_credentials"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a field
+    ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+    """A service account's key signs an assertion (RFC 7523); the key itself is not sent."""
+
+    AWS_SIGNATURE = "AWS4-HMAC-SHA256"
+    """A secret access key signs the request; the key itself is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,22 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class AWSProof(Proof):
+    """An access key: `username` is its id, `secret` signs. For one service in one region."""
+
+    service: str = ""
+    region: str = ""
+    session_token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleProof(Proof):
+    """A service account's key, whole: it signs an assertion that is good from `issued_at` on."""
+
+    issued_at: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request. `form` makes it a form post; a grant's secret fields join it when sent."""
 
@@ -46,6 +71,11 @@ class Request:
     accept: tuple[str, ...] = ()
     form: tuple[tuple[str, str], ...] | None = None
     proof: Proof | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """More headers than every request has; never a secret."""
+
+    content: bytes | None = None
+    """A body that is no form; `headers` says of which type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +134,14 @@ class Unreadable(Exception):
         super().__init__(note)
 
 
+class UnusableKey(Exception):
+    """A stored secret is no key that can sign; nothing was sent. `note` is a fixed sentence."""
+
+    def __init__(self, note: str) -> None:
+        self.note = note
+        super().__init__(note)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a handshake found out: a verdict but for its time."""
@@ -112,4 +150,7 @@ class Finding:
     evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
 
 
-Handshake = Generator[Request, Reply, Finding]
+_Result = TypeVar("_Result")
+Dialogue = Generator[Request, Reply, _Result]
+
+Handshake = Dialogue[Finding]

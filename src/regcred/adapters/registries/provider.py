@@ -9,7 +9,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from regcred.adapters.registries.fresh import Exchange
 from regcred.adapters.registries.realm import pinned_origins
 from regcred.domain.credential import Draft, derive_scopes
 from regcred.domain.errors import InvalidInput, Violation
@@ -24,6 +26,10 @@ SettingCheck = Callable[[str], None]
 
 def _no_note(_username: str) -> str:
     return ""
+
+
+def _unknown(_draft: Draft) -> None:
+    """Nothing says when it ends."""
 
 
 def _pass(_draft: Draft) -> None:
@@ -64,6 +70,12 @@ class Provider:
     settings: Mapping[str, SettingCheck] = field(default_factory=dict)
     check: Callable[[Draft], None] = _pass
     """Looks at what was typed in. Raises InvalidInput."""
+
+    expiry: Callable[[Draft], datetime | None] = _unknown
+    """Finds out when what was typed in ends, where it says so itself."""
+
+    exchange: Exchange | None = None
+    """Turns a stored secret into a short-lived login; None: it is handed over as it is."""
 
     help: str = ""
     """What to type in, with the token scope that a pull needs."""

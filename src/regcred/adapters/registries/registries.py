@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
 from regcred.adapters.registries.client import RegistryClient
+from regcred.adapters.registries.clouds import EXCHANGE_SECONDS, Clouds
 from regcred.adapters.registries.exchange import Finding, Handshake
 from regcred.adapters.registries.handshake import Question, verify
 from regcred.adapters.registries.limits import HostRate, Places
@@ -23,8 +23,9 @@ from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.credential import Delivery, Draft, derive_scopes
 from regcred.domain.errors import InvalidInput
+from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import Clock, Family
-from regcred.domain.registry import ImageReference, Scope
+from regcred.domain.registry import ImageReference, RegistryAddress, Scope
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, Probe, Verdict, VerdictKind
 
@@ -63,12 +64,17 @@ class RealRegistries:
         deadline: float = 10.0,
         max_concurrency: int = 32,
         per_host_rate: int = 300,
+        exchange_rate: int = 600,
+        endpoints: Mapping[str, str] | None = None,
+        allow_raw: Collection[str] = (),
     ) -> None:
         """Take what the operator allows and how much may happen at once.
 
         `allow_http` holds `host` (any port) or `host:port`; `deadline` is in seconds for a whole
-        check; `per_host_rate` is in checks a minute. Raise ValueError for an unreadable network
-        or host.
+        check; `per_host_rate` is in checks a minute, `exchange_rate` in exchanges a minute with
+        one cloud. `endpoints` says where a cloud's service is reached, if not at its own address;
+        `allow_raw` names families whose stored secrets are handed out as they are. Raise
+        ValueError for an unreadable network, host or endpoint, and for a family that cannot.
         """
         self._clock = clock
         self._monotonic = monotonic
@@ -76,6 +82,14 @@ class RealRegistries:
         backend = GuardedBackend(allow_networks, ports, any_port=self._http_hosts.cover)
         self._client = RegistryClient(backend, deadline)
         self._places = Places(max_concurrency, deadline)
+        self._clouds = Clouds(
+            clock,
+            RegistryClient(backend, min(deadline, EXCHANGE_SECONDS)),
+            HostRate(exchange_rate, monotonic),
+            self._places,
+            endpoints or {},
+            allow_raw,
+        )
         self._rate = HostRate(per_host_rate, monotonic)
 
     def check(self, draft: Draft) -> Draft:
@@ -85,9 +99,10 @@ class RealRegistries:
         """
         provider = providers.find(draft.provider)
         provider.check_draft(draft)
-        if draft.registry_url is None:
-            return replace(draft, scopes=provider.scopes())
-        return draft
+        scopes = provider.scopes() if draft.registry_url is None else draft.scopes
+        # What a secret says of its own end is truer than what was typed in beside an older one.
+        ends = provider.expiry(draft) or draft.expires_at
+        return replace(draft, scopes=scopes, expires_at=ends)
 
     def catalogue(self) -> Sequence[Family]:
         """Return every family, `generic` last."""
@@ -95,7 +110,7 @@ class RealRegistries:
 
     def family(self, delivery: Delivery) -> str:
         """Return the slug of the family that a login belongs to, as far as one can tell."""
-        return _family(delivery.provider, delivery.scopes)
+        return providers.family(delivery.provider, delivery.scopes)
 
     def fitting(self, slug: str, registry_url: str | None) -> str:
         """Return `slug` if that provider takes logins of this registry, else `generic`.
@@ -111,6 +126,19 @@ class RealRegistries:
         fits = hosts and named[0].takes(registry_url) and owners <= {slug}
         return slug if fits else anyones
 
+    def place(self, delivery: Delivery, registry: RegistryAddress | None) -> str | None:
+        """Return where a secret is exchanged for a login at that registry; see the port."""
+        return self._clouds.place(delivery, registry)
+
+    async def exchange(
+        self, delivery: Delivery, secret: Secret, place: str
+    ) -> FreshLogin | Verdict:
+        """Exchange a stored secret for a short-lived login, or say why there is none."""
+        outcome = await self._clouds.exchange(delivery, secret, place)
+        if isinstance(outcome, Finding):
+            return self._verdict(outcome.kind, None, outcome.evidence)
+        return outcome
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:
@@ -125,18 +153,26 @@ class RealRegistries:
         registry = self._reach(target)
         if registry is None:
             return self._verdict(VerdictKind.UNREACHABLE, image, _HTTP_REFUSED)
+        username, seen = delivery.username, dict[str, EvidenceValue]()
+        place = self.place(delivery, image.address() if image else None)
+        if place is not None:
+            login = await self._clouds.exchange(delivery, secret, place)
+            if isinstance(login, Finding):
+                return self._verdict(login.kind, image, login.evidence)
+            username, secret = login.username, login.password
+            seen = {"exchanged": True, "login_expires_at": login.expires_at.isoformat()}
         wanted = image.effective() if image else None
         question = Question(
             registry,
             RealmRule(registry, self._http_hosts, delivery.settings.get("realm")),
-            delivery.username,
+            username,
             secret,
             repository=wanted.repository if wanted else None,
             reference=(wanted.digest or wanted.tag or "") if wanted else "",
             quirks=target.provider.quirks,
         )
         finding = await self._run(verify(question), delivery.settings)
-        return self._verdict(finding.kind, image, finding.evidence)
+        return self._verdict(finding.kind, image, {**seen, **finding.evidence})
 
     async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
         """Ask a registry what it wants of a login, without one. Raise InvalidInput, QuotaExceeded.
@@ -212,15 +248,6 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
 
 def _authority(scope: Scope) -> str:
     return str(replace(scope, path=""))
-
-
-@lru_cache(maxsize=4096)
-def _family(slug: str, scopes: tuple[str, ...]) -> str:
-    if slug != generic.PROVIDER.slug:
-        return slug  # known here or not: lists must show what an older or newer program stored
-    hosts = {Scope.parse(text).host for text in scopes}
-    families = {providers.for_host(slug, host).slug for host in hosts}
-    return families.pop() if len(families) == 1 else slug
 
 
 def _scheme(url: str | None) -> str | None:

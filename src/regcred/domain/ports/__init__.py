@@ -8,7 +8,7 @@ without ever suspending.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from regcred.domain.ports.registries import Registries as Registries
 from regcred.domain.ports.sealing import Cursors as Cursors
 from regcred.domain.ports.sealing import KeyDigests as KeyDigests
 from regcred.domain.ports.sealing import SealContext as SealContext
+from regcred.domain.ports.sealing import SealedLogin as SealedLogin
 from regcred.domain.ports.sealing import SealedSecret as SealedSecret
 from regcred.domain.ports.sealing import Sealer as Sealer
 from regcred.domain.ports.sealing import StoredKey as StoredKey
@@ -30,6 +31,8 @@ from regcred.domain.ports.values import Candidate as Candidate
 from regcred.domain.ports.values import CredentialFilter as CredentialFilter
 from regcred.domain.ports.values import CredentialRef as CredentialRef
 from regcred.domain.ports.values import IdempotentRequest as IdempotentRequest
+from regcred.domain.ports.values import KeptLogin as KeptLogin
+from regcred.domain.ports.values import LoginPlace as LoginPlace
 from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveRead as ResolveRead
 
@@ -41,3 +44,6 @@ NewId = Callable[[], UUID]
 
 RandomBytes = Callable[[int], bytes]
 """Returns that many bytes from the system's secure source."""
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Waits for so many seconds while others go on."""

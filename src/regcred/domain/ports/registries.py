@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from regcred.domain.credential import Delivery, Draft
-from regcred.domain.registry import ImageReference
+from regcred.domain.fresh_login import FreshLogin
+from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Probe, Verdict
 
@@ -61,11 +62,26 @@ class Registries(Families, Protocol):
         """
         ...
 
+    def place(self, delivery: Delivery, registry: RegistryAddress | None) -> str | None:
+        """Return where a stored secret is exchanged for a login at that registry.
+
+        Without a registry: at the only one that the login is for, if there is one. None: it is
+        handed out as it is stored.
+        """
+        ...
+
+    async def exchange(
+        self, delivery: Delivery, secret: Secret, place: str
+    ) -> FreshLogin | Verdict:
+        """Exchange a stored secret for a short-lived login, or say why there is none."""
+        ...
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:
         """Ask the registry about the login. Every outcome is a verdict; never raises for one.
 
+        A secret that is exchanged is exchanged first, and what that gives is asked about.
         Raise QuotaExceeded when too many checks of one host are under way.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from regcred.domain.access import ApiKey
@@ -33,6 +34,16 @@ class SealedSecret(NamedTuple):
     secret_version: int
     seed: WrappedSeed
     sealed: bytes
+
+
+class SealedLogin(NamedTuple):
+    """An exchanged login as the store holds it."""
+
+    secret_version: int
+    seed: WrappedSeed
+    sealed: bytes
+    expires_at: datetime
+    refresh_at: datetime
 
 
 class StoredKey(NamedTuple):

@@ -10,6 +10,7 @@ from uuid import UUID
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
+from regcred.domain.ports.logins import LoginStore
 from regcred.domain.ports.sealing import SealedSecret, StoredKey, WrappedSeed
 from regcred.domain.ports.values import (
     AlreadyDone,
@@ -276,7 +277,16 @@ class AuditStore(Protocol):
         ...
 
 
-class Store(ProjectStore, KeyStore, CredentialStore, UseStore, PullStore, AuditStore, Protocol):
+class Store(
+    ProjectStore,
+    KeyStore,
+    CredentialStore,
+    UseStore,
+    PullStore,
+    LoginStore,
+    AuditStore,
+    Protocol,
+):
     """Everything durable. One conformance suite runs on every implementation.
 
     Each write is one transaction with its audit row, durable when the method returns, and either

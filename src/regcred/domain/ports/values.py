@@ -94,6 +94,34 @@ class ResolveRead(NamedTuple):
     candidates: Sequence[Candidate]
 
 
+class LoginPlace(NamedTuple):
+    """Which exchanged login: of a credential, at one of its places (a region; "" for its only)."""
+
+    project_id: str
+    credential_id: str
+    place: str
+
+
+class KeptLogin(NamedTuple):
+    """What is stored of an exchange: the sealed login it gave, how it failed, when it is due."""
+
+    secret_version: int
+    """Of the secret that was exchanged: a login of another is not handed out."""
+
+    seed: WrappedSeed | None
+    sealed: bytes | None
+    refresh_at: datetime | None
+    """When to exchange (again); None: not before the secret changes or a person verifies it."""
+
+    failures: int
+    """In a row, since the last login."""
+
+    failure: VerdictKind | None
+    failure_note: str
+    claimed_until: datetime | None
+    """Someone is exchanging, and is given up on after this time."""
+
+
 ProjectRef = UUID | int
 """A project by id or by number."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from regcred.domain.errors import MalformedRequest
+from regcred.domain.errors import LoginUnavailable, MalformedRequest
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import question_for_server
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
@@ -29,6 +29,10 @@ class DockerCredential:
         server = _server(asked.body)
         resolution = await self._resolve(asked.presented("docker"), question_for_server(server))
         if not resolution.logins:
+            # "No such login" would have docker try without one, and hide what is wrong.
+            failed = [login for login in resolution.withheld if login.reason]
+            if failed:
+                raise LoginUnavailable(failed[0].credential_name, failed[0].reason)
             return _NO_LOGIN
         login = resolution.logins[0]
         body = {

@@ -78,4 +78,5 @@ def _withheld(login: Withheld) -> dict[str, Any]:
     return {
         "credential": {"id": login.credential_id, "name": login.credential_name},
         "verdict": login.verdict,
+        **({"reason": login.reason} if login.reason else {}),
     }

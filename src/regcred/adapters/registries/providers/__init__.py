@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from regcred.adapters.registries.provider import Provider
 from regcred.adapters.registries.providers import (
     acr,
@@ -61,3 +63,16 @@ def for_host(slug: str, host: str) -> Provider:
         return _BY_HOST[host]
     asked = Scope(host)
     return next((owner for owned, owner in _BY_PATTERN if owned.covers_scope(asked)), named)
+
+
+@lru_cache(maxsize=16384)
+def family(slug: str, scopes: tuple[str, ...]) -> str:
+    """Return the slug by whose rules a login is treated: a generic one's is its hosts'.
+
+    Known here or not: lists must show what an older or newer program stored.
+    """
+    if slug != generic.PROVIDER.slug:
+        return slug
+    hosts = {Scope.parse(text).host for text in scopes}
+    families = {for_host(slug, host).slug for host in hosts}
+    return families.pop() if len(families) == 1 else slug

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.logins import forget_logins
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import SealedSecret, WrappedSeed
@@ -50,6 +51,7 @@ def put_sealed(transaction: Transaction, place: Place, secret: SealedSecret) -> 
 
 def delete_sealed(transaction: Transaction, place: Place) -> None:
     """Delete a credential's secrets, and see to it that they leave the files soon."""
+    forget_logins(transaction, place)
     transaction.change(_DELETE, place)
     transaction.secrets_died = True
 

@@ -14,6 +14,7 @@ from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
 from regcred.adapters.storage.sqlite.keys import Keys
 from regcred.adapters.storage.sqlite.listing import Listing
+from regcred.adapters.storage.sqlite.logins import Logins
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
 from regcred.adapters.storage.sqlite.projects import Projects
 from regcred.adapters.storage.sqlite.resolve import Resolving
@@ -43,6 +44,7 @@ class SqliteStore(
     Verdicts,
     Uses,
     Resolving,
+    Logins,
     AuditLog,
     SetBack,
     ServiceKeys,

@@ -41,6 +41,7 @@ TABLE: dict[type[RegcredError], tuple[int, str]] = {
     errors.IdempotencyConflict: _CONFLICT,
     errors.CredentialRejected: _BAD,
     errors.QuotaExceeded: (429, "TooManyRequestsError"),
+    errors.LoginUnavailable: _UNAVAILABLE,
     errors.SealBroken: _INTERNAL,
     errors.KeyringUnavailable: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,

@@ -46,6 +46,7 @@ TABLE: dict[type[RegcredError], Row] = {
     errors.IdempotencyConflict: Row(422, "The Idempotency-Key was used for another request"),
     errors.CredentialRejected: Row(422, "The registry did not accept the login"),
     errors.QuotaExceeded: Row(429, "Too many requests of this kind"),
+    errors.LoginUnavailable: Row(503, "The login is not to be had now"),
     errors.SealBroken: Row(500, "A stored secret does not open"),
     errors.KeyringUnavailable: Row(503, "The key ring is unavailable"),
     errors.StoreUnavailable: Row(503, "The store is unavailable"),

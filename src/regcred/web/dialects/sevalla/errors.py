@@ -35,6 +35,7 @@ TABLE: dict[type[RegcredError], int] = {
     errors.IdempotencyConflict: 422,
     errors.CredentialRejected: 422,
     errors.QuotaExceeded: 429,
+    errors.LoginUnavailable: 503,
     errors.SealBroken: 500,
     errors.KeyringUnavailable: 503,
     errors.StoreUnavailable: 503,

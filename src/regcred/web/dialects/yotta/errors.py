@@ -46,6 +46,7 @@ TABLE: dict[type[RegcredError], tuple[int, int]] = {
     errors.IdempotencyConflict: _BAD,
     errors.CredentialRejected: _BAD,
     errors.QuotaExceeded: (429, 429),
+    errors.LoginUnavailable: _UNAVAILABLE,
     errors.SealBroken: _BROKEN,
     errors.KeyringUnavailable: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,

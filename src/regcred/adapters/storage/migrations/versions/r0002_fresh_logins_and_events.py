@@ -20,7 +20,7 @@ _LOGINS = (
     CREATE TABLE credential_logins (
         project_id TEXT NOT NULL,
         credential_id TEXT NOT NULL,
-        place TEXT NOT NULL CHECK (length(place) <= 64),
+        place TEXT NOT NULL CHECK (length(place) <= 255),
         secret_version INTEGER NOT NULL CHECK (secret_version >= 1),
         seed_generation INTEGER,
         sealed BLOB CHECK (length(sealed) BETWEEN 1 AND 32768),

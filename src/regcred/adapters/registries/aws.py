@@ -1,0 +1,173 @@
+"""Amazon's API as far as logins need it: access keys, sessions of roles, what its errors mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from typing import NamedTuple
+from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
+
+from regcred.adapters.registries.exchange import Attach, AWSProof, Reply, Request
+from regcred.adapters.registries.fresh import Ask, Words, asked, json_object, odd
+from regcred.adapters.registries.origins import Origin
+from regcred.domain.errors import InvalidInput
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import VerdictKind
+
+# Which domain the API of a region is in: that of its partition.
+_PARTITIONS = (
+    ("cn-", "amazonaws.com.cn"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eusc-", "amazonaws.eu"),
+    ("", "amazonaws.com"),
+)
+
+_WRONG_KEY = "Amazon does not accept the access key: create a new one and replace the password."
+_ENDED = "The session's time is over: store an access key, or a new session."
+_MAY_NOT = (
+    "The key may not ask for registry logins: let it, or the role, do "
+    "ecr:GetAuthorizationToken (AmazonEC2ContainerRegistryPullOnly)."
+)
+_LIMITED = "Amazon limits requests: it is asked again later."
+_SKEWED = "Amazon says that the time is wrong: check the clock of this server."
+# Amazon says it with the code for a wrong signature; a wrong clock must not condemn every key.
+_CLOCK_WORDS = (b"signature expired", b"signature not yet current")
+
+WORDS: Words = {
+    **dict.fromkeys(
+        (
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "IncompleteSignature",
+            "AuthFailure",
+        ),
+        (VerdictKind.REJECTED, _WRONG_KEY),
+    ),
+    "ExpiredToken": (VerdictKind.EXPIRED, _ENDED),
+    "ExpiredTokenException": (VerdictKind.EXPIRED, _ENDED),
+    "AccessDenied": (VerdictKind.DENIED, _MAY_NOT),
+    "AccessDeniedException": (VerdictKind.DENIED, _MAY_NOT),
+    "Throttling": (VerdictKind.RATE_LIMITED, _LIMITED),
+    "ThrottlingException": (VerdictKind.RATE_LIMITED, _LIMITED),
+    "TooManyRequestsException": (VerdictKind.RATE_LIMITED, _LIMITED),
+    "RequestExpired": (VerdictKind.UNSUPPORTED, _SKEWED),
+    "RequestTimeTooSkewed": (VerdictKind.UNSUPPORTED, _SKEWED),
+}
+
+
+_MAY_NOT_ASSUME = (
+    "The key may not become the role: let it do sts:AssumeRole, and let the role's trust policy "
+    "name it (with the external id, if the policy asks for one)."
+)
+_ROLE_WORDS: Words = {
+    **WORDS,
+    "AccessDenied": (VerdictKind.DENIED, _MAY_NOT_ASSUME),
+    "AccessDeniedException": (VerdictKind.DENIED, _MAY_NOT_ASSUME),
+}
+
+
+class AccessKey(NamedTuple):
+    """An access key, and the token of its session if it has one."""
+
+    id: str
+    secret: Secret
+    session_token: Secret | None = None
+
+
+def assume_role(
+    ask: Ask, key: AccessKey, region: str, role: str
+) -> Generator[Request, Reply, AccessKey]:
+    """Return a session of the role.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+    origin = ask.origin("sts", f"sts.{region}.{domain_of(region)}")
+    fields = {
+        "Action": "AssumeRole",
+        "Version": "2011-06-15",
+        "RoleArn": role,
+        "RoleSessionName": "regcred",
+    }
+    if external := ask.delivery.settings.get("external_id"):
+        fields["ExternalId"] = external
+    request = Request(
+        "POST",
+        origin,
+        "/",
+        proof=signed_by(origin, key, "sts", region),
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        content=urlencode(fields).encode(),
+    )
+    reply = yield from asked(request, _ROLE_WORDS, error_code)
+    told = _xml_texts(reply.body)
+    try:
+        return AccessKey(
+            told["AccessKeyId"], Secret(told["SecretAccessKey"]), Secret(told["SessionToken"])
+        )
+    except (KeyError, InvalidInput):
+        raise odd() from None
+
+
+def signed_by(origin: Origin, key: AccessKey, service: str, region: str) -> AWSProof:
+    """Return the proof of a request to one service in one region."""
+    return AWSProof(
+        origin, Attach.AWS_SIGNATURE, key.secret, key.id, service, region, key.session_token
+    )
+
+
+def domain_of(region: str) -> str:
+    """Return the domain that a region's services are in."""
+    return next(domain for prefix, domain in _PARTITIONS if region.startswith(prefix))
+
+
+def error_code(reply: Reply) -> str:
+    """Return the error code, which is JSON or XML by which of Amazon's walls refuses."""
+    if any(words in reply.body.lower() for words in _CLOCK_WORDS):
+        return "RequestTimeTooSkewed"
+    told = json_object(reply)
+    kind = told.get("__type") or told.get("code")
+    if isinstance(kind, str):
+        return kind.rpartition("#")[2].partition(":")[0]
+    return _xml_texts(reply.body).get("Code", "")
+
+
+def _xml_texts(body: bytes) -> Mapping[str, str]:
+    """Return the text of each element by its name without the namespace; {} for what is no XML."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314  64 KiB at most; expat bounds what entities grow to
+    except (ET.ParseError, ValueError):
+        return {}
+    return {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
+
+
+def stored_key(username: str, secret: Secret) -> AccessKey:
+    """Return the access key of what was typed in: its secret half, or what `aws sts` prints."""
+    told = session_fields(secret.reveal())
+    if told is None:
+        return AccessKey(username, secret)
+    token = told.get("SessionToken")
+    return AccessKey(
+        username, Secret(told["SecretAccessKey"]), Secret(token) if token is not None else None
+    )
+
+
+def session_fields(text: str) -> Mapping[str, str] | None:
+    """Return the fields of the JSON that `aws sts` prints, None for any other text.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_Credentials.html
+    """
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(told, dict) and isinstance(told.get("Credentials"), dict):
+        told = told["Credentials"]
+    if not isinstance(told, dict):
+        return {}
+    return {name: value for name, value in told.items() if isinstance(value, str)}

@@ -1,0 +1,112 @@
+"""Exchange stored secrets with the clouds that give logins for them.
+
+It picks the family's exchange and keeps the bounds; which host is asked is fixed by the family, or
+by the operator, and every connection still goes through the guarded transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from regcred.adapters.registries import providers, signing
+from regcred.adapters.registries.client import RegistryClient
+from regcred.adapters.registries.exchange import Finding
+from regcred.adapters.registries.fresh import Ask, Exchange, exchanged
+from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.origins import parse_url
+from regcred.domain.credential import Delivery
+from regcred.domain.errors import InvalidInput, QuotaExceeded
+from regcred.domain.fresh_login import FreshLogin
+from regcred.domain.ports import Clock
+from regcred.domain.registry import RegistryAddress, Scope
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import VerdictKind
+
+EXCHANGE_SECONDS = 7.5
+"""For a whole exchange: less than a pull waits for its login."""
+
+_NO_EXCHANGE = "The credential's provider exchanges no secrets."
+_NOT_INSTALLED = "This server was installed without what signs for this cloud: regcred[{}]."
+_TOO_MANY = "Too many exchanges with this cloud at once: it is asked again later."
+_ENDED = "The cloud gave a login that has ended already: check the clock of this server."
+
+
+class Clouds:
+    """The services that exchange secrets, as the operator lets them be used."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        client: RegistryClient,
+        rate: HostRate,
+        places: Places,
+        endpoints: Mapping[str, str],
+        allow_raw: Collection[str],
+    ) -> None:
+        """Take where services are reached instead, and which families keep their secrets raw.
+
+        Raise ValueError for an unreadable URL, and for a family that cannot.
+        """
+        self._clock = clock
+        self._client = client
+        self._rate = rate
+        self._places = places
+        self._endpoints = dict(endpoints)
+        for url in self._endpoints.values():
+            parse_url(url)
+        self._allow_raw = frozenset(allow_raw)
+        able = {
+            provider.slug
+            for provider in providers.PROVIDERS
+            if provider.exchange is not None and provider.exchange.as_stored
+        }
+        if not self._allow_raw <= able:
+            raise ValueError(f"allow_raw takes {', '.join(sorted(able))}")
+
+    def place(self, delivery: Delivery, registry: RegistryAddress | None) -> str | None:
+        """Return where a secret is exchanged for a login at that registry; None: it is not."""
+        exchange = self._exchange(delivery)
+        if exchange is None:
+            return None
+        return exchange.place(delivery, _only_host(delivery) if registry is None else registry.host)
+
+    async def exchange(
+        self, delivery: Delivery, secret: Secret, place: str
+    ) -> FreshLogin | Finding:
+        """Exchange a stored secret, within the bounds."""
+        exchange = self._exchange(delivery)
+        if exchange is None:
+            return _unsupported(_NO_EXCHANGE)
+        if not await signing.load(exchange.needs):
+            return _unsupported(_NOT_INSTALLED.format(exchange.extra))
+        now = self._clock()
+        ask = Ask(delivery, secret, place, now, self._endpoints)
+        try:
+            self._rate.take(providers.family(delivery.provider, delivery.scopes))
+            async with self._places.one():
+                obtained = await self._client.run(exchanged(ask, exchange))
+        except QuotaExceeded:
+            return Finding(VerdictKind.RATE_LIMITED, {"note": _TOO_MANY})
+        if isinstance(obtained, Finding):
+            return obtained
+        login = FreshLogin(obtained.username, obtained.secret, now, obtained.expires_at)
+        return login if login.usable(now) else _unsupported(_ENDED)
+
+    def _exchange(self, delivery: Delivery) -> Exchange | None:
+        slug = providers.family(delivery.provider, delivery.scopes)
+        if slug in self._allow_raw:
+            return None
+        try:
+            return providers.find(slug).exchange
+        except InvalidInput:
+            return None  # stored by a program that knows more families
+
+
+def _only_host(delivery: Delivery) -> str:
+    """Return the one host that a login is for, "" if there are more or none."""
+    scopes = [Scope.parse(text) for text in delivery.scopes]
+    return scopes[0].host if len(scopes) == 1 and not scopes[0].pattern else ""
+
+
+def _unsupported(note: str) -> Finding:
+    return Finding(VerdictKind.UNSUPPORTED, {"note": note})

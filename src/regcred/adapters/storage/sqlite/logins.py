@@ -1,0 +1,163 @@
+"""Logins that stored secrets were exchanged for, and who is exchanging.
+
+The one thing you would get wrong: a claim must hold across processes. It is a row that one
+conditional statement writes, so of any number of workers on one file exactly one gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.rows import instant_or_none, micros, micros_or_none
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.audit import AuditEvent
+from regcred.domain.ports import KeptLogin, LoginPlace, SealedLogin, WrappedSeed
+from regcred.domain.verdict import Verdict, VerdictKind
+
+MAX_PLACES = 32
+"""Of one credential: whoever may pull names the region, and names cost nothing."""
+
+_FIND = """
+    SELECT l.secret_version, g.kid, g.generation, g.wrapped, l.sealed, l.refresh_at, l.failures,
+        l.failure, l.failure_note, l.claimed_until
+    FROM credential_logins l
+    LEFT JOIN project_seeds g
+        ON g.project_id = l.project_id AND g.generation = l.seed_generation
+    WHERE l.project_id = ? AND l.credential_id = ? AND l.place = ?
+"""
+# A row is made only for the present secret, and only while there is room for one more.
+_ROOM = f"""
+    SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (
+        SELECT 1 FROM credentials WHERE project_id = ?1 AND id = ?2 AND secret_version = ?4
+    ) AND (
+        SELECT count(*) FROM credential_logins
+        WHERE project_id = ?1 AND credential_id = ?2 AND place <> ?3
+    ) < {MAX_PLACES}
+"""  # noqa: S608  a constant number
+_PLAN = f"""
+    INSERT INTO credential_logins (project_id, credential_id, place, secret_version, refresh_at)
+    SELECT one.*, ?5 FROM ({_ROOM}) AS one WHERE true
+    ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
+        refresh_at = excluded.refresh_at, failures = 0, failure = NULL, failure_note = NULL
+"""  # noqa: S608  constants alone
+_CLAIM = f"""
+    INSERT INTO credential_logins (
+        project_id, credential_id, place, secret_version, claim, claimed_until
+    )
+    SELECT one.*, ?5, ?6 FROM ({_ROOM}) AS one WHERE true
+    ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
+        claim = excluded.claim, claimed_until = excluded.claimed_until
+    WHERE credential_logins.claimed_until IS NULL OR credential_logins.claimed_until <= ?7
+"""  # noqa: S608  constants alone
+_CLAIM_DUE = """
+    UPDATE credential_logins SET claim = ?1, claimed_until = ?2
+    WHERE (project_id, credential_id, place) IN (
+        SELECT project_id, credential_id, place FROM credential_logins
+        WHERE refresh_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3)
+        ORDER BY refresh_at LIMIT ?4
+    )
+    RETURNING project_id, credential_id, place
+"""
+_KEEP = """
+    UPDATE credential_logins SET
+        seed_generation = ?, sealed = ?, expires_at = ?, refresh_at = ?,
+        claim = NULL, claimed_until = NULL, failures = 0, failure = NULL, failure_note = NULL
+    WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ? AND secret_version = ?
+"""
+_FAIL = """
+    UPDATE credential_logins SET
+        refresh_at = ?, claim = NULL, claimed_until = NULL,
+        failures = failures + 1, failure = ?, failure_note = ?
+    WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ?
+"""
+_FORGET = "DELETE FROM credential_logins WHERE project_id = ? AND credential_id = ?"
+
+
+class Logins(Access):
+    """The port's methods on exchanged logins."""
+
+    async def find_login(self, place: LoginPlace) -> KeptLogin | None:
+        """Return what is kept of a place, if anything."""
+        row = self._one(_FIND, place)
+        if row is None:
+            return None
+        (
+            version, kid, generation, wrapped, sealed, refresh_at, failures, failure, note, until,
+        ) = row  # fmt: skip
+        return KeptLogin(
+            version,
+            None if wrapped is None else WrappedSeed(kid, generation, wrapped),
+            sealed,
+            instant_or_none(refresh_at),
+            failures,
+            None if failure is None else VerdictKind(failure),
+            note or "",
+            instant_or_none(until),
+        )
+
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
+        """Have a place exchanged at `at`; see the port."""
+        row = (*place, secret_version, micros(at))
+        await self._write(lambda transaction: transaction.change(_PLAN, row))
+
+    async def claim_login(
+        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
+    ) -> bool:
+        """Claim a place of the present secret; see the port."""
+        row = (*place, secret_version, claim, micros(until), micros(now))
+        return bool(await self._write(lambda transaction: transaction.change(_CLAIM, row)))
+
+    async def claim_due_logins(
+        self, claim: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[LoginPlace]:
+        """Claim up to `limit` places that are due."""
+        row = (claim, micros(until), micros(now), limit)
+        rows = await self._write(lambda transaction: transaction.all(_CLAIM_DUE, row))
+        return [LoginPlace(*each) for each in rows]
+
+    async def keep_login(
+        self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
+    ) -> bool:
+        """Keep what an exchange gave, and let the claim go; see the port."""
+        row = (
+            login.seed.generation,
+            login.sealed,
+            micros(login.expires_at),
+            micros(login.refresh_at),
+            *place,
+            claim,
+            login.secret_version,
+        )
+        return await self._finish(_KEEP, row, event)
+
+    async def fail_login(
+        self,
+        place: LoginPlace,
+        claim: str,
+        failure: Verdict,
+        refresh_at: datetime | None,
+        event: AuditEvent,
+    ) -> bool:
+        """Keep why an exchange failed, and let the claim go; see the port."""
+        told = (str(failure.kind), failure.reason)
+        row = (micros_or_none(refresh_at), *told, *place, claim)
+        return await self._finish(_FAIL, row, event)
+
+    async def _finish(self, statement: str, row: tuple[object, ...], event: AuditEvent) -> bool:
+        def work(transaction: Transaction) -> bool:
+            if not transaction.change(statement, row):
+                return False
+            # What it replaces may still open a registry for hours.
+            transaction.secrets_died |= statement is _KEEP
+            transaction.audit(event)
+            return True
+
+        return await self._write(work)
+
+
+def forget_logins(transaction: Transaction, place: tuple[str, str]) -> None:
+    """Delete what a credential's secret was exchanged for: the secret is going."""
+    if transaction.change(_FORGET, place):
+        transaction.secrets_died = True

@@ -1,0 +1,70 @@
+"""The store's part for logins that stored secrets were exchanged for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from regcred.domain.audit import AuditEvent
+from regcred.domain.ports.sealing import SealedLogin
+from regcred.domain.ports.values import KeptLogin, LoginPlace
+from regcred.domain.verdict import Verdict
+
+
+class LoginStore(Protocol):
+    """Logins that stored secrets were exchanged for; they live and die with their credential.
+
+    Whoever exchanges claims the place first, so that all workers together ask a cloud once. A
+    claim is a text of the claimer's own; one that ran out counts for nothing any more.
+    """
+
+    async def find_login(self, place: LoginPlace) -> KeptLogin | None:
+        """Return what is kept of a place, if anything."""
+        ...
+
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
+        """Have a place exchanged at `at`, whatever was planned; failures are forgotten.
+
+        A login that is kept stays. Nothing happens if the secret has another version by now, the
+        credential is gone, or it has as many places as it may (32).
+        """
+        ...
+
+    async def claim_login(
+        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
+    ) -> bool:
+        """Claim a place of the present secret, making it if it is not there.
+
+        False if another's claim holds, and for what `plan_login` passes over.
+        """
+        ...
+
+    async def claim_due_logins(
+        self, claim: str, now: datetime, until: datetime, limit: int
+    ) -> Sequence[LoginPlace]:
+        """Claim up to `limit` places that are due, those that waited longest first."""
+        ...
+
+    async def keep_login(
+        self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
+    ) -> bool:
+        """Keep what an exchange gave, and let the claim go.
+
+        False, and nothing is written, if the claim is no longer held or the secret was replaced.
+        """
+        ...
+
+    async def fail_login(
+        self,
+        place: LoginPlace,
+        claim: str,
+        failure: Verdict,
+        refresh_at: datetime | None,
+        event: AuditEvent,
+    ) -> bool:
+        """Keep why an exchange failed, and let the claim go; a login that is kept stays.
+
+        False, and nothing is written, as `keep_login`.
+        """
+        ...

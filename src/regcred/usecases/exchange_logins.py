@@ -1,0 +1,241 @@
+"""Exchange stored secrets for short-lived logins: once for all workers, ahead of their end.
+
+A login that still works is handed out, whatever becomes of the next one. Without one the pull
+waits: whoever claims the place first asks the cloud, everyone else waits for what that brings.
+The one thing you would get wrong: a secret that a cloud refused is not tried again by pulls, or a
+fleet of nodes that wants an image locks the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.credential import Delivery, RegistryCredential
+from regcred.domain.errors import CredentialNotFound
+from regcred.domain.fresh_login import FreshLogin, retry_at
+from regcred.domain.ports import (
+    Clock,
+    KeptLogin,
+    LoginPlace,
+    RandomBytes,
+    Registries,
+    SealContext,
+    SealedLogin,
+    Sealer,
+    Sleep,
+    Store,
+)
+from regcred.domain.registry import RegistryAddress
+from regcred.domain.verdict import DEAD, Verdict, VerdictKind
+from regcred.usecases.seal_secret import open_current
+
+PRINCIPAL = "system:exchange"
+PATIENCE = timedelta(seconds=8)
+"""How long a pull waits for its first login: docker's helper and kubelet's plugin give up at 10."""
+
+CLAIMED_FOR = timedelta(seconds=30)
+"""More than the longest exchange takes; a worker that died is replaced after it."""
+
+_FIELD = "login:"
+_PAUSE = 0.1
+_GONE = "The credential was deleted meanwhile."
+_BUSY = "Another exchange of this login is still under way: try again."
+
+
+class Exchangeable(NamedTuple):
+    """A stored login as far as its exchange is concerned."""
+
+    place: LoginPlace
+    secret_version: int
+    delivery: Delivery
+
+
+class NoLogin(NamedTuple):
+    """Why there is no login to hand out: the verdict and a sentence."""
+
+    kind: VerdictKind
+    note: str
+
+
+class ExchangeLogins:
+    """Keeps short-lived logins ready for pulls."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        registries: Registries,
+        clock: Clock,
+        random: RandomBytes,
+        sleep: Sleep,
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._registries = registries
+        self._clock = clock
+        self._random = random
+        self._sleep = sleep
+
+    async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
+        """Return a login that works now, waiting until then for one that does not exist yet.
+
+        Raise SealBroken, KeyringUnavailable, StoreUnavailable.
+        """
+        while True:
+            kept = await self._store.find_login(wanted.place)
+            if kept is not None and kept.secret_version != wanted.secret_version:
+                kept = None  # replaced between two reads: what is there is another secret's
+            login = await self._open(wanted, kept)
+            if login is not None:
+                return login
+            now = self._clock()
+            if kept is not None and (failed := _resting(kept, now)):
+                return failed
+            if kept is None or kept.claimed_until is None or kept.claimed_until <= now:
+                claim = self._claim()
+                if await self._store.claim_login(
+                    wanted.place, wanted.secret_version, claim, now, now + CLAIMED_FOR
+                ):
+                    return await self._exchange(wanted.place, claim)
+            if now >= until:
+                return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
+            await self._sleep(_PAUSE)
+
+    async def prepare(
+        self, credential: RegistryCredential, registry: RegistryAddress | None = None
+    ) -> None:
+        """Have the login of a credential that was stored or verified made ready for its pulls.
+
+        An exchange that failed is tried again. Nothing happens while a login is ready, and where
+        it is not known yet at which place the secret will be exchanged.
+        """
+        name = self._registries.place(credential.delivery, registry)
+        if name is None:
+            return
+        place = LoginPlace(str(credential.project_id), str(credential.id), name)
+        kept = await self._store.find_login(place)
+        if kept is None or kept.failure is not None:
+            await self._store.plan_login(place, credential.secret_version, self._clock())
+
+    async def claim_due(self, limit: int) -> Sequence[tuple[LoginPlace, str]]:
+        """Claim up to `limit` places whose login is due; each goes to `renew` with its claim."""
+        now, claim = self._clock(), self._claim()
+        due = await self._store.claim_due_logins(claim, now, now + CLAIMED_FOR, limit)
+        return [(place, claim) for place in due]
+
+    async def renew(self, place: LoginPlace, claim: str) -> None:
+        """Exchange a place that was claimed, unless its secret is known to be dead."""
+        try:
+            credential = await self._store.find_credential(*_ids(place))
+        except CredentialNotFound:
+            return
+        if credential.standing.withheld:
+            dead = Verdict(credential.standing.last or VerdictKind.REJECTED, self._clock())
+            event = self._event(credential, place, verdict=str(dead.kind))
+            await self._store.fail_login(place, claim, dead, None, event)
+            return
+        await self._exchange(place, claim)
+
+    async def _exchange(self, place: LoginPlace, claim: str) -> FreshLogin | NoLogin:
+        try:
+            credential, secret = await open_current(self._store, self._sealer, *_ids(place))
+        except CredentialNotFound:
+            return NoLogin(VerdictKind.UNSUPPORTED, _GONE)
+        outcome = await self._registries.exchange(credential.delivery, secret, place.place)
+        if isinstance(outcome, Verdict):
+            return await self._failed(place, claim, credential, outcome)
+        await self._keep(place, claim, credential, outcome)
+        return outcome
+
+    async def _keep(
+        self, place: LoginPlace, claim: str, credential: RegistryCredential, login: FreshLogin
+    ) -> None:
+        seed = await self._store.project_seed(credential.project_id)
+        context = _context(place, credential.secret_version, credential.delivery)
+        sealed = SealedLogin(
+            credential.secret_version,
+            seed,
+            await self._sealer.seal(seed, context, login.packed()),
+            login.expires_at,
+            login.renew_at(self._spread()),
+        )
+        event = self._event(credential, place, expires_at=login.expires_at.isoformat())
+        await self._store.keep_login(place, claim, sealed, event)
+
+    async def _failed(
+        self, place: LoginPlace, claim: str, credential: RegistryCredential, failure: Verdict
+    ) -> NoLogin:
+        kept = await self._store.find_login(place)
+        failures = 1 if kept is None else kept.failures + 1
+        again = retry_at(failure, failures, self._spread())
+        event = self._event(credential, place, verdict=str(failure.kind))
+        stands = await self._store.fail_login(place, claim, failure, again, event)
+        if stands and failure.kind in DEAD:
+            # The same words as after a check: two of them and the login is withheld.
+            await self._record(credential, place, failure)
+        return NoLogin(failure.kind, failure.reason)
+
+    async def _record(
+        self, credential: RegistryCredential, place: LoginPlace, failure: Verdict
+    ) -> None:
+        event = self._event(
+            credential, place, Action.CREDENTIAL_VERIFIED, verdict=str(failure.kind)
+        )
+        try:
+            await self._store.record_verdict(
+                credential.project_id, credential.id, credential.secret_version, failure, event
+            )
+        except CredentialNotFound:
+            return  # deleted meanwhile: there is nothing left to say it of
+
+    async def _open(self, wanted: Exchangeable, kept: KeptLogin | None) -> FreshLogin | None:
+        """Return the login that is kept, if it works still."""
+        if kept is None or kept.seed is None or kept.sealed is None:
+            return None
+        context = _context(wanted.place, kept.secret_version, wanted.delivery)
+        login = FreshLogin.unpacked(await self._sealer.open(kept.seed, context, kept.sealed))
+        return login if login.usable(self._clock()) else None
+
+    def _event(
+        self,
+        credential: RegistryCredential,
+        place: LoginPlace,
+        action: Action = Action.CREDENTIAL_EXCHANGED,
+        **details: str,
+    ) -> AuditEvent:
+        return AuditEvent(
+            action,
+            credential.project_id,
+            PRINCIPAL,
+            self._clock(),
+            str(credential.id),
+            credential.secret_version,
+            details={"name": credential.name, "place": place.place, **details},
+        )
+
+    def _claim(self) -> str:
+        return self._random(16).hex()
+
+    def _spread(self) -> float:
+        return int.from_bytes(self._random(2)) / 2**16
+
+
+def _resting(kept: KeptLogin, now: datetime) -> NoLogin | None:
+    """Return why the cloud is not asked now: the last time failed, and the next has not come."""
+    if kept.failure is None or (kept.refresh_at is not None and kept.refresh_at <= now):
+        return None
+    return NoLogin(kept.failure, kept.failure_note)
+
+
+def _context(place: LoginPlace, secret_version: int, delivery: Delivery) -> SealContext:
+    return SealContext(
+        place.project_id, place.credential_id, _FIELD + place.place, secret_version, delivery
+    )
+
+
+def _ids(place: LoginPlace) -> tuple[UUID, UUID]:
+    return UUID(place.project_id), UUID(place.credential_id)
