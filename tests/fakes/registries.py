@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -39,6 +40,8 @@ class ScriptedRegistries(RealRegistries):
         """(user name, place) of every exchange."""
 
         self.life = timedelta(hours=12)
+        self.away = False
+        """Whether the clouds that exchange are."""
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
@@ -58,8 +61,10 @@ class ScriptedRegistries(RealRegistries):
         self, delivery: Delivery, secret: Secret, place: str
     ) -> FreshLogin | Verdict:
         self.exchanged.append((delivery.username, place))
+        await asyncio.sleep(0)
         now = self._clock()
         kind = _VERDICTS.get(secret.reveal(), VerdictKind.OK)
+        kind = VerdictKind.UNREACHABLE if self.away else kind
         if kind is not VerdictKind.OK:
             return Verdict(kind, now, None, {"note": "The script says no."})
         login = Secret(f"fresh login {len(self.exchanged)}")

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 
+from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
@@ -71,13 +72,14 @@ class World:
         make_store: Callable[[Clock], Store] = MemoryStore,
         budgets: Mapping[str, Budget] = MappingProxyType({}),
         most_at_once: int = 100,
+        make_registries: Callable[[Clock], RealRegistries] = ScriptedRegistries,
     ) -> None:
         self.budgets = budgets
         self.most_at_once = most_at_once
         self.clock = TickingClock()
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
-        self.registries = ScriptedRegistries(self.clock)
+        self.registries: Any = make_registries(self.clock)
         self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
         self.checks: dict[str, str] = {"store": "ok", "keyring": "ok", "migrations": "ok"}
         self.keys: dict[str, str] = {}

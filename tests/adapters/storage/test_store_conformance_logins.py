@@ -1,0 +1,224 @@
+"""What every store promises about logins that stored secrets were exchanged for."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.ports import KeptLogin, LoginPlace, SealedLogin
+from regcred.domain.verdict import VerdictKind
+from tests.adapters.storage.samples import (
+    START,
+    World,
+    a_credential,
+    a_verdict,
+    event,
+    sealed,
+    seed,
+)
+
+LEASE = timedelta(seconds=30)
+HOUR = timedelta(hours=1)
+NOTHING = KeptLogin(1, None, None, None, 0, None, "", None)
+
+
+def place(login: RegistryCredential, name: str = "eu-west-1") -> LoginPlace:
+    return LoginPlace(str(login.project_id), str(login.id), name)
+
+
+def exchanged(login: RegistryCredential) -> AuditEvent:
+    return event(Action.CREDENTIAL_EXCHANGED, login.project_id, login.id)
+
+
+def a_login(text: str = "fresh", version: int = 1, refresh_at: datetime = START) -> SealedLogin:
+    return SealedLogin(version, seed("alpha"), text.encode(), START + 12 * HOUR, refresh_at)
+
+
+async def claim(
+    world: World, at: LoginPlace, who: str = "w1", now: datetime = START, version: int = 1
+) -> bool:
+    return await world.store.claim_login(at, version, who, now, now + LEASE)
+
+
+async def keep(world: World, login: RegistryCredential, name: str = "eu-west-1") -> LoginPlace:
+    at = place(login, name)
+    assert await claim(world, at)
+    assert await world.store.keep_login(at, "w1", a_login(), exchanged(login))
+    return at
+
+
+async def test_there_is_nothing_before_the_first_exchange(world: World) -> None:
+    login = await world.add()
+
+    assert await world.store.find_login(place(login)) is None
+    assert await world.store.claim_due_logins("w", START + 99 * HOUR, START + 99 * HOUR, 9) == []
+
+
+async def test_what_was_kept_is_found_with_its_audit_row(world: World) -> None:
+    login = await world.add()
+    at = await keep(world, login)
+
+    assert await world.store.find_login(at) == NOTHING._replace(
+        seed=seed("alpha"), sealed=b"fresh", refresh_at=START
+    )
+    assert await world.store.find_login(place(login, "eu-west-2")) is None
+    assert (await world.actions())[-1] is Action.CREDENTIAL_EXCHANGED
+
+
+async def test_a_place_is_claimed_by_one_until_its_time_is_over(world: World) -> None:
+    at = place(await world.add())
+
+    assert await claim(world, at, "first")
+    assert not await claim(world, at, "second")
+    assert not await claim(world, at, "first")
+    kept = await world.store.find_login(at)
+    assert kept is not None
+    assert kept.claimed_until == START + LEASE
+    assert await claim(world, at, "second", START + LEASE)
+
+
+async def test_of_many_claims_at_once_one_holds(world: World) -> None:
+    at = place(await world.add())
+
+    won = await asyncio.gather(*(claim(world, at, f"w{n}") for n in range(20)))
+
+    assert won.count(True) == 1
+
+
+async def test_who_lost_the_claim_keeps_nothing(world: World) -> None:
+    login = await world.add()
+    at = place(login)
+    await claim(world, at, "slow")
+    await claim(world, at, "quick", START + LEASE)
+    before = await world.actions()
+
+    failure = a_verdict(VerdictKind.DENIED)
+    assert not await world.store.keep_login(at, "slow", a_login(), exchanged(login))
+    assert not await world.store.fail_login(at, "slow", failure, None, exchanged(login))
+    assert await world.actions() == before
+    assert await world.store.keep_login(at, "quick", a_login(), exchanged(login))
+    assert not await world.store.keep_login(at, "quick", a_login("again"), exchanged(login))
+
+
+async def test_due_places_are_claimed_once_and_oldest_first(world: World) -> None:
+    logins = [await world.add(f"login-{n}") for n in range(5)]
+    for n, login in enumerate(logins):
+        await world.store.plan_login(place(login), 1, START + n * HOUR)
+
+    now = START + 3 * HOUR
+    first = await world.store.claim_due_logins("a", now, now + LEASE, 3)
+    second = await world.store.claim_due_logins("b", now, now + LEASE, 9)
+    third = await world.store.claim_due_logins("c", now, now + LEASE, 9)
+    after = await world.store.claim_due_logins("d", now + LEASE, now + 2 * LEASE, 9)
+
+    assert sorted(first) == sorted(place(login) for login in logins[:3])
+    assert second == [place(logins[3])]
+    assert third == []
+    assert sorted(after) == sorted(place(login) for login in logins[:4])
+
+
+async def test_a_login_that_failed_keeps_the_one_before_it(world: World) -> None:
+    login = await world.add()
+    at = await keep(world, login)
+    await claim(world, at, "w2")
+    failure = a_verdict(VerdictKind.DENIED, evidence={"note": "It may not."})
+
+    assert await world.store.fail_login(at, "w2", failure, START + HOUR, exchanged(login))
+
+    kept = await world.store.find_login(at)
+    assert kept == NOTHING._replace(
+        seed=seed("alpha"),
+        sealed=b"fresh",
+        refresh_at=START + HOUR,
+        failures=1,
+        failure=VerdictKind.DENIED,
+        failure_note="It may not.",
+    )
+
+
+async def test_failures_are_counted_until_a_login_comes(world: World) -> None:
+    login = await world.add()
+    at = place(login)
+    for _ in range(3):
+        await claim(world, at)
+        await world.store.fail_login(
+            at, "w1", a_verdict(VerdictKind.UNREACHABLE), None, exchanged(login)
+        )
+    failed = await world.store.find_login(at)
+    await claim(world, at)
+    await world.store.keep_login(at, "w1", a_login(), exchanged(login))
+    healed = await world.store.find_login(at)
+
+    assert failed is not None
+    assert (failed.failures, failed.refresh_at) == (3, None)
+    assert healed is not None
+    assert (healed.failures, healed.failure, healed.failure_note) == (0, None, "")
+
+
+async def test_a_plan_forgets_failures_and_keeps_the_login(world: World) -> None:
+    login = await world.add()
+    at = await keep(world, login)
+    await claim(world, at)
+    await world.store.fail_login(at, "w1", a_verdict(VerdictKind.REJECTED), None, exchanged(login))
+    await world.store.plan_login(at, 1, START + HOUR)
+
+    kept = await world.store.find_login(at)
+    assert kept == NOTHING._replace(seed=seed("alpha"), sealed=b"fresh", refresh_at=START + HOUR)
+
+
+async def test_a_new_secret_leaves_no_login_of_the_old(world: World) -> None:
+    login = await world.add()
+    at = await keep(world, login)
+    await claim(world, at, "slow")
+    replaced = event(Action.CREDENTIAL_REPLACED, world.id, login.id)
+    await world.store.update_credential(login, None, sealed(2, "new"), replaced)
+
+    assert await world.store.find_login(at) is None
+    assert not await world.store.keep_login(at, "slow", a_login(), exchanged(login))
+    assert not await claim(world, at)
+    assert await claim(world, at, version=2)
+
+
+async def test_logins_go_with_their_credential(world: World) -> None:
+    login = await world.add()
+    at = await keep(world, login)
+    deleted = event(Action.CREDENTIAL_DELETED, world.id, login.id)
+    await world.store.delete_credential(world.id, login.id, None, deleted)
+
+    assert await world.store.find_login(at) is None
+    assert not await claim(world, at)
+    await world.store.plan_login(at, 1, START)
+    assert await world.store.find_login(at) is None
+    assert not await world.store.keep_login(at, "w1", a_login(), exchanged(login))
+
+
+async def test_another_projects_credential_has_no_place_here(world: World) -> None:
+    login = await world.add()
+    other = await world.add_project("beta")
+    elsewhere = LoginPlace(str(other.id), str(login.id), "")
+
+    assert not await claim(world, elsewhere)
+    await world.store.plan_login(elsewhere, 1, START)
+    assert await world.store.find_login(elsewhere) is None
+
+
+async def test_a_credential_has_so_many_places_and_no_more(world: World) -> None:
+    login, other = await world.add("a"), await world.add("b")
+    for n in range(32):
+        assert await claim(world, place(login, f"r{n}"))
+
+    assert not await claim(world, place(login, "one-more"))
+    await world.store.plan_login(place(login, "one-more"), 1, START)
+    assert await world.store.find_login(place(login, "one-more")) is None
+    assert await claim(world, place(login, "r0"), "w2", START + LEASE)
+    assert await claim(world, place(other, "r0"))
+
+
+async def test_an_unknown_project_or_credential_is_no_error(world: World) -> None:
+    nowhere = LoginPlace(str(UUID(int=5)), str(a_credential(world.id).id), "")
+
+    assert await world.store.find_login(nowhere) is None
+    assert not await claim(world, nowhere)

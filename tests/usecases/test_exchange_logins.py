@@ -1,0 +1,281 @@
+"""Stored secrets that are exchanged: what pullers get, how often the cloud is asked, by whom."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from regcred.domain.access import Role
+from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.ports import LoginPlace
+from regcred.domain.registry import ImageReference
+from regcred.domain.verdict import VerdictKind
+from regcred.usecases.change_credential import Change
+from regcred.usecases.exchange_logins import PRINCIPAL
+from regcred.usecases.resolve_image import Login, Resolution
+from tests.fakes.registries import AWAY, REJECTED
+from tests.usecases.world import World
+
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+SECRET = "a secret access key"
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+IMAGE = f"{HOST}/team/app:1"
+ELSEWHERE = IMAGE.replace("eu-west-1", "us-east-1")
+
+
+@pytest.fixture
+async def world() -> World:
+    return await World().open()
+
+
+async def store(world: World, registry: str | None = HOST, **more: Any) -> RegistryCredential:
+    fields = {"username": KEY_ID, "password": SECRET, "provider": "ecr", **more}
+    return await world.login("ecr", registry, **fields)
+
+
+async def pull(world: World, image: str = IMAGE, **more: Any) -> Resolution:
+    return await world.pull(await world.key(Role.PULLER), image, **more)
+
+
+async def renew(world: World) -> int:
+    due = await world.exchanges.claim_due(100)
+    for place, claim in due:
+        await world.exchanges.renew(place, claim)
+    return len(due)
+
+
+def only(answer: Resolution) -> Login:
+    (login,) = answer.logins
+    return login
+
+
+async def test_a_puller_gets_the_login_and_never_the_secret(world: World) -> None:
+    await store(world)
+
+    login = only(await pull(world))
+
+    assert (login.username, login.password.reveal()) == ("AWS", "fresh login 1")
+    assert login.expires_at == world.clock() + timedelta(hours=12)
+    assert world.registries.exchanged == [(KEY_ID, "eu-west-1")]
+
+
+async def test_the_next_pulls_get_the_same_login_without_an_exchange(world: World) -> None:
+    await store(world)
+    first = only(await pull(world))
+    world.clock.forward(hours=11)
+    last = only(await pull(world))
+
+    assert first.password == last.password
+    assert len(world.registries.exchanged) == 1
+
+
+async def test_a_login_that_has_ended_is_exchanged_by_the_pull_itself(world: World) -> None:
+    await store(world)
+    await pull(world)
+    world.clock.forward(hours=12)
+
+    assert only(await pull(world)).password.reveal() == "fresh login 2"
+
+
+async def test_every_region_has_a_login_of_its_own(world: World) -> None:
+    await store(world, None)
+
+    both = [only(await pull(world, image)) for image in (IMAGE, ELSEWHERE)]
+
+    assert [login.password.reveal() for login in both] == ["fresh login 1", "fresh login 2"]
+    assert [place for _, place in world.registries.exchanged] == ["eu-west-1", "us-east-1"]
+
+
+async def test_storing_has_a_login_ready_before_the_first_pull(world: World) -> None:
+    await store(world)
+
+    assert await renew(world) == 1
+    assert only(await pull(world)).password.reveal() == "fresh login 1"
+    assert len(world.registries.exchanged) == 1
+
+
+async def test_where_the_region_is_not_known_yet_nothing_is_planned(world: World) -> None:
+    await store(world, None)
+
+    assert await renew(world) == 0
+
+
+async def test_a_login_is_renewed_once_half_of_its_life_is_over(world: World) -> None:
+    await store(world)
+    await renew(world)
+    world.clock.forward(hours=5, minutes=59)
+    early = await renew(world)
+    world.clock.forward(hours=2)
+    late = await renew(world)
+
+    assert (early, late) == (0, 1)
+    assert only(await pull(world)).password.reveal() == "fresh login 2"
+
+
+async def test_the_old_login_is_handed_out_while_the_next_is_under_way(world: World) -> None:
+    await store(world)
+    await renew(world)
+    world.clock.forward(hours=8)
+    assert len(await world.exchanges.claim_due(9)) == 1
+
+    assert only(await pull(world)).password.reveal() == "fresh login 1"
+
+
+async def test_many_first_pulls_ask_the_cloud_once(world: World) -> None:
+    await store(world)
+    key = await world.key(Role.PULLER)
+
+    answers = await asyncio.gather(*(world.pull(key, IMAGE) for _ in range(50)))
+
+    assert {only(answer).password.reveal() for answer in answers} == {"fresh login 1"}
+    assert len(world.registries.exchanged) == 1
+
+
+async def test_who_waits_too_long_for_another_is_told_so(world: World) -> None:
+    stored = await store(world, None)
+    place = LoginPlace(str(stored.project_id), str(stored.id), "eu-west-1")
+    now = world.clock()
+    assert await world.store.claim_login(place, 1, "hangs", now, now + timedelta(hours=1))
+
+    answer = await pull(world)
+
+    assert answer.logins == []
+    (withheld,) = answer.withheld
+    assert (withheld.verdict, "under way" in withheld.reason) == ("unreachable", True)
+    assert world.clock() - now < timedelta(seconds=9)
+
+
+async def test_a_worker_that_died_is_replaced(world: World) -> None:
+    stored = await store(world, None)
+    place = LoginPlace(str(stored.project_id), str(stored.id), "eu-west-1")
+    now = world.clock()
+    await world.store.claim_login(place, 1, "dead", now, now + timedelta(seconds=5))
+
+    assert only(await pull(world)).password.reveal() == "fresh login 1"
+
+
+async def test_a_refused_secret_is_refused_with_the_reason(world: World) -> None:
+    await store(world, password=REJECTED)
+
+    answer = await pull(world)
+
+    assert answer.logins == []
+    assert [(w.verdict, w.reason) for w in answer.withheld] == [("rejected", "The script says no.")]
+    assert world.store.reveals == []
+
+
+async def test_pulls_do_not_try_a_refused_secret_again(world: World) -> None:
+    await store(world, password=REJECTED)
+    for _ in range(10):
+        await pull(world)
+
+    assert len(world.registries.exchanged) == 1
+
+
+async def test_a_refused_secret_is_confirmed_once_and_then_withheld(world: World) -> None:
+    stored = await store(world, password=REJECTED)
+    for _ in range(100):
+        await renew(world)
+        world.clock.forward(minutes=10)
+
+    found = await world.store.find_credential(world.home.id, stored.id)
+    assert len(world.registries.exchanged) == 2
+    assert found.standing.withheld
+    assert [w.reason for w in (await pull(world)).withheld] == [""]
+
+
+async def test_a_secret_that_a_check_found_dead_is_not_tried_by_a_renewal(world: World) -> None:
+    stored = await store(world)
+    await renew(world)
+    world.registries.says = VerdictKind.REJECTED
+    for _ in range(2):
+        await world.verification.stored(world.operator, None, stored.id, None)
+        world.clock.forward(hours=4)
+    await renew(world)
+
+    assert len(world.registries.exchanged) == 1
+    assert await renew(world) == 0
+
+
+async def test_a_cloud_that_is_away_spoils_no_login_that_works(world: World) -> None:
+    stored = await store(world)
+    await renew(world)
+    world.registries.away = True
+    world.clock.forward(hours=8)
+    await renew(world)
+
+    assert only(await pull(world)).password.reveal() == "fresh login 1"
+    found = await world.store.find_credential(world.home.id, stored.id)
+    assert found.standing.last is None
+
+
+async def test_a_cloud_that_is_away_is_asked_again_soon(world: World) -> None:
+    await store(world, password=AWAY)
+    first = await pull(world)
+    second = await pull(world)
+    world.clock.forward(seconds=10)
+    third = await pull(world)
+
+    assert [len(answer.withheld) for answer in (first, second, third)] == [1, 1, 1]
+    assert len(world.registries.exchanged) == 2
+
+
+async def test_a_new_secret_ends_the_old_login(world: World) -> None:
+    stored = await store(world)
+    await pull(world)
+    change = Change(frozenset({"username"}), username="AKIAI44QH8DHBEXAMPLE")
+    await world.credentials.patch(world.operator, None, stored.id, None, change)
+
+    login = only(await pull(world))
+
+    assert login.password.reveal() == "fresh login 2"
+    assert world.registries.exchanged[-1] == ("AKIAI44QH8DHBEXAMPLE", "eu-west-1")
+
+
+async def test_a_person_who_verifies_wakes_an_exchange_that_rests(world: World) -> None:
+    stored = await store(world, password=AWAY)
+    await pull(world)
+    reference = ImageReference.parse(IMAGE)
+    world.registries.says = VerdictKind.OK
+    await world.verification.stored(world.operator, None, stored.id, reference)
+
+    assert await renew(world) == 1
+
+
+async def test_an_exchange_is_audited_with_its_place(world: World) -> None:
+    stored = await store(world)
+    await pull(world)
+
+    (event,) = await world.events(Action.CREDENTIAL_EXCHANGED)
+    assert (event.principal, event.target) == (PRINCIPAL, str(stored.id))
+    assert event.details["place"] == "eu-west-1"
+
+
+async def test_a_failed_exchange_is_audited_with_its_verdict(world: World) -> None:
+    await store(world, password=REJECTED)
+    await pull(world)
+
+    (event,) = await world.events(Action.CREDENTIAL_EXCHANGED)
+    (checked,) = await world.events(Action.CREDENTIAL_VERIFIED)
+    assert event.details["verdict"] == checked.details["verdict"] == "rejected"
+
+
+async def test_a_login_token_is_handed_over_as_it_was_stored(world: World) -> None:
+    await store(world, username="AWS", password="a token")
+
+    assert only(await pull(world)).password.reveal() == "a token"
+    assert world.registries.exchanged == []
+
+
+async def test_a_credential_that_is_gone_is_no_error_to_a_renewal(world: World) -> None:
+    stored = await store(world)
+    ((place, claim),) = await world.exchanges.claim_due(9)
+    await world.credentials.delete(world.operator, None, stored.id, None)
+
+    await world.exchanges.renew(place, claim)
+
+    assert world.registries.exchanged == []
