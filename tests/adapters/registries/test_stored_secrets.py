@@ -1,0 +1,297 @@
+"""What is typed in for the families that exchange: checks, ends, and where it may go."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from regcred.adapters.registries import signing
+from regcred.domain.credential import Draft
+from regcred.domain.errors import InvalidInput
+from regcred.domain.fresh_login import FreshLogin
+from regcred.domain.registry import RegistryAddress
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import Verdict
+from regcred.domain.verdict import VerdictKind as V
+from tests.adapters.registries.asking import NOW, ask, draft, registries
+from tests.adapters.registries.scripted import Says, Server, jwt
+
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+SESSION_ID = "ASIAIOSFODNN7EXAMPLE"
+PRINCIPAL = "8ab4c4f7-3f5e-4a44-9d2a-0a4f1b5f9a11"
+NULL = "00000000-0000-0000-0000-000000000000"
+ECR = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+ACR = "https://contoso.azurecr.io"
+DIGITALOCEAN = "https://registry.digitalocean.com/acme"
+API_TOKEN = "dop_v1_" + "0123456789abcdef" * 4
+ROLE = "arn:aws:iam::123456789012:role/team/pull"
+LATER = NOW + timedelta(hours=12)
+
+
+def ecr(username: str = KEY_ID, password: str = "a secret access key", **settings: str) -> Draft:
+    return draft(ECR, username=username, password=password, provider="ecr", **settings)
+
+
+def acr(username: str = PRINCIPAL, registry: str | None = ACR, **settings: str) -> Draft:
+    return draft(registry, username=username, provider="acr", **settings)
+
+
+def docean(username: str, password: str = API_TOKEN, **settings: str) -> Draft:
+    return draft(
+        DIGITALOCEAN, username=username, password=password, provider="digitalocean", **settings
+    )
+
+
+def google(**more: object) -> str:
+    return json.dumps({"client_email": "a@b", "private_key": "k", **more})
+
+
+def gcp(password: str) -> Draft:
+    return draft("https://gcr.io", username="_json_key", password=password, provider="gcp")
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "words"),
+    [
+        (ecr(region="frankfurt"), "settings.region", "eu-central-1"),
+        (ecr(role_arn="pull"), "settings.role_arn", "ARN"),
+        (ecr(external_id="a b"), "settings.external_id", "letters"),
+        (ecr("AWS", role_arn=ROLE), "settings.role_arn", "access key"),
+        (ecr(password="{}"), "password", "secret access key"),
+        (ecr(password='{"SecretAccessKey": ""}'), "password", "JSON of a session"),
+        (ecr(password='["a"]'), "", ""),
+        (ecr(password="{not json"), "password", "secret access key"),
+        (
+            ecr(password=json.dumps({"SecretAccessKey": "s", "AccessKeyId": SESSION_ID})),
+            "password",
+            "another access key",
+        ),
+        (gcp(google(token_uri="https://evil.example/token")), "password", "token_uri"),
+        (gcp(json.dumps({"client_email": "half"})), "password", "whole JSON key"),
+        (acr(tenant_id="/../x"), "settings.tenant_id", "domains"),
+        (acr("admin", tenant_id="contoso.com"), "settings.tenant_id", "service principal"),
+        (acr(NULL, tenant_id="contoso.com"), "settings.tenant_id", "service principal"),
+        (acr("admin", repositories="a"), "settings.repositories", "tenant_id"),
+        (acr(tenant_id="t.com", repositories="UPPER"), "settings.repositories", "1 to 64"),
+        (acr(tenant_id="t.com", repositories=" ,"), "settings.repositories", "1 to 64"),
+        (acr(registry=None, tenant_id="t.com"), "registry_url", "must name the registry"),
+        (docean(API_TOKEN), "username", "are shown"),
+        (docean("ada"), "username", "e-mail"),
+        (docean("ada@x.example", lifetime_hours="0"), "settings.lifetime_hours", "1 to 720"),
+        (docean("ada@x.example", lifetime_hours="721"), "settings.lifetime_hours", "1 to 720"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_field_and_rule(
+    typed: Draft, field: str, words: str
+) -> None:
+    if not field:
+        registries().check(typed)
+        return
+    with pytest.raises(InvalidInput) as refused:
+        registries().check(typed)
+
+    (violation,) = refused.value.violations
+    assert violation.field == field
+    assert words in violation.rule
+    assert typed.password.reveal() not in violation.rule
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ecr(region="us-gov-east-1", role_arn=ROLE, external_id="tenant:7"),
+        ecr("AWS"),
+        ecr("anything"),
+        ecr(SESSION_ID, json.dumps({"SecretAccessKey": "s", "SessionToken": "t"})),
+        gcp(google(token_uri=signing.GOOGLE_AUDIENCE)),
+        gcp(google()),
+        acr(tenant_id="contoso.onmicrosoft.com", repositories="team/app, team/db_x"),
+        acr("scope-map-token"),
+        acr(registry=None),
+        docean("ada@example.com", lifetime_hours="720"),
+        docean("minted", "minted"),
+    ],
+)
+def test_what_can_work_passes(typed: Draft) -> None:
+    assert registries().check(typed).name == typed.name
+
+
+def ecr_token(ends: object) -> str:
+    return base64.b64encode(json.dumps({"payload": "p", "expiration": ends}).encode()).decode()
+
+
+def session(ends: str) -> str:
+    return json.dumps({"SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends})
+
+
+@pytest.mark.parametrize(
+    ("typed", "ends"),
+    [
+        (ecr("AWS", ecr_token(LATER.timestamp())), LATER),
+        (ecr("AWS", ecr_token("soon")), None),
+        (ecr("AWS", ecr_token(1e300)), None),
+        (ecr("AWS", "opaque"), None),
+        (ecr("someone", ecr_token(LATER.timestamp())), None),
+        (ecr(SESSION_ID, session("2026-11-22T00:00:00Z")), datetime(2026, 11, 22, tzinfo=UTC)),
+        (ecr(SESSION_ID, session("2026-11-22T00:00:00")), None),
+        (ecr(SESSION_ID, session("soon")), None),
+        (ecr(), None),
+        (
+            draft(ACR, username=NULL, password=jwt(exp=LATER.timestamp()), provider="acr"),
+            LATER,
+        ),
+        (
+            draft(ACR, username="token", password=jwt(exp=LATER.timestamp()), provider="acr"),
+            None,
+        ),
+        (draft(ACR, username=NULL, password=jwt(exp="soon"), provider="acr"), None),
+    ],
+)
+def test_the_end_is_found_out_where_the_secret_says_it(typed: Draft, ends: datetime | None) -> None:
+    assert registries().check(typed).expires_at == ends
+
+
+def test_what_the_secret_says_is_truer_than_what_was_typed_in() -> None:
+    typed = Draft(
+        "aws",
+        "AWS",
+        Secret(ecr_token(LATER.timestamp())),
+        ECR,
+        provider="ecr",
+        expires_at=NOW + timedelta(days=900),
+    )
+
+    assert registries().check(typed).expires_at == LATER
+
+
+# What the operator allows
+
+
+HOST = RegistryAddress("gcr.io")
+
+
+def test_a_family_that_the_operator_allows_raw_is_handed_over_as_it_is() -> None:
+    about = gcp(google()).delivery
+
+    assert registries().place(about, HOST) == ""
+    assert registries(allow_raw=("gcp", "acr")).place(about, HOST) is None
+
+
+@pytest.mark.parametrize("family", ["ecr", "quay", "generic", "nonsense"])
+def test_a_family_without_a_choice_is_refused(family: str) -> None:
+    with pytest.raises(ValueError, match="acr, digitalocean, gcp"):
+        registries(allow_raw=(family,))
+
+
+def test_an_endpoint_that_is_no_url_is_refused() -> None:
+    with pytest.raises(ValueError, match="not an absolute"):
+        registries(endpoints={"gcp": "localhost:1"})
+
+
+def test_a_generic_login_at_a_familys_host_is_that_familys() -> None:
+    about = draft("https://gcr.io", username="_json_key", password=google()).delivery
+
+    assert registries().place(about, None) == ""
+    assert registries().place(draft("https://r.example").delivery, None) is None
+
+
+def test_what_a_newer_program_stored_is_handed_over_as_it_is() -> None:
+    unknown = gcp(google()).delivery._replace(provider="harbor_next")
+
+    assert registries().place(unknown, HOST) is None
+
+
+async def test_no_exchange_is_made_for_what_has_none() -> None:
+    outcome = await registries().exchange(draft("https://r.example").delivery, Secret("x"), "")
+
+    assert isinstance(outcome, Verdict)
+    assert outcome.kind is V.UNSUPPORTED
+
+
+async def test_a_server_without_the_extra_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth.jwt", None)  # as if it were not installed
+
+    outcome = await registries().exchange(gcp(google()).delivery, Secret(google()), "")
+
+    assert isinstance(outcome, Verdict)
+    assert (outcome.kind, "regcred[gcp]" in outcome.reason) == (V.UNSUPPORTED, True)
+
+
+# The bounds
+
+
+def minting(_: object) -> Says:
+    auth = base64.b64encode(b"minted:minted").decode()
+    body = {"auths": {"registry.digitalocean.com": {"auth": auth}}}
+    return Says(200, (), json.dumps(body).encode())
+
+
+async def test_too_many_exchanges_with_a_cloud_are_put_off_and_not_refused() -> None:
+    about = docean("ada@example.com").delivery
+    async with Server(script=minting).serving() as server:
+        asked = registries(endpoints={"digitalocean": server.url}, exchange_rate=2)
+        outcomes = [await asked.exchange(about, Secret(API_TOKEN), "") for _ in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [FreshLogin, FreshLogin, Verdict]
+    assert isinstance(outcomes[-1], Verdict)
+    assert outcomes[-1].kind is V.RATE_LIMITED
+    assert len(server.seen) == 2
+
+
+async def test_the_secret_goes_to_the_cloud_alone_and_the_login_to_the_registry() -> None:
+    """A check exchanges first; the registry sees what came of it and never the API token."""
+    async with (
+        Server(script=minting).serving() as cloud,
+        Server(
+            script=lambda _: Says(401, (("WWW-Authenticate", 'Basic realm="r"'),))
+        ).serving() as registry,
+    ):
+        asked = registries(endpoints={"digitalocean": cloud.url})
+        about = docean("ada@example.com").delivery._replace(
+            registry_url=None, scopes=(registry.authority,)
+        )
+        verdict = await asked.verify(about, Secret(API_TOKEN), None)
+
+    assert verdict.kind is V.REJECTED
+    assert verdict.evidence["exchanged"] is True
+    assert cloud.authorizations == [f"Bearer {API_TOKEN}"]
+    assert registry.authorizations == ["Basic " + base64.b64encode(b"minted:minted").decode()]
+
+
+async def test_a_check_whose_exchange_fails_ends_there() -> None:
+    async with (
+        Server(script=lambda _: Says(401, (), b'{"id": "Unauthorized"}')).serving() as cloud,
+        Server().serving() as registry,
+    ):
+        asked = registries(endpoints={"digitalocean": cloud.url})
+        about = docean("ada@example.com").delivery._replace(
+            registry_url=None, scopes=(registry.authority,)
+        )
+        verdict = await asked.verify(about, Secret(API_TOKEN), None)
+
+    assert verdict.kind is V.REJECTED
+    assert verdict.evidence["exchange_error"] == "Unauthorized"
+    assert registry.seen == []
+
+
+async def test_a_cloud_on_a_network_that_is_not_allowed_is_not_connected_to() -> None:
+    async with Server(script=minting).serving() as server:
+        asked = registries(allow_networks=(), endpoints={"digitalocean": server.url})
+        outcome = await asked.exchange(docean("a@b").delivery, Secret(API_TOKEN), "")
+
+    assert isinstance(outcome, Verdict)
+    assert outcome.kind is V.UNREACHABLE
+    assert server.connections == 0
+
+
+async def test_a_login_that_is_handed_over_is_checked_without_an_exchange() -> None:
+    async with Server(script=lambda _: Says(200, (), b"{}")).serving() as registry:
+        verdict = await ask(registries(), draft(registry.url))
+
+    assert "exchanged" not in verdict.evidence
