@@ -27,6 +27,7 @@ from regcred.bootstrap.protocol import Limits, guarded
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import RegcredError, StartRefused
+from regcred.domain.ports import Clock
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -156,17 +157,7 @@ def _tune_interpreter() -> None:
 def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
-    registries = RealRegistries(
-        clock,
-        time.monotonic,
-        allow_networks=settings.allow_networks,
-        allow_http=settings.allow_http,
-        max_concurrency=settings.verify_concurrency,
-        per_host_rate=settings.verify_per_host,
-        exchange_rate=settings.exchanges_per_cloud,
-        endpoints=settings.endpoints,
-        allow_raw=settings.allow_raw,
-    )
+    registries = _registries(settings, clock)
     exchanges = ExchangeLogins(store, sealer, registries, clock, state.random, asyncio.sleep)
     credentials = ManageCredentials(store, sealer, registries, clock, state.new_id, exchanges)
     services = Services(
@@ -197,6 +188,23 @@ def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
         DIALECT.render_error,
     )
     return build_app(services, hot_path=hot), Renewals(exchanges)
+
+
+def _registries(settings: Settings, clock: Clock) -> RealRegistries:
+    try:
+        return RealRegistries(
+            clock,
+            time.monotonic,
+            allow_networks=settings.allow_networks,
+            allow_http=settings.allow_http,
+            max_concurrency=settings.verify_concurrency,
+            per_host_rate=settings.verify_per_host,
+            exchange_rate=settings.exchanges_per_cloud,
+            endpoints=settings.endpoints,
+            allow_raw=settings.allow_raw,
+        )
+    except ValueError as error:
+        raise StartRefused(f"a setting cannot be used: {error}") from None
 
 
 async def _readiness(state: State) -> Mapping[str, str]:

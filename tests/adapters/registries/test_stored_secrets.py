@@ -187,9 +187,17 @@ def test_a_family_without_a_choice_is_refused(family: str) -> None:
         registries(allow_raw=(family,))
 
 
-def test_an_endpoint_that_is_no_url_is_refused() -> None:
-    with pytest.raises(ValueError, match="not an absolute"):
-        registries(endpoints={"gcp": "localhost:1"})
+@pytest.mark.parametrize(
+    ("endpoints", "words"),
+    [
+        ({"gcp": "localhost:1"}, "endpoints: gcp is not an absolute"),
+        ({"gcp": "http://localhost:1/token"}, "must have no path"),
+        ({"gcs": "http://localhost:1"}, "the services are acr, azure"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_used_is_refused(endpoints: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        registries(endpoints=endpoints)
 
 
 def test_a_generic_login_at_a_familys_host_is_that_familys() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from regcred.adapters.registries import providers, signing
 from regcred.adapters.registries.client import RegistryClient
 from regcred.adapters.registries.exchange import Finding
-from regcred.adapters.registries.fresh import Ask, Exchange, exchanged
+from regcred.adapters.registries.fresh import SERVICES, Ask, Exchange, exchanged
 from regcred.adapters.registries.limits import HostRate, Places
 from regcred.adapters.registries.origins import parse_url
 from regcred.domain.credential import Delivery
@@ -51,9 +51,7 @@ class Clouds:
         self._client = client
         self._rate = rate
         self._places = places
-        self._endpoints = dict(endpoints)
-        for url in self._endpoints.values():
-            parse_url(url)
+        self._endpoints = _checked(endpoints)
         self._allow_raw = frozenset(allow_raw)
         able = {
             provider.slug
@@ -100,6 +98,19 @@ class Clouds:
             return providers.find(slug).exchange
         except InvalidInput:
             return None  # stored by a program that knows more families
+
+
+def _checked(endpoints: Mapping[str, str]) -> Mapping[str, str]:
+    if not endpoints.keys() <= SERVICES:
+        raise ValueError(f"endpoints: the services are {', '.join(sorted(SERVICES))}")
+    for service, url in endpoints.items():
+        try:
+            _, target = parse_url(url)
+        except ValueError as error:
+            raise ValueError(f"endpoints: {service} is {error}") from None
+        if target != "/":
+            raise ValueError(f"endpoints: {service} must have no path")
+    return dict(endpoints)
 
 
 def _only_host(delivery: Delivery) -> str:

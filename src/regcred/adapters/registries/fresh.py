@@ -28,6 +28,9 @@ from regcred.domain.credential import Delivery
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
+SERVICES = frozenset({"ecr", "ecr-public", "sts", "gcp", "azure", "acr", "digitalocean"})
+"""What exchanges talk to, by the names under which the operator may say where it is reached."""
+
 _OK = 200
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
 _REDIRECT = "The cloud answers with a redirect, and redirects are not followed."

@@ -1,0 +1,70 @@
+"""The loop that renews logins beside the server: what fails stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+import structlog
+
+from regcred.bootstrap import renewals
+from regcred.bootstrap.renewals import AT_ONCE, Renewals
+from regcred.domain.errors import StoreUnavailable
+from regcred.domain.ports import LoginPlace
+
+
+class Exchanges:
+    """Places that are due, some of which fail. Insecure: for this test alone."""
+
+    def __init__(self, due: int, *, broken: bool = False) -> None:
+        self.due = [LoginPlace("project", str(number), "") for number in range(due)]
+        self.broken = broken
+        self.renewed: list[str] = []
+        self.looks = 0
+        self.looked_often = asyncio.Event()
+
+    async def claim_due(self, limit: int) -> Sequence[tuple[LoginPlace, str]]:
+        self.looks += 1
+        if self.looks == 4:
+            self.looked_often.set()
+        if self.broken:
+            raise StoreUnavailable("away")
+        now, self.due = self.due[:limit], self.due[limit:]
+        return [(place, "claim") for place in now]
+
+    async def renew(self, place: LoginPlace, claim: str) -> None:
+        assert claim == "claim"
+        if place.credential_id == "1":
+            raise StoreUnavailable("for this one")
+        self.renewed.append(place.credential_id)
+
+
+async def ran(exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run the loop for a few of its turns; return what it logged."""
+    monkeypatch.setattr(renewals, "EVERY", 0.01)
+    with structlog.testing.capture_logs() as logs:
+        running = asyncio.create_task(Renewals(exchanges).run())  # type: ignore[arg-type]  # as much of it as the loop uses
+        await exchanges.looked_often.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    return [entry["event"] for entry in logs]
+
+
+async def test_one_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchanges = Exchanges(AT_ONCE + 3)
+
+    logged = await ran(exchanges, monkeypatch)
+
+    assert exchanges.renewed == [str(n) for n in range(AT_ONCE + 3) if n != 1]
+    assert logged == ["a login was not renewed"]
+
+
+async def test_a_store_that_is_away_is_loud_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged = await ran(Exchanges(1, broken=True), monkeypatch)
+
+    assert set(logged) == {"renewing logins stands still"}
+    assert len(logged) >= 3

@@ -1,0 +1,95 @@
+"""One of several processes that renew exchanged logins on one store, as a test starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from regcred.adapters.registries.registries import RealRegistries
+from regcred.bootstrap.first_run import make_first_project
+from regcred.bootstrap.renewals import Renewals
+from regcred.bootstrap.state import State, open_state
+from regcred.domain.access import Caller, Principal, Role
+from regcred.domain.credential import Draft
+from regcred.domain.secret import Secret
+from regcred.settings import Settings
+from regcred.usecases.exchange_logins import ExchangeLogins
+from regcred.usecases.manage_credentials import ManageCredentials
+from tests.tools.minter import HOST, USER
+from tests.tools.programs import LOOPBACK
+
+_PLENTY = 1_000_000
+
+
+def fill(folder: Path, tokens: Sequence[str]) -> None:
+    """Make a store with one login for each token; every one is due."""
+
+    async def work() -> None:
+        async with open_state(Settings(data=folder), exclusive=True) as state:
+            made = await make_first_project(
+                state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
+            )
+            registries = _registries(state, "http://127.0.0.1:1")
+            credentials = ManageCredentials(
+                state.store,
+                state.sealer,
+                registries,
+                state.clock,
+                state.new_id,
+                _exchanges(state, registries),
+            )
+            caller = Caller(Principal("test", "fill"), made.project.id, Role.ADMIN, operator=True)
+            await asyncio.gather(
+                *(
+                    credentials.create(
+                        caller,
+                        None,
+                        Draft(
+                            f"login-{number}",
+                            USER,
+                            Secret(token),
+                            f"https://{HOST}/r{number}",
+                            provider="digitalocean",
+                        ),
+                    )
+                    for number, token in enumerate(tokens)
+                )
+            )
+
+    asyncio.run(work())
+
+
+def renew(folder: Path, cloud: str) -> None:
+    """Renew what is due until nothing is, and leave how much that left in `left.json`."""
+
+    async def work() -> None:
+        async with open_state(Settings(data=folder), exclusive=False) as state:
+            exchanges = _exchanges(state, _registries(state, cloud))
+            renewals = Renewals(exchanges)
+            while await renewals.turn():
+                pass
+            left = len(await exchanges.claim_due(_PLENTY))
+            (folder / "left.json").write_text(json.dumps(left))
+
+    asyncio.run(work())
+
+
+def _registries(state: State, cloud: str) -> RealRegistries:
+    return RealRegistries(
+        state.clock,
+        time.monotonic,
+        allow_networks=("127.0.0.0/8",),
+        allow_http=(LOOPBACK,),
+        exchange_rate=_PLENTY,
+        endpoints={"digitalocean": cloud},
+    )
+
+
+def _exchanges(state: State, registries: RealRegistries) -> ExchangeLogins:
+    return ExchangeLogins(
+        state.store, state.sealer, registries, state.clock, os.urandom, asyncio.sleep
+    )
