@@ -20,7 +20,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import create, faces, footprint, helper, report, resolve
+from benchmarks import create, faces, footprint, helper, renew, report, resolve
 from benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "faces": faces.measure,
     "pages": faces.measure_pages,
     "helper": helper.measure,
+    "renew": renew.measure,
     "memory": footprint.measure_memory,
     "start": footprint.measure_start,
 }
