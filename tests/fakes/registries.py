@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from regcred.adapters.registries.exchange import Finding, Handshake
@@ -43,6 +43,9 @@ class ScriptedRegistries(RealRegistries):
         self.away = False
         """Whether the clouds that exchange are."""
 
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """Happens once while an exchange is under way."""
+
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:
@@ -61,7 +64,8 @@ class ScriptedRegistries(RealRegistries):
         self, delivery: Delivery, secret: Secret, place: str
     ) -> FreshLogin | Verdict:
         self.exchanged.append((delivery.username, place))
-        await asyncio.sleep(0)
+        happening, self.meanwhile = self.meanwhile, None
+        await (happening() if happening else asyncio.sleep(0))
         now = self._clock()
         kind = _VERDICTS.get(secret.reveal(), VerdictKind.OK)
         kind = VerdictKind.UNREACHABLE if self.away else kind

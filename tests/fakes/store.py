@@ -459,6 +459,11 @@ class MemoryStore:
         self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
     ) -> bool:
         self._awake()
+        all_places = self._logins(place)
+        if len(all_places) >= _MAX_PLACES:
+            for name, other in list(all_places.items()):
+                if name != place.place and other.kept.sealed is None and other.kept.failure:
+                    del all_places[name]
         found = self._login_row(place, secret_version)
         if found is None or _claimed(found, now):
             return False

@@ -13,6 +13,7 @@ from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.ports import LoginPlace
 from regcred.domain.registry import ImageReference
+from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
@@ -279,3 +280,63 @@ async def test_a_credential_that_is_gone_is_no_error_to_a_renewal(world: World) 
     await world.exchanges.renew(place, claim)
 
     assert world.registries.exchanged == []
+
+
+async def test_a_refused_secret_is_not_tried_again_in_every_region(world: World) -> None:
+    await store(world, None, password=REJECTED)
+    for region in ("eu-west-1", "us-east-1", "ap-south-1"):
+        answer = await pull(world, IMAGE.replace("eu-west-1", region))
+        assert answer.logins == []
+        assert answer.withheld[0].reason
+
+    assert len(world.registries.exchanged) == 1
+
+
+async def test_regions_that_do_not_exist_are_no_way_to_wear_a_login_out(world: World) -> None:
+    await store(world, None)
+    await pull(world)
+    world.registries.away = True
+    for number in range(40):
+        await pull(world, IMAGE.replace("eu-west-1", f"eu-fake-{number}"))
+    world.registries.away = False
+
+    assert only(await pull(world)).password.reveal() == "fresh login 1"
+    assert len((await pull(world, ELSEWHERE)).logins) == 1
+
+
+async def test_a_login_with_no_room_left_is_refused_at_once(world: World) -> None:
+    await store(world, None)
+    for number in range(32):
+        await pull(world, IMAGE.replace("eu-west-1", f"eu-north-{number}"))
+    before = world.clock()
+
+    answer = await pull(world)
+
+    assert answer.withheld[0].reason.endswith("too many regions.")
+    assert world.clock() == before
+
+
+async def test_a_login_of_a_secret_that_was_replaced_meanwhile_is_not_handed_out(
+    world: World,
+) -> None:
+    stored = await store(world, None)
+
+    async def replace() -> None:
+        change = Change(frozenset({"password"}), password=Secret("another"))
+        await world.credentials.patch(world.operator, None, stored.id, None, change)
+
+    world.registries.meanwhile = replace
+
+    answer = await pull(world)
+
+    assert answer.logins == []
+    assert "changed meanwhile" in answer.withheld[0].reason
+
+
+async def test_renaming_a_login_does_not_try_a_refused_secret_again(world: World) -> None:
+    stored = await store(world, password=REJECTED)
+    await pull(world)
+    change = Change(frozenset({"description"}), description="renamed")
+    await world.credentials.patch(world.operator, None, stored.id, None, change)
+
+    assert await renew(world) == 0

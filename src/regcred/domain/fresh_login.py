@@ -21,7 +21,9 @@ _RENEWED_AFTER = 0.5
 _SPREAD = 0.1
 """Renewals are spread over this part of a login's life, so that they do not come all at once."""
 
-_CONFIRMED_AFTER = timedelta(minutes=20)
+CONFIRMED_AFTER = timedelta(minutes=20)
+"""After a refusal a secret is not tried by itself for so long."""
+
 _SOON = timedelta(seconds=5)
 _LATE = timedelta(minutes=15)
 _REFUSED = timedelta(minutes=5)
@@ -78,7 +80,7 @@ def retry_at(failure: Verdict, failures: int, spread: float) -> datetime | None:
     if failure.kind in DEAD:
         if failures > 1:
             return None
-        wait = _CONFIRMED_AFTER
+        wait = CONFIRMED_AFTER
     elif failure.kind in _TRANSIENT:
         wait = _doubled(_SOON, failures, _LATE)
     else:

@@ -16,7 +16,7 @@ from uuid import UUID
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, RegistryCredential
 from regcred.domain.errors import CredentialNotFound
-from regcred.domain.fresh_login import FreshLogin, retry_at
+from regcred.domain.fresh_login import CONFIRMED_AFTER, FreshLogin, retry_at
 from regcred.domain.ports import (
     Clock,
     KeptLogin,
@@ -30,7 +30,7 @@ from regcred.domain.ports import (
     Store,
 )
 from regcred.domain.registry import RegistryAddress
-from regcred.domain.verdict import DEAD, Verdict, VerdictKind
+from regcred.domain.verdict import DEAD, Standing, Verdict, VerdictKind
 from regcred.usecases.seal_secret import open_current
 
 PRINCIPAL = "system:exchange"
@@ -43,6 +43,8 @@ CLAIMED_FOR = timedelta(seconds=30)
 _FIELD = "login:"
 _PAUSE = 0.1
 _GONE = "The credential was deleted meanwhile."
+_CHANGED = "The credential was changed meanwhile: try again."
+_NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
 _BUSY = "Another exchange of this login is still under way: try again."
 
 
@@ -52,6 +54,7 @@ class Exchangeable(NamedTuple):
     place: LoginPlace
     secret_version: int
     delivery: Delivery
+    standing: Standing
 
 
 class NoLogin(NamedTuple):
@@ -93,7 +96,7 @@ class ExchangeLogins:
             if login is not None:
                 return login
             now = self._clock()
-            if kept is not None and (failed := _resting(kept, now)):
+            if failed := _resting(wanted.standing, kept, now):
                 return failed
             if kept is None or kept.claimed_until is None or kept.claimed_until <= now:
                 claim = self._claim()
@@ -101,6 +104,8 @@ class ExchangeLogins:
                     wanted.place, wanted.secret_version, claim, now, now + CLAIMED_FOR
                 ):
                     return await self._exchange(wanted.place, claim)
+                if kept is None and await self._store.find_login(wanted.place) is None:
+                    return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
             if now >= until:
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
             await self._sleep(_PAUSE)
@@ -148,12 +153,14 @@ class ExchangeLogins:
         outcome = await self._registries.exchange(credential.delivery, secret, place.place)
         if isinstance(outcome, Verdict):
             return await self._failed(place, claim, credential, outcome)
-        await self._keep(place, claim, credential, outcome)
+        if not await self._keep(place, claim, credential, outcome):
+            return NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
         return outcome
 
     async def _keep(
         self, place: LoginPlace, claim: str, credential: RegistryCredential, login: FreshLogin
-    ) -> None:
+    ) -> bool:
+        """Keep a login. False if its secret was replaced while it was got: it is not handed out."""
         seed = await self._store.project_seed(credential.project_id)
         context = _context(place, credential.secret_version, credential.delivery)
         sealed = SealedLogin(
@@ -164,7 +171,7 @@ class ExchangeLogins:
             login.renew_at(self._spread()),
         )
         event = self._event(credential, place, expires_at=login.expires_at.isoformat())
-        await self._store.keep_login(place, claim, sealed, event)
+        return await self._store.keep_login(place, claim, sealed, event)
 
     async def _failed(
         self, place: LoginPlace, claim: str, credential: RegistryCredential, failure: Verdict
@@ -224,11 +231,16 @@ class ExchangeLogins:
         return int.from_bytes(self._random(2)) / 2**16
 
 
-def _resting(kept: KeptLogin, now: datetime) -> NoLogin | None:
-    """Return why the cloud is not asked now: the last time failed, and the next has not come."""
-    if kept.failure is None or (kept.refresh_at is not None and kept.refresh_at <= now):
-        return None
-    return NoLogin(kept.failure, kept.failure_note)
+def _resting(standing: Standing, kept: KeptLogin | None, now: datetime) -> NoLogin | None:
+    """Return why the cloud is not asked now, if it refused the secret or failed, lately."""
+    if kept is not None and kept.failure is not None:
+        if kept.refresh_at is None or kept.refresh_at > now:
+            return NoLogin(kept.failure, kept.failure_note)
+    elif standing.dead_last is not None and now < standing.dead_last + CONFIRMED_AFTER:
+        # Every region would be another try of the same secret.
+        refused = Verdict(standing.last or VerdictKind.REJECTED, standing.dead_last)
+        return NoLogin(refused.kind, refused.reason)
+    return None
 
 
 def _context(place: LoginPlace, secret_version: int, delivery: Delivery) -> SealContext:

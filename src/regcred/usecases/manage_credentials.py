@@ -195,7 +195,9 @@ class ManageCredentials(ReadCredentials):
             )
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._finished(caller, stored, proof[2] if proof else None)
+                return await self._finished(
+                    caller, stored, proof[2] if proof else None, fresh=secret is not None
+                )
         raise StoreUnavailable("others change it without a pause")
 
     async def delete(
@@ -255,10 +257,16 @@ class ManageCredentials(ReadCredentials):
         return verdict
 
     async def _finished(
-        self, caller: Caller, stored: RegistryCredential, verdict: Verdict | None
+        self,
+        caller: Caller,
+        stored: RegistryCredential,
+        verdict: Verdict | None,
+        *,
+        fresh: bool = True,
     ) -> RegistryCredential:
-        """Finish what was stored: a short-lived login is got for it, and its proof recorded."""
-        await self._exchanges.prepare(stored)
+        """Record the proof of what was stored, and have a `fresh` secret's login made ready."""
+        if fresh:
+            await self._exchanges.prepare(stored)
         if verdict is None:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at

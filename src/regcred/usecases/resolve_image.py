@@ -180,7 +180,9 @@ class ResolveImage:
         if place is None:
             return await self._open(project_id, candidate, question)
         where = LoginPlace(project_id, candidate.id, place)
-        wanted = Exchangeable(where, candidate.secret_version, candidate.delivery)
+        wanted = Exchangeable(
+            where, candidate.secret_version, candidate.delivery, candidate.standing
+        )
         login = await self._exchanges.login(wanted, until)
         if isinstance(login, NoLogin):
             return Withheld(candidate.id, candidate.name, str(login.kind), login.note)

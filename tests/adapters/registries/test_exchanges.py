@@ -224,6 +224,15 @@ def test_a_role_that_may_not_be_become_is_told_from_a_login_that_may_not_be_had(
     assert found(odd)[0] is V.UNSUPPORTED
 
 
+def test_an_answer_that_grows_when_it_is_read_is_no_answer() -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE x [<!ENTITY e0 "lol">{entities}]><x>&e11;</x>'.encode()
+
+    _, outcome = run(ecr(role_arn=ROLE), "eu-west-1", says(200, bomb))
+
+    assert found(outcome)[0] is V.UNSUPPORTED
+
+
 def test_an_error_code_is_evidence_only_in_the_form_of_one() -> None:
     _, plain = run(ecr(), "eu-west-1", amazon("AccessDeniedException"))
     _, strange = run(ecr(), "eu-west-1", says(403, {"__type": "<script>" + SECRET}))

@@ -217,6 +217,20 @@ async def test_a_credential_has_so_many_places_and_no_more(world: World) -> None
     assert await claim(world, place(other, "r0"))
 
 
+async def test_places_that_never_gave_a_login_make_room(world: World) -> None:
+    """Whoever pulls names regions, and ones that do not exist must not use up the room."""
+    login = await world.add()
+    good = await keep(world, login)
+    for n in range(31):
+        await claim(world, place(login, f"r{n}"))
+        failure = a_verdict(VerdictKind.UNREACHABLE)
+        await world.store.fail_login(place(login, f"r{n}"), "w1", failure, None, exchanged(login))
+
+    assert await claim(world, place(login, "one-more"))
+    assert await world.store.find_login(good) is not None
+    assert await world.store.find_login(place(login, "r0")) is None
+
+
 async def test_an_unknown_project_or_credential_is_no_error(world: World) -> None:
     nowhere = LoginPlace(str(UUID(int=5)), str(a_credential(world.id).id), "")
 

@@ -36,7 +36,8 @@ class LoginStore(Protocol):
     ) -> bool:
         """Claim a place of the present secret, making it if it is not there.
 
-        False if another's claim holds, and for what `plan_login` passes over.
+        False if another's claim holds, and for what `plan_login` passes over. Where there is no
+        room, places that failed and never gave a login are forgotten.
         """
         ...
 

@@ -51,6 +51,14 @@ _CLAIM = f"""
         claim = excluded.claim, claimed_until = excluded.claimed_until
     WHERE credential_logins.claimed_until IS NULL OR credential_logins.claimed_until <= ?7
 """  # noqa: S608  constants alone
+# Places that never gave a login make room: names of regions that do not exist cost nothing.
+_MAKE_ROOM = f"""
+    DELETE FROM credential_logins
+    WHERE project_id = ?1 AND credential_id = ?2 AND place <> ?3
+    AND sealed IS NULL AND failure IS NOT NULL AND (
+        SELECT count(*) FROM credential_logins WHERE project_id = ?1 AND credential_id = ?2
+    ) >= {MAX_PLACES}
+"""  # noqa: S608  a constant number
 _CLAIM_DUE = """
     UPDATE credential_logins SET claim = ?1, claimed_until = ?2
     WHERE (project_id, credential_id, place) IN (
@@ -107,7 +115,12 @@ class Logins(Access):
     ) -> bool:
         """Claim a place of the present secret; see the port."""
         row = (*place, secret_version, claim, micros(until), micros(now))
-        return bool(await self._write(lambda transaction: transaction.change(_CLAIM, row)))
+
+        def work(transaction: Transaction) -> bool:
+            transaction.change(_MAKE_ROOM, place)
+            return bool(transaction.change(_CLAIM, row))
+
+        return await self._write(work)
 
     async def claim_due_logins(
         self, claim: str, now: datetime, until: datetime, limit: int
