@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     verify_per_host: int = Field(default=300, ge=1)
     """Verifications of one registry host in a minute."""
 
+    verify_per_project: int = Field(default=300, ge=1)
+    """Verifications and probes that the callers of one project ask for in a minute."""
+
     verify_concurrency: int = Field(default=32, ge=1, le=1024)
     """Verifications under way at once."""
 

@@ -44,6 +44,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "allow_networks": ("10.0.0.0/8", ("10.0.0.0/8",)),
         "allow_http": ("r.internal:5000", ("r.internal:5000",)),
         "verify_per_host": ("1", 1),
+        "verify_per_project": ("1", 1),
         "verify_concurrency": ("1024", 1024),
         "exchanges_per_cloud": ("5", 5),
         "endpoints": ("ecr=http://127.0.0.1:1", {"ecr": "http://127.0.0.1:1"}),
@@ -132,7 +133,8 @@ def test_a_network_that_is_none_is_named(network: str) -> None:
     ("field", "value"),
     [
         ("port", -1), ("port", 65536), ("port", "http"), ("workers", 0), ("workers", 65),
-        ("verify_per_host", 0), ("verify_concurrency", 0), ("concurrency", 15),
+        ("verify_per_host", 0), ("verify_per_project", 0), ("verify_concurrency", 0),
+        ("concurrency", 15),
         ("connections_per_peer", 0), ("grace", -1),
         ("grace", 601), ("log_level", "loud"), ("log_level", "INFO"), ("accept_rollback", "maybe"),
         ("allow_http", 1),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.first_run import make_first_project
 from regcred.bootstrap.renewals import Renewals
@@ -19,6 +20,7 @@ from regcred.domain.secret import Secret
 from regcred.settings import Settings
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.prove_login import ProveLogin
 from tests.tools.minter import HOST, USER
 from tests.tools.programs import LOOPBACK
 
@@ -34,13 +36,14 @@ def fill(folder: Path, tokens: Sequence[str]) -> None:
                 state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
             )
             registries = _registries(state, "http://127.0.0.1:1")
-            credentials = ManageCredentials(
+            prove = ProveLogin(
                 state.store,
-                state.sealer,
                 registries,
-                state.clock,
-                state.new_id,
+                ProjectRate(_PLENTY, time.monotonic),
                 _exchanges(state, registries),
+            )
+            credentials = ManageCredentials(
+                state.store, state.sealer, prove, state.clock, state.new_id
             )
             caller = Caller(Principal("test", "fill"), made.project.id, Role.ADMIN, operator=True)
             await asyncio.gather(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from regcred.adapters.registries.limits import ProjectRate
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
@@ -27,6 +28,7 @@ from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
+from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import (
     Presented,
@@ -44,6 +46,8 @@ from tests.fakes.store import MemoryStore
 START = datetime(2030, 1, 1, tzinfo=UTC)
 REGISTRY = "reg.example.com"
 PASSWORD = "the password"
+CHECKS = 30
+"""What a project may have checked in a minute."""
 
 
 class HandClock:
@@ -54,6 +58,10 @@ class HandClock:
 
     def __call__(self) -> datetime:
         return self.now
+
+    def monotonic(self) -> float:
+        """Return seconds that pass as the time does."""
+        return self.now.timestamp()
 
     def forward(self, **step: float) -> None:
         self.now += timedelta(**step)
@@ -163,14 +171,16 @@ class World:
             return hashlib.shake_256(str(next(seeds)).encode()).digest(size)
 
         store, clock, sealer = self.store, self.clock, self.sealer
+        self.allowance = ProjectRate(CHECKS, clock.monotonic)
         self.projects = ManageProjects(store, sealer, clock, new_id)
         self.keys = ManageKeys(store, self.digests, clock, random)
         self.exchanges = ExchangeLogins(store, sealer, self.registries, clock, random, self.sleep)
-        self.credentials = ManageCredentials(
-            store, sealer, self.registries, clock, new_id, self.exchanges
+        prove = ProveLogin(store, self.registries, self.allowance, self.exchanges)
+        self.credentials = ManageCredentials(store, sealer, prove, clock, new_id)
+        self.verification = VerifyCredential(
+            store, sealer, self.registries, clock, self.allowance, self.exchanges
         )
-        self.verification = VerifyCredential(store, sealer, self.registries, clock, self.exchanges)
-        self.probe = ProbeRegistry(store, self.registries)
+        self.probe = ProbeRegistry(store, self.registries, self.allowance)
         self.uses = ManageUses(store, clock)
         self.audit = ReadAudit(store)
         self.explain = ExplainImage(store)

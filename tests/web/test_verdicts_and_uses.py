@@ -93,6 +93,35 @@ async def test_a_login_is_checked_without_being_stored(world: World) -> None:
     assert "Hunter2" not in (await world.send("GET", "/v1/projects/-/audit")).text
 
 
+LOGIN = {"registry_url": "https://registry.example.com", "username": "u", "password": "p"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{HERE}/ci-pull:verify", {}),
+        (f"{HERE}:verify", LOGIN),
+        (f"{HERE}?verify=require", {"name": "new", **LOGIN}),
+        ("/v1/projects/-/registries:probe", {"registry_url": "r.example.com"}),
+    ],
+)
+async def test_beyond_the_projects_checks_a_minute_it_says_when_to_come_again(
+    path: str, body: object
+) -> None:
+    world = await World(checks_a_minute=2).populate()
+    await world.add()
+    for _ in range(2):
+        await world.send("POST", f"{HERE}/ci-pull:verify")
+    asked = list(world.registries.asked)
+
+    reply = await world.send("POST", path, body)
+
+    assert reply.status_code == 429
+    assert problem(reply) == "quota-exceeded"
+    assert reply.headers["retry-after"] == "30"
+    assert (world.registries.asked, world.registries.probed) == (asked, [])
+
+
 @pytest.mark.parametrize(
     "path", [f"{HERE}:verify", f"{HERE}/ci-pull:verify", "/v1/projects/-/explain"]
 )

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 
+from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.domain.access import ApiKey, Role
@@ -28,6 +29,7 @@ from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
+from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
@@ -73,8 +75,10 @@ class World:
         budgets: Mapping[str, Budget] = MappingProxyType({}),
         most_at_once: int = 100,
         make_registries: Callable[[Clock], RealRegistries] = ScriptedRegistries,
+        checks_a_minute: int = 1_000,
     ) -> None:
         self.budgets = budgets
+        self.checks_a_minute = checks_a_minute
         self.most_at_once = most_at_once
         self.clock = TickingClock()
         self.store = make_store(self.clock)
@@ -172,17 +176,20 @@ class World:
 
     def _services(self) -> Services:
         store, clock = self.store, self.clock
-        credentials = ManageCredentials(
-            store, self.sealer, self.registries, clock, self.new_id, self.exchanges
-        )
+        registries = self.registries
+        allowance = ProjectRate(self.checks_a_minute, clock.monotonic)
+        prove = ProveLogin(store, registries, allowance, self.exchanges)
+        credentials = ManageCredentials(store, self.sealer, prove, clock, self.new_id)
         digests = self.service_keys.key_digests
         return Services(
             authenticate=Authenticate(store, digests, clock),
             projects=ManageProjects(store, self.sealer, clock, self.new_id),
             keys=ManageKeys(store, digests, clock, os.urandom),
             credentials=credentials,
-            verify=VerifyCredential(store, self.sealer, self.registries, clock, self.exchanges),
-            probe=ProbeRegistry(store, self.registries),
+            verify=VerifyCredential(
+                store, self.sealer, registries, clock, allowance, self.exchanges
+            ),
+            probe=ProbeRegistry(store, registries, allowance),
             explain=ExplainImage(store),
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from regcred import __version__
+from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import FirstRun, make_first_project
@@ -37,6 +38,7 @@ from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
+from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
@@ -158,15 +160,17 @@ def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
     registries = _registries(settings, clock)
+    allowance = ProjectRate(settings.verify_per_project, time.monotonic)
     exchanges = ExchangeLogins(store, sealer, registries, clock, state.random, asyncio.sleep)
-    credentials = ManageCredentials(store, sealer, registries, clock, state.new_id, exchanges)
+    prove = ProveLogin(store, registries, allowance, exchanges)
+    credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
     services = Services(
         authenticate=Authenticate(store, state.digests, clock),
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),
         credentials=credentials,
-        verify=VerifyCredential(store, sealer, registries, clock, exchanges),
-        probe=ProbeRegistry(store, registries),
+        verify=VerifyCredential(store, sealer, registries, clock, allowance, exchanges),
+        probe=ProbeRegistry(store, registries, allowance),
         explain=ExplainImage(store),
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),

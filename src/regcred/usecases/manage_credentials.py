@@ -14,7 +14,6 @@ from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import (
     CredentialNotFound,
-    CredentialRejected,
     IdempotencyConflict,
     StoreUnavailable,
     VersionMismatch,
@@ -28,14 +27,13 @@ from regcred.domain.ports import (
     IdempotentRequest,
     NewId,
     ProjectRef,
-    Registries,
     SealedSecret,
     Sealer,
     Store,
 )
 from regcred.domain.project import Project
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import PROVEN, Verdict
+from regcred.domain.verdict import Verdict
 from regcred.usecases.change_credential import (
     Amendment,
     Created,
@@ -46,8 +44,8 @@ from regcred.usecases.change_credential import (
     refuse_redirection,
     rewritten,
 )
-from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.manage_projects import reach_project
+from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_credentials import ReadCredentials
 from regcred.usecases.seal_secret import open_current, seal_for
 
@@ -59,17 +57,15 @@ class ManageCredentials(ReadCredentials):
         self,
         store: Store,
         sealer: Sealer,
-        registries: Registries,
+        prove: ProveLogin,
         clock: Clock,
         new_id: NewId,
-        exchanges: ExchangeLogins,
     ) -> None:
         self._store = store
         self._sealer = sealer
-        self._registries = registries
+        self._prove = prove
         self._clock = clock
         self._new_id = new_id
-        self._exchanges = exchanges
 
     async def create(
         self,
@@ -102,13 +98,13 @@ class ManageCredentials(ReadCredentials):
         ProjectNotFound, QuotaExceeded.
         """
         project = await reach_project(self._store, caller, ref, Permission.WRITE)
-        draft = self._registries.check(draft)
+        draft = self._prove.check(draft)
         caller.require_within(draft.scopes)
         if idempotent is not None:
             done = await self._store.find_idempotent(idempotent.principal, idempotent.key)
             if done is not None:
                 return Created(await self._replay(project, done, idempotent), replayed=True)
-        verdict = await self._prove(draft) if proven else None
+        verdict = await self._prove(project, draft) if proven else None
         now = self._clock()
         credential = drafted(self._new_id(), project.id, draft, now)
         secret = await self._sealed(credential, draft.password)
@@ -117,7 +113,7 @@ class ManageCredentials(ReadCredentials):
             stored = await self._store.create_credential(credential, secret, event, idempotent)
         except AlreadyDone as done:
             return Created(await self._replay(project, done, idempotent), replayed=True)
-        return Created(await self._finished(caller, stored, verdict), replayed=False)
+        return Created(await self._prove.finish(caller, stored, verdict), replayed=False)
 
     async def replace(
         self,
@@ -134,11 +130,11 @@ class ManageCredentials(ReadCredentials):
         Raise what `create` raises, and CredentialNotFound, VersionMismatch, VersionRequired.
         """
         project = await self._reach_for_change(caller, ref, expected_version)
-        draft = self._registries.check(draft)
+        draft = self._prove.check(draft)
         caller.require_within(draft.scopes)
         # Before the registry is asked: what cannot be stored is not worth a try at a login.
         await self._find_for_change(caller, project, credential, expected_version)
-        verdict = await self._prove(draft) if proven else None
+        verdict = await self._prove(project, draft) if proven else None
 
         for _ in range(SWAP_ATTEMPTS):
             old = await self._find_for_change(caller, project, credential, expected_version)
@@ -147,7 +143,7 @@ class ManageCredentials(ReadCredentials):
             event = audited(caller, Action.CREDENTIAL_REPLACED, new, new.updated_at)
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._finished(caller, stored, verdict)
+                return await self._prove.finish(caller, stored, verdict)
         raise StoreUnavailable("others change it without a pause")
 
     async def patch(
@@ -173,11 +169,11 @@ class ManageCredentials(ReadCredentials):
             if old.version != found.version:
                 refuse_moved(old, expected_version)
                 continue
-            draft = self._registries.check(merged(old, change, password))
+            draft = self._prove.check(merged(old, change, password))
             caller.require_within(draft.scopes)
             refuse_redirection(caller, old, draft, change)
             if proven and (proof is None or proof[:2] != (draft.delivery, password)):
-                proof = (draft.delivery, password, await self._prove(draft))
+                proof = (draft.delivery, password, await self._prove(project, draft))
             new = rewritten(old, draft, self._clock())
             secret: SealedSecret | None = None
             if change.password is not None or new.delivery != old.delivery:
@@ -195,7 +191,7 @@ class ManageCredentials(ReadCredentials):
             )
             stored = await self._swap(old, new, expected_version, secret, event)
             if stored is not None:
-                return await self._finished(
+                return await self._prove.finish(
                     caller, stored, proof[2] if proof else None, fresh=secret is not None
                 )
         raise StoreUnavailable("others change it without a pause")
@@ -249,32 +245,6 @@ class ManageCredentials(ReadCredentials):
         if idempotent is None or done.digest != idempotent.digest:
             raise IdempotencyConflict from done
         return await self._store.find_credential(project.id, done.resource_id)
-
-    async def _prove(self, draft: Draft) -> Verdict:
-        verdict = await self._registries.verify(draft.delivery, draft.password, None)
-        if verdict.kind not in PROVEN:
-            raise CredentialRejected(verdict)
-        return verdict
-
-    async def _finished(
-        self,
-        caller: Caller,
-        stored: RegistryCredential,
-        verdict: Verdict | None,
-        *,
-        fresh: bool = True,
-    ) -> RegistryCredential:
-        """Record the proof of what was stored, and have a `fresh` secret's login made ready."""
-        if fresh:
-            await self._exchanges.prepare(stored)
-        if verdict is None:
-            return stored
-        kind, at = str(verdict.kind), verdict.checked_at
-        event = audited(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
-        await self._store.record_verdict(
-            stored.project_id, stored.id, stored.secret_version, verdict, event
-        )
-        return replace(stored, standing=stored.standing.after(verdict))
 
     async def _swap(
         self,

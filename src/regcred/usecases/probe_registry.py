@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from regcred.domain import credential
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.ports import ProjectRef, Registries, Store
+from regcred.domain.ports import Allowance, ProjectRef, Registries, Store
 from regcred.domain.verdict import Probe
 from regcred.usecases.manage_projects import reach_project
 
@@ -15,9 +15,10 @@ from regcred.usecases.manage_projects import reach_project
 class ProbeRegistry:
     """Questions to registries without a login."""
 
-    def __init__(self, store: Store, registries: Registries) -> None:
+    def __init__(self, store: Store, registries: Registries, allowance: Allowance) -> None:
         self._store = store
         self._registries = registries
+        self._allowance = allowance
 
     async def __call__(
         self,
@@ -32,7 +33,9 @@ class ProbeRegistry:
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
         credential.registry_url(registry_url)
-        probe = await self._registries.probe(registry_url, credential.settings(settings))
+        settings = credential.settings(settings)
+        self._allowance.take(project.id)
+        probe = await self._registries.probe(registry_url, settings)
         event = AuditEvent.by(
             caller,
             Action.REGISTRY_PROBED,

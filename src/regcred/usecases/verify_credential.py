@@ -8,7 +8,15 @@ from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Draft
 from regcred.domain.errors import CredentialNotFound
-from regcred.domain.ports import Clock, CredentialRef, ProjectRef, Registries, Sealer, Store
+from regcred.domain.ports import (
+    Allowance,
+    Clock,
+    CredentialRef,
+    ProjectRef,
+    Registries,
+    Sealer,
+    Store,
+)
 from regcred.domain.registry import ImageReference
 from regcred.domain.verdict import DEAD, Verdict
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -25,12 +33,14 @@ class VerifyCredential:
         sealer: Sealer,
         registries: Registries,
         clock: Clock,
+        allowance: Allowance,
         exchanges: ExchangeLogins,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._registries = registries
         self._clock = clock
+        self._allowance = allowance
         self._exchanges = exchanges
 
     async def stored(
@@ -51,6 +61,7 @@ class VerifyCredential:
         if not caller.may_see(await self._store.find_credential(project.id, credential)):
             raise CredentialNotFound
         found, secret = await open_current(self._store, self._sealer, project.id, credential)
+        self._allowance.take(project.id)
         verdict = await self._registries.verify(found.delivery, secret, image)
         event = AuditEvent.by(
             caller,
@@ -77,6 +88,7 @@ class VerifyCredential:
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
         draft = self._registries.check(draft)
+        self._allowance.take(project.id)
         verdict = await self._registries.verify(draft.delivery, draft.password, image)
         event = AuditEvent.by(
             caller,

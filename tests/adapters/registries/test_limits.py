@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from regcred.adapters.registries import limits
-from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.limits import HostRate, Places, ProjectRate
 from regcred.domain.errors import QuotaExceeded
 
 
@@ -47,8 +48,24 @@ def test_a_quiet_host_saves_up_no_more_than_a_minute() -> None:
     assert refused.value.retry_after == 30
 
 
-def test_the_table_of_hosts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_MAX_HOSTS", 3)
+def test_a_projects_checks_are_counted_apart_from_a_hosts() -> None:
+    watch = Watch()
+    hosts, projects = HostRate(1, watch), ProjectRate(1, watch)
+    hosts.take("a.example")
+    projects.take(UUID(int=1))
+    projects.take(UUID(int=2))
+
+    with pytest.raises(QuotaExceeded) as of_host:
+        hosts.take("a.example")
+    with pytest.raises(QuotaExceeded) as of_project:
+        projects.take(UUID(int=1))
+
+    assert of_host.value.what == "checks of this registry"
+    assert of_project.value.what == "checks for this project"
+
+
+def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MAX_BUCKETS", 3)
     rate = HostRate(1, Watch())
     for host in "abcd":
         rate.take(host)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
+from regcred.domain.ports.registries import Allowance as Allowance
 from regcred.domain.ports.registries import Families as Families
 from regcred.domain.ports.registries import Family as Family
 from regcred.domain.ports.registries import Registries as Registries

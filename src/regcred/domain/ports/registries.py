@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.fresh_login import FreshLogin
@@ -92,4 +93,16 @@ class Registries(Families, Protocol):
         Raise InvalidInput (not one registry, settings other than for the way there),
         QuotaExceeded.
         """
+        ...
+
+
+class Allowance(Protocol):
+    """How often the callers of a project may have registries asked.
+
+    Apart from what `Registries` bounds itself, because what the service does of its own accord
+    must not use up what people may do.
+    """
+
+    def take(self, project_id: UUID, /) -> None:
+        """Count one check, before anything goes out. Raise QuotaExceeded."""
         ...
