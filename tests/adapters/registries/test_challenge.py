@@ -104,6 +104,18 @@ def test_what_cannot_be_read_without_guessing_is_refused(headers: list[str]) -> 
         parse_challenges(headers)
 
 
+@pytest.mark.parametrize("headers", [1, 8])
+def test_pieces_are_bounded_over_all_headers(headers: int) -> None:
+    """Reading takes its time for each piece: too many are refused before any is read."""
+    parameters = 256 // headers // 4 - 1
+    # A scheme and a blank, four pieces a parameter, and two commas that mean nothing.
+    most = ["Basic " + "a=b," * parameters + ",,"] * headers
+
+    assert len(parse_challenges(most)) == headers
+    with pytest.raises(Malformed):
+        parse_challenges([*most[:-1], most[-1] + ","])
+
+
 def test_nothing_is_no_challenge() -> None:
     assert parse_challenges([]) == ()
     assert parse_challenges(["", " , "]) == ()

@@ -17,6 +17,12 @@ import www_authenticate
 _MAX_HEADERS = 8
 _MAX_LENGTH = 8 * 1024
 _MAX_CHALLENGES = 8
+_MAX_PIECES = 256
+"""Words, marks and blanks of all headers: eight challenges of four parameters have 176.
+
+Reading takes longer than in proportion to them: 8 KiB of commas and equals signs would have the
+loop, and everyone on it, wait for 40 ms.
+"""
 
 # RFC 9110 section 11: a token68 ends in its padding, and only the end of an item may follow it.
 _PIECES = re.compile(
@@ -53,20 +59,41 @@ class Challenge:
 def parse_challenges(headers: Sequence[str]) -> tuple[Challenge, ...]:
     """Read all WWW-Authenticate headers of one answer, in order.
 
-    Raise Malformed if any of them is, or if they are more than 8 or longer than 8 KiB.
+    Raise Malformed if any of them is, or if they are more than 8, longer than 8 KiB or in more
+    than 256 pieces.
     """
     if len(headers) > _MAX_HEADERS or sum(map(len, headers)) > _MAX_LENGTH:
         raise Malformed("too many or too long")
-    found = tuple(challenge for header in headers for challenge in _parse(header))
+    found: list[Challenge] = []
+    left = _MAX_PIECES
+    for header in headers:
+        pieces = _split(header, left)
+        left -= len(pieces)
+        found += _parse(pieces)
     if len(found) > _MAX_CHALLENGES:
         raise Malformed("too many challenges")
-    return found
+    return tuple(found)
 
 
-def _parse(header: str) -> list[Challenge]:
+def _split(header: str, most: int) -> list[re.Match[str]]:
+    """Return the pieces of a header, and look no further than the `most` there may be."""
     if not header.isascii() or not header.replace("\t", " ").isprintable():
         raise Malformed("not printable ASCII")
-    words, numbered = _number(header)
+    pieces: list[re.Match[str]] = []
+    at = 0
+    while at < len(header):
+        piece = _PIECES.match(header, at)
+        if piece is None:
+            raise Malformed("an unexpected character")
+        if len(pieces) == most:
+            raise Malformed("too many pieces")
+        pieces.append(piece)
+        at = piece.end()
+    return pieces
+
+
+def _parse(pieces: list[re.Match[str]]) -> list[Challenge]:
+    words, numbered = _number(pieces)
     if not numbered:
         return []
     try:
@@ -80,16 +107,11 @@ def _parse(header: str) -> list[Challenge]:
     return challenges
 
 
-def _number(header: str) -> tuple[dict[str, str], str]:
-    """Return what each numbered word stands for, and the header written with such words."""
+def _number(pieces: list[re.Match[str]]) -> tuple[dict[str, str], str]:
+    """Return what each numbered word stands for, and the pieces written with such words."""
     words: dict[str, str] = {}
     shown: list[str] = []
-    at = 0
-    while at < len(header):
-        piece = _PIECES.match(header, at)
-        if piece is None:
-            raise Malformed("an unexpected character")
-        at = piece.end()
+    for piece in pieces:
         text = piece.group()
         if piece.lastgroup in {"token", "quoted"}:
             word = f"w{len(words)}"
