@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= ./data
 JOBS ?= 2
-FUZZ ?= 1000000
+FUZZ ?= 3340000
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
@@ -85,7 +85,7 @@ bench: setup test-programs ## Measure speed as ratios in one run: a table and JS
 	@$(BIN)/python tools/bench.py
 
 .PHONY: campaign
-campaign: setup ## Search longer: fuzz the parsers (FUZZ= runs each), 1,000 examples a property
+campaign: setup ## Search longer: fuzz the parsers (FUZZ= runs of each), 1,000 examples a property
 	@# The fuzzer comes as a wheel for Linux on x86-64 alone.
 	@if $(INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements/fuzzing.txt; then \
 		$(BIN)/python tools/fuzz.py --executions $(FUZZ); \

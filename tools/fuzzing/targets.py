@@ -84,15 +84,37 @@ def nothing(_data: bytes) -> None:
     """Plant nothing."""
 
 
+def _kin(byte: bytes) -> frozenset[bytes]:
+    """Return the eight bytes that agree with one in their lower five bits."""
+    return frozenset(bytes([byte[0] % 32 + high]) for high in range(0, 256, 32))
+
+
+_FIRST = tuple(map(_kin, (b"r", b"e", b"g", b"c", b"r")))
+
+
+def _begins(data: bytes) -> bool:
+    """Whether each of the first five bytes is one of eight, looked at only after the one before.
+
+    Luck alone finds it once in 2^25 tries; a search that keeps what got further needs few.
+    """
+    return (
+        data[0:1] in _FIRST[0]
+        and data[1:2] in _FIRST[1]
+        and data[2:3] in _FIRST[2]
+        and data[3:4] in _FIRST[3]
+        and data[4:5] in _FIRST[4]
+    )
+
+
 def defect(data: bytes) -> None:
-    """Break on one beginning of two bytes; the seed has the first."""
-    if data[:1] == b"r" and data[1:2] == b"{":
+    """Break on one kind of beginning."""
+    if _begins(data):
         raise Planted
 
 
 def hang(data: bytes) -> None:
-    """Never come back from that beginning."""
-    while data[:1] == b"r" and data[1:2] == b"{":
+    """Never come back from such a beginning."""
+    while _begins(data):
         pass
 
 
@@ -120,5 +142,4 @@ SEEDS = {
 """Inputs that each parser takes: the search begins behind its first check."""
 
 TARGETS = {"challenge": challenge, "host": host, "reference": reference}
-PLANT_SEEDS = {"": (), "defect": (b"r-",), "hang": (b"r-",)}
 PLANTS = {"": nothing, "defect": defect, "hang": hang}
