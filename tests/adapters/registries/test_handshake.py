@@ -20,6 +20,7 @@ from regcred.adapters.registries.exchange import (
     Unreadable,
 )
 from regcred.adapters.registries.handshake import MANIFEST_TYPES, Question, verify
+from regcred.adapters.registries.judgement import Judgement, Row, Step, says
 from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.provider import Quirks
 from regcred.adapters.registries.realm import RealmRule
@@ -73,6 +74,10 @@ def tokens(text: str) -> Reply:
 GRANTED = tokens(grant("team/app", "pull"))
 NOT_GRANTED = tokens(grant("team/app"))
 
+STALE = challenge('Bearer realm="https://reg.example/token",error="invalid_token"')
+GARBLED = challenge('Bearer realm="')
+EXPIRED = Reply(403, body=b'{"message": "Your authorization token has expired."}')
+
 WITHOUT_IMAGE = [
     ("basic, right", [BASIC, OK], V.OK),
     ("basic, wrong", [BASIC, UNAUTHORIZED], V.REJECTED),
@@ -87,6 +92,7 @@ WITHOUT_IMAGE = [
     ("bearer, wrong", [BEARER, UNAUTHORIZED], V.REJECTED),
     ("bearer, wrong at GitHub", [BEARER, FORBIDDEN], V.REJECTED),
     ("bearer, limited", [BEARER, LIMITED], V.RATE_LIMITED),
+    ("bearer, expired", [BEARER, EXPIRED], V.EXPIRED),
     ("bearer, no token", [BEARER, Reply(200, body=b"{}")], V.UNSUPPORTED),
     ("bearer, no such endpoint", [BEARER, MISSING], V.UNSUPPORTED),
     ("bearer, redirected", [BEARER, Reply(302)], V.UNSUPPORTED),
@@ -145,9 +151,20 @@ WITH_IMAGE = [
     ("bearer, public", [BEARER, GRANTED, OK, GRANTED, OK], V.PUBLIC),
     ("bearer, absent", [BEARER, GRANTED, MISSING], V.MISSING),
     ("bearer, absent, opaque", [BEARER, OPAQUE, MISSING], V.MISSING),
-    ("bearer, hidden", [BEARER, NOT_GRANTED, MISSING], V.DENIED),
-    ("bearer, no rights", [BEARER, NOT_GRANTED, UNAUTHORIZED], V.DENIED),
-    ("bearer, no rights at GitHub", [BEARER, FORBIDDEN], V.DENIED),
+    ("bearer, hidden", [BEARER, NOT_GRANTED, MISSING, OPAQUE], V.DENIED),
+    ("bearer, no rights", [BEARER, NOT_GRANTED, UNAUTHORIZED, OPAQUE], V.DENIED),
+    ("bearer, no rights at GitHub", [BEARER, FORBIDDEN, OPAQUE], V.DENIED),
+    ("bearer, wrong at GitHub", [BEARER, FORBIDDEN, FORBIDDEN], V.REJECTED),
+    ("bearer, wrong at Harbor", [BEARER, NOT_GRANTED, UNAUTHORIZED, UNAUTHORIZED], V.REJECTED),
+    ("bearer, denied, then limited", [BEARER, FORBIDDEN, LIMITED], V.RATE_LIMITED),
+    ("bearer, denied, then silent", [BEARER, FORBIDDEN, Unanswered("timeout")], V.UNREACHABLE),
+    ("bearer, denied, scope wanted", [BEARER, FORBIDDEN, Reply(400)], V.DENIED),
+    ("bearer, own token refused", [BEARER, GRANTED, STALE], V.UNSUPPORTED),
+    ("bearer, nothing granted, stale", [BEARER, NOT_GRANTED, STALE, OPAQUE], V.DENIED),
+    ("bearer, opaque and stale", [BEARER, OPAQUE, STALE, OPAQUE], V.DENIED),
+    ("bearer, garbled refusal", [BEARER, GRANTED, GARBLED, OPAQUE], V.DENIED),
+    ("bearer, expired at the token server", [BEARER, EXPIRED], V.EXPIRED),
+    ("bearer, no token for the image", [BEARER, Reply(200, body=b"{}")], V.UNSUPPORTED),
     ("bearer, wrong", [BEARER, UNAUTHORIZED], V.REJECTED),
     ("bearer, limited at the manifest", [BEARER, GRANTED, LIMITED], V.RATE_LIMITED),
     ("control limited", [BEARER, GRANTED, OK, LIMITED, GRANTED], V.OK),
@@ -273,9 +290,55 @@ def test_whether_it_could_push_is_asked_only_of_who_can_tell_and_may_pull() -> N
 
 
 def test_the_control_is_asked_only_after_success() -> None:
-    _, sent = play(asked("team/app"), [BEARER, NOT_GRANTED, UNAUTHORIZED])
+    _, sent = play(asked("team/app"), [BEARER, NOT_GRANTED, UNAUTHORIZED, OPAQUE])
 
-    assert [request.method for request in sent] == ["GET", "GET", "HEAD"]
+    assert [request.method for request in sent] == ["GET", "GET", "HEAD", "GET"]
+    assert all(request.proof for request in sent[1:])
+
+
+def test_a_denied_login_is_asked_about_alone() -> None:
+    """`denied` says that the login is accepted, which such an answer does not show."""
+    for username in ("puller", "<token>"):
+        finding, sent = play(
+            asked("team/app", username=username), [BEARER, FORBIDDEN, UNAUTHORIZED]
+        )
+        scoped, alone = sent[1], sent[2]
+
+        assert finding.kind is V.REJECTED
+        assert finding.evidence["token_status"] == 403
+        assert finding.evidence["login_status"] == 401
+        assert (alone.method, alone.origin, alone.proof) == (
+            scoped.method,
+            scoped.origin,
+            scoped.proof,
+        )
+        assert "scope" in f"{scoped.target}{scoped.form}"
+        assert "scope" not in f"{alone.target}{alone.form}"
+
+
+def test_an_acceptance_that_cannot_be_found_out_is_said() -> None:
+    finding, _ = play(asked("team/app"), [BEARER, FORBIDDEN, Reply(404)])
+
+    assert finding.kind is V.DENIED
+    assert "could not be found out" in str(finding.evidence["note"])
+
+
+def test_a_familys_own_rows_stand_before_the_table() -> None:
+    own = Row(Step.TOKEN, {403}, Judgement(V.RATE_LIMITED, "Locked out."), says("slow down"))
+    quirks = Quirks(rejected_note=lambda _: "Wrong.", rows=(own,))
+
+    locked, _ = play(asked(quirks=quirks), [BEARER, Reply(403, body=b"Slow down!")])
+    wrong, _ = play(asked(quirks=quirks), [BEARER, Reply(403, body=b"No.")])
+
+    assert (locked.kind, locked.evidence["note"]) == (V.RATE_LIMITED, "Locked out.")
+    assert (wrong.kind, wrong.evidence["note"]) == (V.REJECTED, "Wrong.")
+
+
+def test_a_familys_note_explains_a_denied_login() -> None:
+    quirks = Quirks(denied_note="Ask for the right.")
+    denied, _ = play(asked("team/app", quirks=quirks), [BASIC, OK, FORBIDDEN])
+
+    assert (denied.kind, denied.evidence["note"]) == (V.DENIED, "Ask for the right.")
 
 
 def test_an_identity_token_is_posted_as_a_refresh_grant() -> None:

@@ -285,24 +285,45 @@ def test_half_a_google_key_is_refused_and_not_repeated(username: str, password: 
 @pytest.mark.parametrize(
     ("slug", "username", "said"),
     [
-        ("docker_hub", "me@example.com", "Docker ID"),
-        ("docker_hub", "me", ""),
+        ("docker_hub", "me@example.com", "not the e-mail address"),
+        ("docker_hub", "me", "access token"),
+        ("ghcr", "me", "classic personal access token with read:packages"),
+        ("gitlab", "gitlab-ci-token", "ends with its job"),
+        ("gitlab", "gitlab+deploy-token-1", "read_registry"),
+        ("gcp", "oauth2accesstoken", "an hour"),
+        ("gcp", "_json_key", "make a new key"),
+        ("gcp", "me@example.com", "three user names"),
+        ("ecr", "aws", "AWS, in capitals"),
+        ("ecr", "AWS", "the registry's region"),
+        ("acr", "00000000-0000-0000-0000-000000000000", "three hours"),
+        ("acr", "ci", "past its date"),
+        ("digitalocean", "me@example.com", "not the e-mail address"),
+        ("digitalocean", "dop_v1_made_up", "registry:read"),
         ("quay", "robot", "NAMESPACE+NAME"),
-        ("quay", "team+robot", ""),
-        ("quay", "$oauthtoken", ""),
+        ("quay", "team+robot", "made anew"),
+        ("quay", "$oauthtoken", "generate a new one"),
         ("harbor", "robotteam+ci", "robot$"),
-        ("harbor", "robot$team+ci", ""),
-        ("harbor", "ada", ""),
+        ("harbor", "robot$team+ci", "verify again"),
         ("generic", "robot", ""),
+        ("generic", "<token>", "log in for a new one"),
     ],
 )
-def test_a_rejected_user_name_that_looks_wrong_is_said_so(
-    slug: str, username: str, said: str
-) -> None:
+def test_a_rejected_login_is_told_what_to_do(slug: str, username: str, said: str) -> None:
     note = providers.find(slug).quirks.rejected_note(username)
 
     assert said in note
     assert bool(said) == bool(note)
+
+
+@pytest.mark.parametrize("provider", providers.PROVIDERS, ids=lambda provider: provider.slug)
+def test_every_note_is_a_sentence_that_names_no_one(provider: Provider) -> None:
+    quirks = provider.quirks
+    notes = [quirks.rejected_note("canary"), quirks.denied_note]
+    notes += [row.judgement.note for row in quirks.rows]
+
+    assert provider.slug == "generic" or all(notes[:2])
+    assert all(note == "" or note.endswith(".") for note in notes)
+    assert "canary" not in "".join(notes)
 
 
 @pytest.mark.parametrize("url", ["ghcr.io", "docker.io:5000", "docker.io.evil.example", "??"])

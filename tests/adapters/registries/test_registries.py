@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from regcred.adapters.registries.providers import find
 from regcred.adapters.registries.registries import _target
 from regcred.domain.credential import Draft
 from regcred.domain.errors import InvalidInput, QuotaExceeded
@@ -199,9 +198,3 @@ async def test_checks_run_side_by_side_within_the_bound() -> None:
 
     assert {verdict.kind for verdict in verdicts} == {V.OK}
     assert most <= 3
-
-
-def test_an_e_mail_address_at_docker_hub_is_explained() -> None:
-    note = find("docker_hub").quirks.rejected_note
-    assert "Docker ID" in note("someone@example.com")
-    assert note("someone") == ""

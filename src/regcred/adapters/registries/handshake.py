@@ -48,8 +48,10 @@ _OPEN = "The registry asks nobody to log in."
 _NO_TOKEN = "The token server's answer holds no token."  # noqa: S105 - a sentence
 _NO_IDENTITY = "An identity token works only where the registry has a token server."
 _UNSURE = "Whether anyone can pull this image could not be found out."
+_UNPROVEN = "Whether the login is accepted at all could not be found out."
 
 _Steps = Generator[Request, Reply, VerdictKind]
+_Accepting = Generator[Request, Reply, VerdictKind | None]
 _Asking = Generator[Request, Reply, Reply]
 
 
@@ -79,8 +81,8 @@ def verify(question: Question) -> Handshake:
         first = "ping_status" not in dance.evidence
         kind = VerdictKind.NOT_A_REGISTRY if first else VerdictKind.UNSUPPORTED
         dance.end(kind, note=failure.note)
-    if kind is VerdictKind.REJECTED:
-        dance.end(kind, note=question.quirks.rejected_note(question.username))
+    if "note" not in dance.evidence:
+        dance.end(kind, note=question.quirks.note(kind, question.username))
     return Finding(kind, dance.evidence)
 
 
@@ -90,6 +92,8 @@ class _Dance:
 
     ask: Question
     evidence: dict[str, EvidenceValue] = field(default_factory=dict)
+    doubtful: bool = False
+    """Whether the last answer may have come to a login that is not accepted at all."""
 
     def whole(self) -> _Steps:
         reply = yield self._get("/v2/")
@@ -144,21 +148,38 @@ class _Dance:
     # Bearer
 
     def _bearer(self, server: TokenServer) -> _Steps:
-        step = Step.TOKEN if self.ask.repository is None else Step.SCOPED_TOKEN
-        identity = self.ask.username == IDENTITY_TOKEN_USER
-        reply = yield self._token_request(server)
-        if kind := self._judge(step, Answer(reply, identity_token=identity), record="token"):
-            return kind
-        token = read_token(reply.body)
-        if token is None:
-            return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
         if self.ask.repository is None:
-            return VerdictKind.OK
-        kind = yield from self._pull(token, self._anonymous_pull(server))
+            return (yield from self._accepted(server)) or VerdictKind.OK
+        kind = yield from self._scoped(server)
+        if kind is VerdictKind.DENIED and self.doubtful:
+            # Harbor gives a wrong login a token that grants nothing, GitHub answers 403 to both.
+            return (yield from self._accepted(server, "login")) or VerdictKind.DENIED
         # A token that does not say what it grants would not say it of more either.
         if kind is VerdictKind.OK and "granted" in self.evidence:
             yield from self._try_for_more(self._token_request(server, "pull,push"))
         return kind
+
+    def _accepted(self, server: TokenServer, record: str = "token") -> _Accepting:
+        """Ask for a token for nothing, as `docker login` does. None: the login is accepted."""
+        reply = yield self._token_request(server, None)
+        identity = self.ask.username == IDENTITY_TOKEN_USER
+        kind = self._judge(Step.TOKEN, Answer(reply, identity_token=identity), record)
+        if kind is VerdictKind.UNSUPPORTED and self.ask.repository is not None:
+            self.evidence["note"] = _UNPROVEN
+            return None
+        if kind is None and self.ask.repository is None and read_token(reply.body) is None:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
+        return kind
+
+    def _scoped(self, server: TokenServer) -> _Steps:
+        reply = yield self._token_request(server)
+        identity = self.ask.username == IDENTITY_TOKEN_USER
+        if kind := self._judge(Step.SCOPED_TOKEN, Answer(reply, identity_token=identity), "token"):
+            return kind
+        token = read_token(reply.body)
+        if token is None:
+            return self.end(VerdictKind.UNSUPPORTED, note=_NO_TOKEN)
+        return (yield from self._pull(token, self._anonymous_pull(server)))
 
     def _pull(self, token: Token, control: _Asking) -> _Steps:
         granted = token.actions(self.ask.repository or "")
@@ -212,8 +233,11 @@ class _Dance:
         target = f"/v2/{self.ask.repository}/manifests/{self.ask.reference}"
         return Request("HEAD", self.ask.registry, target, MANIFEST_TYPES, proof=proof)
 
-    def _token_request(self, server: TokenServer, actions: str = "pull") -> Request:
-        """Ask for a token by GET; by POST with an identity token, or where the family wants it."""
+    def _token_request(self, server: TokenServer, actions: str | None = "pull") -> Request:
+        """Ask for a token by GET; by POST with an identity token, or where the family wants it.
+
+        `actions` None asks for a token for nothing in particular.
+        """
         wanted = self._wanted(server.service, actions)
         if self.ask.username == IDENTITY_TOKEN_USER:
             return self._grant(server, wanted, Attach.REFRESH_GRANT)
@@ -233,9 +257,11 @@ class _Dance:
         proof = self._login(server.origin, attach)
         return Request("POST", server.origin, server.target, form=form, proof=proof)
 
-    def _wanted(self, service: str | None, actions: str = "pull") -> tuple[tuple[str, str], ...]:
+    def _wanted(
+        self, service: str | None, actions: str | None = "pull"
+    ) -> tuple[tuple[str, str], ...]:
         named = () if service is None else (("service", service),)
-        if self.ask.repository is None:
+        if actions is None:
             return named
         return (*named, ("scope", f"repository:{self.ask.repository}:{actions}"))
 
@@ -251,8 +277,9 @@ class _Dance:
         """Keep what the answer shows, and return the verdict if it decides one."""
         self.evidence[f"{record or step}_status"] = answer.reply.status
         self.evidence |= observed(answer.reply)
-        judgement = judge(step, answer)
+        judgement = judge(step, answer, self.ask.quirks.rows)
         self.evidence |= judgement.evidence
+        self.doubtful = judgement.doubtful
         return judgement.kind
 
     def end(self, kind: VerdictKind, *, note: str = "", cause: str = "") -> VerdictKind:

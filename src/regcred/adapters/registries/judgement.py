@@ -1,4 +1,8 @@
-"""From an answer to a verdict: one table, read from the top, the first row that fits decides."""
+"""From an answer to a verdict: one table, read from the top, the first row that fits decides.
+
+A family's own rows (`Quirks.rows`) stand before it: they say what that family means by a status
+that means something else everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import json
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
+from regcred.adapters.registries.challenge import Malformed, parse_challenges
 from regcred.adapters.registries.exchange import Reply
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
@@ -48,6 +54,8 @@ class Judgement:
     kind: VerdictKind | None
     note: str = ""
     cause: str = ""
+    doubtful: bool = False
+    """Whether such an answer comes to a wrong login as well, so that it must be asked alone."""
 
     @property
     def evidence(self) -> dict[str, EvidenceValue]:
@@ -74,21 +82,42 @@ def _web_site(answer: Answer) -> bool:
     return not _registry_like(answer)
 
 
-def _says_expired(answer: Answer) -> bool:
-    """ECR's words for a login past its 12 hours, which come with 403 instead of 401."""
-    return b"authorization token has expired" in answer.reply.body.lower()
+def says(words: str) -> Callable[[Answer], bool]:
+    """Return a condition: the answer's body holds these (lower-case) words."""
+    return lambda answer: words.encode() in answer.reply.body.lower()
+
+
+_says_expired = says("authorization token has expired")
+"""ECR's words for a login past its 12 hours, which come with 403 instead of 401."""
+
+
+def _own_token_refused(answer: Answer) -> bool:
+    """RFC 6750 section 3.1: the token itself is bad, though it was made a moment ago to pull."""
+    if not _may_pull(answer):
+        return False
+    try:
+        challenges = parse_challenges(answer.reply.all("www-authenticate"))
+        return any(one.parameter("error") == "invalid_token" for one in challenges)
+    except Malformed:
+        return False
 
 
 def _identity_token(answer: Answer) -> bool:
     return answer.identity_token
 
 
+def _may_pull(answer: Answer) -> bool:
+    return answer.granted is not None and not {"pull", "*"}.isdisjoint(answer.granted)
+
+
 def _no_pull(answer: Answer) -> bool:
-    return answer.granted is not None and not {"pull", "*"} & set(answer.granted)
+    return answer.granted is not None and not _may_pull(answer)
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """One line of a table: for that step (None: every one), these statuses, this condition."""
+
     step: Step | None
     statuses: Container[int]
     judgement: Judgement
@@ -100,41 +129,48 @@ _ANY = range(1000)
 _REDIRECT = "It answers with a redirect, and redirects are not followed."
 _NOT_ASKED = "The registry refuses the first question already, before any login."
 _ODD = "The answer's status means nothing in this protocol."
+_OWN_REFUSED = (
+    "The registry does not take the token that its own token server made: their clocks, keys or "
+    "names for each other differ."
+)
 
 _V = VerdictKind
 _S = Step
 _TABLE = (
-    _Row(None, {429}, Judgement(_V.RATE_LIMITED)),
-    _Row(None, range(500, 600), Judgement(_V.UNREACHABLE, cause="server_error")),
-    _Row(_S.PING, {200}, Judgement(_V.NOT_A_REGISTRY, "A web site answers here."), _web_site),
-    _Row(_S.PING, {200, 401}, _GO_ON),
-    _Row(_S.PING, {403}, Judgement(_V.UNSUPPORTED, _NOT_ASKED)),
-    _Row(_S.PING, range(300, 400), Judgement(_V.NOT_A_REGISTRY, _REDIRECT)),
-    _Row(_S.PING, _ANY, Judgement(_V.NOT_A_REGISTRY)),
-    _Row(_S.LOGIN, {200}, _GO_ON),
-    _Row(_S.LOGIN, {401}, Judgement(_V.REJECTED)),
-    _Row(_S.LOGIN, {403}, Judgement(_V.EXPIRED), _says_expired),
-    _Row(_S.LOGIN, {403}, Judgement(_V.DENIED)),
-    _Row(_S.TOKEN, {200}, _GO_ON),
-    _Row(_S.TOKEN, {401, 403}, Judgement(_V.REJECTED)),
-    _Row(_S.TOKEN, {400}, Judgement(_V.REJECTED), _identity_token),
-    _Row(_S.SCOPED_TOKEN, {200}, _GO_ON),
-    _Row(_S.SCOPED_TOKEN, {401}, Judgement(_V.REJECTED)),
-    _Row(_S.SCOPED_TOKEN, {400}, Judgement(_V.REJECTED), _identity_token),
-    _Row(_S.SCOPED_TOKEN, {403}, Judgement(_V.DENIED)),
-    _Row(_S.MANIFEST, {200}, _GO_ON),
-    _Row(_S.MANIFEST, {401, 403}, Judgement(_V.DENIED)),
-    _Row(_S.MANIFEST, {404}, Judgement(_V.DENIED), _no_pull),
-    _Row(_S.MANIFEST, {404}, Judgement(_V.MISSING)),
-    _Row(None, range(300, 400), Judgement(_V.UNSUPPORTED, _REDIRECT)),
-    _Row(None, _ANY, Judgement(_V.UNSUPPORTED, _ODD)),
+    Row(None, {429}, Judgement(_V.RATE_LIMITED)),
+    Row(None, range(500, 600), Judgement(_V.UNREACHABLE, cause="server_error")),
+    Row(_S.PING, {200}, Judgement(_V.NOT_A_REGISTRY, "A web site answers here."), _web_site),
+    Row(_S.PING, {200, 401}, _GO_ON),
+    Row(_S.PING, {403}, Judgement(_V.UNSUPPORTED, _NOT_ASKED)),
+    Row(_S.PING, range(300, 400), Judgement(_V.NOT_A_REGISTRY, _REDIRECT)),
+    Row(_S.PING, _ANY, Judgement(_V.NOT_A_REGISTRY)),
+    Row(_S.LOGIN, {200}, _GO_ON),
+    Row(_S.LOGIN, {401}, Judgement(_V.REJECTED)),
+    Row(_S.LOGIN, {403}, Judgement(_V.EXPIRED), _says_expired),
+    Row(_S.LOGIN, {403}, Judgement(_V.DENIED)),
+    Row(_S.TOKEN, {200}, _GO_ON),
+    Row(_S.TOKEN, {403}, Judgement(_V.EXPIRED), _says_expired),
+    Row(_S.TOKEN, {401, 403}, Judgement(_V.REJECTED)),
+    Row(_S.TOKEN, {400}, Judgement(_V.REJECTED), _identity_token),
+    Row(_S.SCOPED_TOKEN, {200}, _GO_ON),
+    Row(_S.SCOPED_TOKEN, {401}, Judgement(_V.REJECTED)),
+    Row(_S.SCOPED_TOKEN, {400}, Judgement(_V.REJECTED), _identity_token),
+    Row(_S.SCOPED_TOKEN, {403}, Judgement(_V.EXPIRED), _says_expired),
+    Row(_S.SCOPED_TOKEN, {403}, Judgement(_V.DENIED, doubtful=True)),
+    Row(_S.MANIFEST, {200}, _GO_ON),
+    Row(_S.MANIFEST, {401}, Judgement(_V.UNSUPPORTED, _OWN_REFUSED), _own_token_refused),
+    Row(_S.MANIFEST, {401, 403}, Judgement(_V.DENIED, doubtful=True)),
+    Row(_S.MANIFEST, {404}, Judgement(_V.DENIED, doubtful=True), _no_pull),
+    Row(_S.MANIFEST, {404}, Judgement(_V.MISSING)),
+    Row(None, range(300, 400), Judgement(_V.UNSUPPORTED, _REDIRECT)),
+    Row(None, _ANY, Judgement(_V.UNSUPPORTED, _ODD)),
 )
 
 
-def judge(step: Step, answer: Answer) -> Judgement:
-    """Return what the first fitting row says of this answer to this question."""
+def judge(step: Step, answer: Answer, own: tuple[Row, ...] = ()) -> Judgement:
+    """Return what the first fitting row says, the family's `own` before those of all."""
     return next(
         row.judgement
-        for row in _TABLE
+        for row in chain(own, _TABLE)
         if row.step in (None, step) and answer.reply.status in row.statuses and row.when(answer)
     )

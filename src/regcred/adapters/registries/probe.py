@@ -19,7 +19,7 @@ from regcred.adapters.registries.exchange import (
     Unreadable,
     observed,
 )
-from regcred.adapters.registries.judgement import Answer, Step, judge
+from regcred.adapters.registries.judgement import Answer, Row, Step, judge
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.realm import RealmRule
 from regcred.domain.ports import Clock
@@ -29,8 +29,13 @@ _UNAUTHORIZED = 401
 _OPEN = "It asks nobody to log in, at least not at its door."
 
 
-def probe(registry: Origin, realms: RealmRule, clock: Clock) -> Handshake:
-    """Find out what the registry asks for. `ok`: a login can be tried there."""
+def probe(
+    registry: Origin, realms: RealmRule, clock: Clock, own: tuple[Row, ...] = ()
+) -> Handshake:
+    """Find out what the registry asks for. `ok`: a login can be tried there.
+
+    `own` are its family's rows.
+    """
     evidence: dict[str, EvidenceValue] = {"encrypted": registry.encrypted}
     asked_at = clock()
     try:
@@ -40,12 +45,12 @@ def probe(registry: Origin, realms: RealmRule, clock: Clock) -> Handshake:
     except Unreadable as failure:
         return Finding(VerdictKind.NOT_A_REGISTRY, {**evidence, "note": failure.note})
     evidence |= {"ping_status": reply.status, **observed(reply), **_skew(reply, asked_at, clock())}
-    found = _read(reply, realms)
+    found = _read(reply, realms, own)
     return Finding(found.kind, {**evidence, **found.evidence})
 
 
-def _read(reply: Reply, realms: RealmRule) -> Finding:
-    judgement = judge(Step.PING, Answer(reply))
+def _read(reply: Reply, realms: RealmRule, own: tuple[Row, ...]) -> Finding:
+    judgement = judge(Step.PING, Answer(reply), own)
     if judgement.kind is not None:
         return Finding(judgement.kind, judgement.evidence)
     if reply.status != _UNAUTHORIZED:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from regcred.adapters.registries.fresh import Exchange
+from regcred.adapters.registries.judgement import Row
 from regcred.adapters.registries.realm import pinned_origins
 from regcred.domain.credential import Draft, derive_scopes
 from regcred.domain.errors import InvalidInput, Violation
 from regcred.domain.ports import Family
 from regcred.domain.registry import Scope
+from regcred.domain.verdict import VerdictKind
 
 _MAX_CERTIFICATES = 32
 
@@ -45,6 +47,18 @@ class Quirks:
 
     rejected_note: Callable[[str], str] = _no_note
     """Says what is probably wrong with a rejected login of this user name; "" for nothing."""
+
+    denied_note: str = ""
+    """Says what a login needs here to be let in."""
+
+    rows: tuple[Row, ...] = ()
+    """What this family means by an answer that means something else everywhere."""
+
+    def note(self, kind: VerdictKind, username: str) -> str:
+        """Return a sentence for a verdict that has none; "" for nothing to say."""
+        if kind is VerdictKind.REJECTED:
+            return self.rejected_note(username)
+        return self.denied_note if kind is VerdictKind.DENIED else ""
 
 
 @dataclass(frozen=True, slots=True)

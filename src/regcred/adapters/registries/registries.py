@@ -190,7 +190,8 @@ class RealRegistries:
             finding = Finding(VerdictKind.UNREACHABLE, _HTTP_REFUSED)
         else:
             realms = RealmRule(registry, self._http_hosts, settings.get("realm"))
-            finding = await self._run(probe(registry, realms, self._clock), settings)
+            asking = probe(registry, realms, self._clock, family.quirks.rows)
+            finding = await self._run(asking, settings)
         return Probe(target.authority, finding.kind, self._clock(), finding.evidence)
 
     async def _run(self, handshake: Handshake, settings: Mapping[str, str]) -> Finding:

@@ -24,8 +24,9 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.judgement import Judgement, Row, says
 from regcred.adapters.registries.origins import Origin
-from regcred.adapters.registries.provider import Provider
+from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
@@ -167,6 +168,37 @@ def _names(value: str) -> list[str]:
     return value.replace(",", " ").split()
 
 
+def _rejected(username: str) -> str:
+    if username == TOKEN_USER:
+        return "Such a token works for about three hours: store a service principal instead."
+    return (
+        "A secret past its date is refused, a service principal's secret id in place of its value, "
+        "and the admin user while it is switched off."
+    )
+
+
+_QUIRKS = Quirks(
+    rejected_note=_rejected,
+    denied_note=(
+        "A service principal needs the role AcrPull (Container Registry Repository Reader where "
+        "the registry asks for roles by repository); a token's scope map needs content/read on "
+        "this repository."
+    ),
+    rows=(
+        Row(
+            None,
+            {403},
+            Judgement(
+                VerdictKind.UNREACHABLE,
+                "The registry's firewall does not let this server in: allow its address there.",
+                "firewall",
+            ),
+            says("is not allowed access"),
+        ),
+    ),
+)
+
+
 def _tenant_setting(value: str) -> None:
     if not _TENANT.match(value):
         raise ValueError("must be the tenant's id or one of its domains")
@@ -216,4 +248,5 @@ PROVIDER = Provider(
         "a token's password until its own, or for ever."
     ),
     link="https://learn.microsoft.com/azure/container-registry/container-registry-authentication",
+    quirks=_QUIRKS,
 )

@@ -24,7 +24,7 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
-from regcred.adapters.registries.provider import Provider
+from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import Scope
@@ -101,6 +101,20 @@ def _check(draft: Draft) -> None:
         raise InvalidInput("username", rule)
 
 
+def _rejected(username: str) -> str:
+    if "@" in username:
+        return "Make a new API token with registry:read and replace the password."
+    return (
+        "Registry credentials past their date or deleted are refused: download new ones, or store "
+        "an API token beside the account's e-mail address."
+    )
+
+
+_DENIED = (
+    "The token needs the scope registry:read and must be of the team that this registry belongs to."
+)
+
+
 def _lifetime_setting(value: str) -> None:
     if not _HOURS.match(value) or int(value) > _MAX_HOURS:
         raise ValueError(f"must be 1 to {_MAX_HOURS}: hours")
@@ -123,4 +137,5 @@ PROVIDER = Provider(
         "An API token until its date, or for ever; registry credentials as long as was asked for."
     ),
     link="https://docs.digitalocean.com/products/container-registry/",
+    quirks=Quirks(rejected_note=_rejected, denied_note=_DENIED),
 )

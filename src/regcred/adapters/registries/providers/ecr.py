@@ -34,10 +34,12 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.judgement import Judgement, Row, Step
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
+from regcred.domain.verdict import VerdictKind
 
 _LOGIN_USER = "AWS"
 _PUBLIC = "public.ecr.aws"
@@ -158,10 +160,29 @@ def _external_id_setting(value: str) -> None:
 
 
 def _rejected(username: str) -> str:
-    if username == _LOGIN_USER or _ACCESS_KEY.match(username):
-        return ""
-    return "Amazon's user name is AWS, with a token of 12 hours; or store an access key (AKIA…)."
+    if username != _LOGIN_USER:
+        return (
+            "Amazon's user name with a token is AWS, in capitals; or store an access key (AKIA…)."
+        )
+    return (
+        "The token is of another region or another kind of registry, or a shell added something "
+        "to it: ask for it anew in the registry's region."
+    )
 
+
+_QUIRKS = Quirks(
+    rejected_note=_rejected,
+    denied_note=(
+        "Who asked for the token needs ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on this "
+        "repository (AmazonEC2ContainerRegistryPullOnly); in another account's registry, the "
+        "repository's own policy must allow it as well."
+    ),
+    # What is no token of this registry at all is answered like a broken request.
+    rows=tuple(
+        Row(step, {400}, Judgement(VerdictKind.REJECTED))
+        for step in (Step.LOGIN, Step.TOKEN, Step.SCOPED_TOKEN)
+    ),
+)
 
 PROVIDER = Provider(
     slug="ecr",
@@ -196,5 +217,5 @@ PROVIDER = Provider(
     ),
     lifetime="An access key until it is deleted; a session or a login as long as it says itself.",
     link="https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html",
-    quirks=Quirks(rejected_note=_rejected),
+    quirks=_QUIRKS,
 )

@@ -24,7 +24,7 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
-from regcred.adapters.registries.provider import Provider
+from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
@@ -129,6 +129,19 @@ def _plain(text: str, *, encoded: bool) -> str:
         return ""
 
 
+def _rejected(username: str) -> str:
+    if username == _TOKEN_USER:
+        return "An access token works for an hour at most: store the service account's key."
+    if username in _RULES:
+        return "The key or its service account was deleted or disabled: make a new key."
+    return "Google takes three user names: _json_key, _json_key_base64 and oauth2accesstoken."
+
+
+_DENIED = (
+    "The account needs the role Artifact Registry Reader on this repository. Google says the same "
+    "of a repository that is not there."
+)
+
 PROVIDER = Provider(
     slug="gcp",
     title="Google Artifact Registry",
@@ -143,4 +156,5 @@ PROVIDER = Provider(
     ),
     lifetime="A JSON key until it is deleted; an access token for an hour.",
     link="https://cloud.google.com/artifact-registry/docs/docker/authentication",
+    quirks=Quirks(rejected_note=_rejected, denied_note=_DENIED),
 )

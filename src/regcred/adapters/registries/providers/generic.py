@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from regcred.adapters.registries.provider import Provider, ca_bundle_setting, realm_setting
+from regcred.adapters.registries.provider import (
+    Provider,
+    Quirks,
+    ca_bundle_setting,
+    realm_setting,
+)
+
+
+def _rejected(username: str) -> str:
+    if username == "<token>":
+        return "An identity token ends at its own time or when it is revoked: log in for a new one."
+    return ""
+
 
 PROVIDER = Provider(
     slug="generic",
@@ -17,4 +29,5 @@ PROVIDER = Provider(
         "password is an identity token."
     ),
     lifetime="As its registry says.",
+    quirks=Quirks(rejected_note=_rejected),
 )

@@ -13,7 +13,16 @@ from regcred.adapters.registries.provider import (
 def _rejected(username: str) -> str:
     if username.startswith("robot") and "$" not in username:
         return "A robot account's user name begins with robot$: a shell may have taken the $ away."
-    return ""
+    return (
+        "The name or secret is wrong, or the robot was disabled. Harbor also answers so for a "
+        "moment after anybody failed with this name: verify again before you change anything."
+    )
+
+
+_DENIED = (
+    "Give the robot the permission Pull Repository in this project, and look at its date: some "
+    "Harbors still let a robot log in that is past it."
+)
 
 
 PROVIDER = Provider(
@@ -28,5 +37,5 @@ PROVIDER = Provider(
     ),
     lifetime="A robot's secret until its date, or for ever.",
     link="https://goharbor.io/docs/main/working-with-projects/project-configuration/create-robot-accounts/",
-    quirks=Quirks(rejected_note=_rejected),
+    quirks=Quirks(rejected_note=_rejected, denied_note=_DENIED),
 )
