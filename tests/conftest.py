@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Nothing timed is asserted: on a loaded machine a deadline fails tests that are right.
@@ -16,3 +17,19 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("REGCRED_HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the corpora counted, each `(what, cases, bad ones, what was bad of them)`."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, value in report.user_properties:
+                if name == "corpus" and report.when == "call":
+                    what, cases, bad, of_them = value
+                    so_far, so_bad = counts.get((what, of_them), (0, 0))
+                    counts[what, of_them] = (so_far + cases, so_bad + bad)
+    if counts:
+        terminalreporter.section("corpora")
+    for (what, of_them), (cases, bad) in sorted(counts.items()):
+        terminalreporter.line(f"{cases:>7,} {what}: {bad:,} {of_them}")

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import unicodedata
 from asyncio.selector_events import BaseSelectorEventLoop
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+
+from tests.adapters.registries.ssrf_spellings import MORE_ENCODINGS, MORE_IPV6
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
 PORTS = (443, 80)
@@ -37,6 +42,10 @@ TARGETS = (
     "198.18.0.1",
     "224.0.0.1",
     "255.255.255.255",
+    "169.254.0.23",
+    "192.0.0.170",
+    "172.31.255.254",
+    "100.127.255.254",
 )
 
 TARGETS_IPV6 = (
@@ -58,6 +67,7 @@ TARGETS_IPV6 = (
     "5f00::1",
     "64:ff9b:1::1",
     "::ffff:93.184.215.14",
+    *MORE_IPV6,
 )
 
 EXOTIC_IPV4 = ("192.31.196.1", "192.52.193.1", "192.88.99.1", "192.175.48.1", "203.0.113.9")
@@ -125,6 +135,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "Teredo": lambda t: str(ipaddress.IPv6Address(0x20010000 << 96 | (_number(t) ^ 0xFFFFFFFF))),
     "ISATAP": lambda t: _v6(0x2A001450 << 96 | 0x5EFE << 32, t),
     "mapped with a zone": lambda t: f"::ffff:{_hextets(t)}%1",
+    **MORE_ENCODINGS,
 }
 
 ANSWERS: dict[str, Callable[[str], tuple[str, ...]]] = {
@@ -187,15 +198,27 @@ class Network:
         rounds = self.names.get(name.lower())
         if rounds is not None:
             return rounds[min(self.lookups[name], len(rounds)) - 1]
-        plain = unicodedata.normalize("NFKC", name).rstrip(".").strip()
-        try:
-            return [socket.inet_ntoa(socket.inet_aton(plain))]
-        except (OSError, ValueError):
-            pass
-        try:
-            return [str(ipaddress.ip_address(plain))]
-        except ValueError:
-            return []
+        for plain in _readings(name):
+            with suppress(OSError, ValueError):
+                return [socket.inet_ntoa(socket.inet_aton(plain))]
+            with suppress(ValueError):
+                return [str(ipaddress.ip_address(plain))]
+        return []
+
+
+def _readings(name: str) -> Iterator[str]:
+    """Yield what more and more generous parsers would take for the host."""
+    plain = unicodedata.normalize("NFKC", name).rstrip(".").strip()
+    yield plain
+    shown = "".join(c for c in plain if unicodedata.category(c) not in {"Cf", "Cc", "Mn"})
+    yield shown
+    decoded = unquote(unquote(shown)).replace("\\", "/")
+    yield decoded
+    yield decoded.rpartition("@")[2].strip("[]+.")
+    bare = re.split(r"[/?#;,\s\0]", decoded.rpartition("@")[2].replace("http://", "").strip("/"))[0]
+    yield bare
+    yield re.sub(r":\d+$", "", bare)
+    yield bare.partition("%")[0].strip("[]")
 
 
 def _entry(address: str, port: object) -> tuple[object, ...]:

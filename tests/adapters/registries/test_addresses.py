@@ -91,6 +91,7 @@ def test_the_rest_of_the_internet_is_public(address: str) -> None:
         "ff02::1",
         "2a00:1450::5efe:808:808",
         "2a00:1450::200:5efe:808:808",
+        "2606:4700::1111%2",
     ],
 )
 def test_what_is_nearer_than_the_internet_is_not(address: str) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from regcred.adapters.registries.origins import Origin
+from regcred.adapters.registries.realm import RealmRule
 from regcred.domain.verdict import VerdictKind as V
 from tests.adapters.registries.asking import PASSWORD, USER, ask, draft, registries
 from tests.adapters.registries.scripted import (
@@ -104,6 +106,14 @@ def spellings(host: str, registry: str, port: int, own_port: int) -> Iterator[st
     yield f"//{host}:{port}/token"
 
 
+Record = Callable[[str, object], None]
+
+
+def tally(what: str, cases: int, *strangers: Server) -> tuple[str, int, int, str]:
+    """Return how often a login or token came to an origin that it is not for."""
+    return what, cases, sum(len(one.authorizations) for one in strangers), "logins elsewhere"
+
+
 def test_the_corpus_is_as_large_as_it_says() -> None:
     hosts = [host for name in REGISTRY_NAMES for host in lookalikes(name)]
     realms = len(hosts) * len(list(spellings("a", "b", 1, 2)))
@@ -113,7 +123,7 @@ def test_the_corpus_is_as_large_as_it_says() -> None:
 
 @pytest.mark.parametrize("name", REGISTRY_NAMES)
 async def test_no_lookalike_realm_is_sent_anything(
-    monkeypatch: pytest.MonkeyPatch, name: str
+    monkeypatch: pytest.MonkeyPatch, name: str, record_property: Record
 ) -> None:
     any_name(monkeypatch)
     hosts = tuple(lookalikes(name))
@@ -129,9 +139,69 @@ async def test_no_lookalike_realm_is_sent_anything(
                 )
 
                 assert verdict.kind is V.UNTRUSTED_REALM, realm
+        cases = len(hosts) * len(list(spellings("a", "b", 1, 2)))
+        record_property("corpus", tally("realms that look alike", cases, here.thief, here.registry))
         # Not even a question without the login.
         assert here.thief.connections == 0
         assert here.registry.authorizations == []
+
+
+async def test_no_lookalike_of_a_pinned_realm_is_sent_anything(
+    monkeypatch: pytest.MonkeyPatch, record_property: Record
+) -> None:
+    any_name(monkeypatch)
+    name, pin = "registry.example.com", "tokens.example.com"
+    hosts = [host for host in lookalikes(pin) if not host[-1].isdigit()]
+    cases = 0
+    async with town() as here:
+        here.registry.name = name
+        asked = registries(allow_http=(name, pin, *hosts), per_host_rate=1_000_000)
+        for host in hosts:
+            for realm in spellings(host, pin, here.thief.port, here.tokens.port):
+                here.registry.script = lambda _, r=realm: bearer_challenge(r)  # type: ignore[misc]  # mypy cannot type the bound default
+                about = draft(here.registry.url, realm=f"http://{pin}:{here.tokens.port}")
+                verdict = await ask(asked, about)
+                cases += 1
+
+                assert verdict.kind is V.UNTRUSTED_REALM, realm
+        strangers = (here.thief, here.tokens, here.registry)
+        record_property("corpus", tally("realms that look like the pinned one", cases, *strangers))
+        assert here.thief.connections == here.tokens.connections == 0
+
+
+def registrable_domain(rule: RealmRule, realm: Origin) -> bool:
+    return realm.host.split(".")[-2:] == rule.registry.host.split(".")[-2:]
+
+
+def begins_alike(rule: RealmRule, realm: Origin) -> bool:
+    return realm.host.startswith(rule.registry.host)
+
+
+def anything_goes(_rule: RealmRule, _realm: Origin) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("hole", [registrable_domain, begins_alike, anything_goes])
+async def test_a_realm_rule_with_a_hole_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+    hole: Callable[[RealmRule, Origin], bool],
+    record_property: Record,
+) -> None:
+    any_name(monkeypatch)
+    monkeypatch.setattr(RealmRule, "_own", hole)
+    name, cases = "registry.example.com", 0
+    async with town() as here:
+        here.registry.name = name
+        hosts = tuple(lookalikes(name))
+        asked = registries(allow_http=(name, *hosts), per_host_rate=1_000_000)
+        for host in hosts:
+            for realm in spellings(host, name, here.thief.port, here.registry.port):
+                here.registry.script = lambda _, r=realm: bearer_challenge(r)  # type: ignore[misc]  # mypy cannot type the bound default
+                await ask(asked, draft(here.registry.url))
+                cases += 1
+        record_property("corpus", tally("realms, the rule with holes (control)", cases, here.thief))
+
+        assert here.thief.authorizations
 
 
 Thievery = Callable[[Town, int], Script]
@@ -183,7 +253,7 @@ STATUSES = (200, 201, 202, 301, 302, 303, 307, 308, 401, 403, 407)
 
 
 @pytest.mark.parametrize("username", [USER, "<token>"])
-async def test_no_header_leads_a_login_away(username: str) -> None:
+async def test_no_header_leads_a_login_away(username: str, record_property: Record) -> None:
     async with town() as here:
         for thievery, status in itertools.product(THIEVERIES, STATUSES):
             here.registry.script = thievery(here, status)
@@ -192,6 +262,8 @@ async def test_no_header_leads_a_login_away(username: str) -> None:
                 await ask(registries(), about, image)
 
             assert here.thief.connections == 0, (thievery, status)
+        cases = len(THIEVERIES) * len(STATUSES) * 2
+        record_property("corpus", tally("answers that lead away", cases, here.thief))
         # The harness sees logins where they belong.
         assert here.tokens.authorizations
         assert here.registry.authorizations

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpcore2
 import pytest
 
+from regcred.adapters.registries import addresses, transport
+from regcred.adapters.registries.realm import pinned_origins
 from regcred.adapters.registries.transport import DestinationRefused, GuardedBackend
 from regcred.domain.errors import InvalidInput
 from regcred.domain.verdict import VerdictKind
@@ -25,7 +29,9 @@ from tests.adapters.registries.ssrf import (
     attempt,
     forbidden,
 )
+from tests.adapters.registries.ssrf_spellings import NAMES, URLS
 
+Record = Callable[[str, object], None]
 Case = tuple[str, int]
 
 
@@ -46,10 +52,18 @@ def resolved() -> Iterator[tuple[str, tuple[tuple[str, ...], ...]]]:
         yield f"n{number}-rebinds-third.example", (PUBLIC, PUBLIC, (address,))
 
 
+def urls() -> Iterator[str]:
+    """Yield every target in every URL that hides it, to type in as a registry or as a realm."""
+    for url in URLS:
+        for target in TARGETS:
+            yield url.format(t=target)
+
+
 def test_the_corpus_is_as_large_as_it_says() -> None:
     assert len(ENCODINGS) >= 31
-    assert len(TARGETS) == 14
-    assert len(list(spelled())) + len(list(resolved())) >= 1600
+    assert len(TARGETS) >= 14
+    cases = {*spelled(), *resolved(), *((url, 443) for url in urls())}
+    assert len(cases) >= 5000
     assert len(set(LEGITIMATE)) >= 50
 
 
@@ -58,6 +72,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     network = Network()
     network.install(monkeypatch)
     return network
+
+
+def tally(what: str, cases: int, network: Network) -> tuple[str, int, int, str]:
+    return what, cases, len(network.violations), "forbidden connects"
 
 
 async def try_spelled(backend: httpcore2.AsyncNetworkBackend) -> list[Any]:
@@ -75,35 +93,105 @@ async def try_resolved(backend: httpcore2.AsyncNetworkBackend, network: Network)
             await attempt(lambda name=name: backend.connect_tcp(name, 443))  # type: ignore[misc]  # mypy cannot type the bound default
 
 
-async def test_no_spelling_reaches_a_forbidden_address(network: Network) -> None:
+async def test_no_spelling_reaches_a_forbidden_address(
+    network: Network, record_property: Record
+) -> None:
     outcomes = await try_spelled(GuardedBackend())
 
+    record_property("corpus", tally("spellings of addresses", len(outcomes), network))
     assert network.attempts == []
     # Refused before any connection, and with one face.
     assert set(outcomes) == {DestinationRefused}
 
 
-async def test_no_answer_of_the_resolver_reaches_a_forbidden_address(network: Network) -> None:
+async def test_no_answer_of_the_resolver_reaches_a_forbidden_address(
+    network: Network, record_property: Record
+) -> None:
     await try_resolved(GuardedBackend(), network)
 
+    cases = len(list(resolved()))
+    record_property("corpus", tally("answers of the resolver", cases, network))
     assert network.violations == []
     assert network.attempts
     # One look-up a connection: nothing is asked again between check and use.
     assert all(network.lookups[name] == len(rounds) for name, rounds in resolved())
 
 
-async def test_the_same_harness_catches_an_unguarded_backend(network: Network) -> None:
+async def test_no_name_that_leads_inside_is_followed(network: Network) -> None:
+    for name in NAMES:
+        for inside in ("127.0.0.1", "::1", "10.96.0.1", "169.254.169.254"):
+            network.names[name] = ((inside,),)
+            await attempt(lambda name=name: GuardedBackend().connect_tcp(name, 443))  # type: ignore[misc]  # mypy cannot type the bound default
+
+    assert network.attempts == []
+
+
+async def test_the_same_harness_catches_an_unguarded_backend(
+    network: Network, record_property: Record
+) -> None:
     unguarded = httpcore2.AnyIOBackend()
 
     await try_spelled(unguarded)
     spelled_hits = len(network.violations)
     await try_resolved(unguarded, network)
 
-    assert spelled_hits > 300
-    assert len(network.violations) - spelled_hits > 300
+    cases = len([*spelled(), *resolved()])
+    record_property("corpus", tally("the same without a guard (control)", cases, network))
+    assert spelled_hits > 1000
+    assert len(network.violations) - spelled_hits > 1000
 
 
-async def test_every_legitimate_registry_is_reached(network: Network) -> None:
+def looked_up_twice(patch: pytest.MonkeyPatch) -> None:
+    async def connect_tcp(
+        guard: GuardedBackend, host: str, port: int, *_: Any, **__: Any
+    ) -> httpcore2.AsyncNetworkStream:
+        await guard._checked(host, port)
+        return await guard._inner.connect_tcp(host, port)
+
+    patch.setattr(GuardedBackend, "connect_tcp", connect_tcp)
+
+
+def global_by_the_library(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(transport, "public", lambda address: address.is_global)
+
+
+def translations_allowed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(addresses, "_PUBLIC_IPV6", ipaddress.IPv6Network("::/0"))
+
+
+def private_by_the_library(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(transport, "public", lambda address: not address.is_private)
+
+
+def zones_allowed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        transport, "public", lambda address: addresses.public(type(address)(int(address)))
+    )
+
+
+HOLES = (
+    looked_up_twice,
+    global_by_the_library,
+    private_by_the_library,
+    translations_allowed,
+    zones_allowed,
+)
+
+
+@pytest.mark.parametrize("hole", HOLES)
+async def test_a_guard_with_a_hole_is_caught(
+    network: Network, monkeypatch: pytest.MonkeyPatch, hole: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    hole(monkeypatch)
+    await try_spelled(GuardedBackend())
+    await try_resolved(GuardedBackend(), network)
+
+    assert network.violations
+
+
+async def test_every_legitimate_registry_is_reached(
+    network: Network, record_property: Record
+) -> None:
     backend = GuardedBackend()
     for name in LEGITIMATE:
         network.names[name] = (PUBLIC,)
@@ -111,6 +199,8 @@ async def test_every_legitimate_registry_is_reached(network: Network) -> None:
         await attempt(lambda name=name: backend.connect_tcp(name, 443))  # type: ignore[misc]  # mypy cannot type the bound default
 
         assert network.attempts == list(PUBLIC), name
+
+    record_property("corpus", ("legitimate registries", len(LEGITIMATE), 0, "refused"))
 
 
 async def test_a_credential_never_leads_to_a_forbidden_address(network: Network) -> None:
@@ -124,6 +214,25 @@ async def test_a_credential_never_leads_to_a_forbidden_address(network: Network)
                     continue
                 assert verdict.kind in {VerdictKind.UNREACHABLE, VerdictKind.UNSUPPORTED}
 
+    assert network.attempts == []
+
+
+async def test_no_url_leads_to_a_forbidden_address(
+    network: Network, record_property: Record
+) -> None:
+    """Typed in as a registry, or pinned as a realm: refused, or refused at the connection."""
+    asked = registries(allow_networks=(), allow_http=(), per_host_rate=1_000_000)
+    cases = 0
+    for url in urls():
+        cases += 2
+        with suppress(InvalidInput):
+            verdict = await ask(asked, asked.check(draft(url)))
+            assert verdict.kind in {VerdictKind.UNREACHABLE, VerdictKind.UNSUPPORTED}
+        with suppress(ValueError):
+            for origin in pinned_origins(url):
+                await attempt(lambda o=origin: GuardedBackend().connect_tcp(*o.place))  # type: ignore[misc]  # mypy cannot type the bound default
+
+    record_property("corpus", tally("registries and realms as URLs", cases, network))
     assert network.attempts == []
 
 

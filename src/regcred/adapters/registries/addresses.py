@@ -79,10 +79,14 @@ def inside(address: IPAddress, blocks: Iterable[IPNetwork]) -> bool:
 def public(address: IPAddress) -> bool:
     """Whether anyone on the Internet could be at this address, and nobody nearer.
 
-    A mapped address is never public: no resolver has a reason to give one.
+    A mapped address is never public, nor is one with a zone: no resolver has a reason to give one.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in block for block in _BLOCKED_IPV4)
-    if address not in _PUBLIC_IPV6 or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+    if (
+        address.scope_id is not None
+        or address not in _PUBLIC_IPV6
+        or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
+    ):
         return False
     return not any(address in block for block in _BLOCKED_IPV6)
