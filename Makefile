@@ -85,7 +85,7 @@ bench: setup test-programs ## Measure speed as ratios in one run: a table and JS
 	@$(BIN)/python tools/bench.py
 
 .PHONY: campaign
-campaign: setup ## Search longer: fuzz the parsers (FUZZ= runs of each), 1,000 examples a property
+campaign: setup ## Search longer: fuzz (FUZZ= runs of each), 1,000 examples a property, corpora
 	@# The fuzzer comes as a wheel for Linux on x86-64 alone.
 	@if $(INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements/fuzzing.txt; then \
 		$(BIN)/python tools/fuzz.py --executions $(FUZZ); \
