@@ -149,8 +149,9 @@ WITH_IMAGE = [
     ("bearer, private", [BEARER, GRANTED, OK, NOT_GRANTED, UNAUTHORIZED, GRANTED], V.OK),
     ("bearer, private, no anonymous token", [BEARER, OPAQUE, OK, FORBIDDEN], V.OK),
     ("bearer, public", [BEARER, GRANTED, OK, GRANTED, OK], V.PUBLIC),
-    ("bearer, absent", [BEARER, GRANTED, MISSING], V.MISSING),
-    ("bearer, absent, opaque", [BEARER, OPAQUE, MISSING], V.MISSING),
+    ("bearer, absent", [BEARER, GRANTED, MISSING, OPAQUE], V.MISSING),
+    ("bearer, absent, opaque", [BEARER, OPAQUE, MISSING, OPAQUE], V.MISSING),
+    ("bearer, absent, wrong", [BEARER, GRANTED, MISSING, UNAUTHORIZED], V.REJECTED),
     ("bearer, hidden", [BEARER, NOT_GRANTED, MISSING, OPAQUE], V.DENIED),
     ("bearer, no rights", [BEARER, NOT_GRANTED, UNAUTHORIZED, OPAQUE], V.DENIED),
     ("bearer, no rights at GitHub", [BEARER, FORBIDDEN, OPAQUE], V.DENIED),
@@ -224,7 +225,7 @@ def test_without_an_image_no_scope_is_asked_for() -> None:
 
 
 def test_a_manifest_is_asked_for_in_all_its_types_with_the_token_alone() -> None:
-    _, sent = play(asked("team/app", reference=DIGEST), [BEARER, OPAQUE, MISSING])
+    _, sent = play(asked("team/app", reference=DIGEST), [BEARER, OPAQUE, MISSING, OPAQUE])
     head = sent[2]
 
     assert (head.method, head.origin) == ("HEAD", REGISTRY)
@@ -281,7 +282,7 @@ def test_whether_it_could_push_is_asked_only_of_who_can_tell_and_may_pull() -> N
     for replies in (
         [BEARER, OPAQUE, OK, FORBIDDEN],
         [BEARER, GRANTED, OK, GRANTED, OK],
-        [BEARER, GRANTED, MISSING],
+        [BEARER, GRANTED, MISSING, OPAQUE],
         [BASIC, OK, OK, UNAUTHORIZED],
     ):
         finding, sent = play(asked("team/app"), replies)

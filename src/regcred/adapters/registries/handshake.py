@@ -43,6 +43,8 @@ MANIFEST_TYPES = (
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for an identity token, not a secret
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _CLIENT_ID = "regcred"
+_OF_ACCEPTED = {VerdictKind.DENIED, VerdictKind.MISSING}
+"""What is said of a login that is accepted, and might be said to nobody as well."""
 
 _OPEN = "The registry asks nobody to log in."
 _NO_TOKEN = "The token server's answer holds no token."  # noqa: S105 - a sentence
@@ -151,9 +153,9 @@ class _Dance:
         if self.ask.repository is None:
             return (yield from self._accepted(server)) or VerdictKind.OK
         kind = yield from self._scoped(server)
-        if kind is VerdictKind.DENIED and self.doubtful:
-            # Harbor gives a wrong login a token that grants nothing, GitHub answers 403 to both.
-            return (yield from self._accepted(server, "login")) or VerdictKind.DENIED
+        if kind in _OF_ACCEPTED and self.doubtful:
+            # Harbor gives a wrong login the token that nobody gets, GitHub answers 403 to both.
+            return (yield from self._accepted(server, "login")) or kind
         # A token that does not say what it grants would not say it of more either.
         if kind is VerdictKind.OK and "granted" in self.evidence:
             yield from self._try_for_more(self._token_request(server, "pull,push"))

@@ -161,7 +161,7 @@ _TABLE = (
     Row(_S.MANIFEST, {401}, Judgement(_V.UNSUPPORTED, _OWN_REFUSED), _own_token_refused),
     Row(_S.MANIFEST, {401, 403}, Judgement(_V.DENIED, doubtful=True)),
     Row(_S.MANIFEST, {404}, Judgement(_V.DENIED, doubtful=True), _no_pull),
-    Row(_S.MANIFEST, {404}, Judgement(_V.MISSING)),
+    Row(_S.MANIFEST, {404}, Judgement(_V.MISSING, doubtful=True)),
     Row(None, range(300, 400), Judgement(_V.UNSUPPORTED, _REDIRECT)),
     Row(None, _ANY, Judgement(_V.UNSUPPORTED, _ODD)),
 )
