@@ -23,6 +23,7 @@ from urllib.parse import quote_plus
 import httpcore2
 
 from regcred.adapters.registries.client import RegistryClient
+from regcred.adapters.registries.handshake import MANIFEST_TYPES
 from regcred.adapters.registries.transport import NameUnresolved
 from regcred.domain.verdict import Verdict, VerdictKind
 from tests.adapters.registries.asking import ask, draft, registries
@@ -127,6 +128,8 @@ class Wire(httpcore2.AsyncNetworkBackend):
         place = host if port == 443 else f"{host}:{port}"
         assert f"{method} https://{place}{target}" == step["ask"]
         assert f"host: {place}" in [line.lower() for line in lines]
+        if method == "HEAD":
+            assert f"Accept: {', '.join(MANIFEST_TYPES)}" in lines
         assert body.decode() == self._form(step)
         self._compare_secrets(step, raw.decode(), lines)
         if "unanswered" in step:

@@ -7,8 +7,10 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore2
+import httpx2
 import pytest
 
 from regcred.adapters.registries import addresses, transport
@@ -234,6 +236,24 @@ async def test_no_url_leads_to_a_forbidden_address(
 
     record_property("corpus", tally("registries and realms as URLs", cases, network))
     assert network.attempts == []
+
+
+def test_what_is_accepted_is_one_host_to_every_parser() -> None:
+    """A URL that two parsers take for two places is refused, not translated."""
+    accepted = 0
+    for url in (*urls(), *(f"https://{name}:443/v2/?x=1" for name in LEGITIMATE)):
+        if "://" not in url:
+            continue
+        try:
+            (origin,) = pinned_origins(url)
+        except ValueError:
+            continue
+        accepted += 1
+        assert urlsplit(url).hostname == origin.host
+        assert httpx2.URL(url).raw_host.decode() == origin.host
+        assert {urlsplit(url).port, httpx2.URL(url).port} <= {origin.port, None}
+
+    assert accepted > len(LEGITIMATE)
 
 
 async def test_a_trusted_realm_name_goes_through_the_same_guard(
