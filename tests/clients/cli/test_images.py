@@ -61,6 +61,21 @@ def test_no_login_is_not_found(regcred: Regcred) -> None:
     assert "`regcred explain IMAGE` says why" in done.err
 
 
+def test_a_secret_that_could_not_be_exchanged_is_told_with_the_reason(
+    stub: StubService, regcred: Regcred
+) -> None:
+    stub.withheld = [
+        {
+            "credential": {"id": "1", "name": "one"},
+            "verdict": "denied",
+            "reason": "The key may not ask for registry logins.",
+        }
+    ]
+    done = regcred("resolve", "registry.example.com/app")
+
+    assert "one has no login now (denied): The key may not ask for registry logins." in done.err
+
+
 def test_only_withheld_logins_are_a_bad_verdict(stub: StubService, regcred: Regcred) -> None:
     stub.withheld = [{"credential": {"id": "1", "name": "one"}, "verdict": "rejected"}]
 

@@ -62,7 +62,10 @@ def resolve(
         show_list(logins, _REVEALED if reveal else _LOGIN, output)
     withheld = resolved.get("withheld", [])
     for one in withheld:
-        say(f"{_name(one)} is withheld: its registry's verdict is {one.get('verdict')}.")
+        if reason := one.get("reason"):
+            say(f"{_name(one)} has no login now ({one.get('verdict')}): {reason}")
+        else:
+            say(f"{_name(one)} is withheld: its registry's verdict is {one.get('verdict')}.")
     if not logins:
         # The words are about what was asked for; the codes are for scripts.
         code = Exit.VERDICT if withheld else Exit.NOT_FOUND

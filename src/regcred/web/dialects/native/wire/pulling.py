@@ -81,6 +81,9 @@ class Withheld(Shape):
 
     credential: CredentialName
     verdict: str
+    reason: str = Field(
+        default="", description="Why the stored secret could not be exchanged for a login."
+    )
 
 
 class Resolution(Shape):
