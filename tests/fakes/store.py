@@ -26,6 +26,7 @@ from regcred.domain.errors import (
     UseNotFound,
     VersionMismatch,
 )
+from regcred.domain.event import Event
 from regcred.domain.ports import (
     AlreadyDone,
     AuditFilter,
@@ -33,6 +34,7 @@ from regcred.domain.ports import (
     Clock,
     CredentialFilter,
     CredentialRef,
+    EventFilter,
     IdempotentRequest,
     KeptLogin,
     LoginPlace,
@@ -54,6 +56,7 @@ _DAY = timedelta(hours=24)
 _MINUTE = timedelta(seconds=60)
 _KEPT_VERDICTS = 100
 _MAX_PLACES = 32
+_KEPT_EVENTS = 10_000
 
 
 @dataclass
@@ -93,6 +96,8 @@ class MemoryStore:
         self._last_project = 0
         self._last_verdict = 0
         self._audit: list[AuditRow] = []
+        self._events: dict[UUID, list[Event]] = {}
+        self._last_event = 0
         self._done: dict[tuple[str, str], tuple[AlreadyDone, datetime]] = {}
         self._moved: dict[str, datetime] = {}
 
@@ -152,6 +157,7 @@ class MemoryStore:
         if self._held[project_id]:
             raise ProjectNotEmpty
         del self._projects[project_id], self._seeds[project_id], self._held[project_id]
+        self._events.pop(project_id, None)
         self._keys = {i: s for i, s in self._keys.items() if s.key.project_id != project_id}
         self._append(event)
 
@@ -568,6 +574,32 @@ class MemoryStore:
 
     async def check(self) -> None:
         self._awake()
+
+    # Events
+
+    async def record_event(self, event: Event) -> int:
+        return self._put_event(event)
+
+    async def list_events(
+        self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
+    ) -> Sequence[Event]:
+        self._awake()
+        return [
+            event
+            for event in reversed(self._events.get(project_id, []))
+            if (not before or event.number < before)
+            and narrowed.kind in (None, event.kind)
+            and narrowed.credential_id in (None, event.credential_id)
+        ][:limit]
+
+    def _put_event(self, event: Event) -> int:
+        """Add an event and drop the oldest. Raise ProjectNotFound."""
+        self._project(event.project_id, None)
+        self._last_event += 1
+        kept = self._events.setdefault(event.project_id, [])
+        kept.append(replace(event, number=self._last_event))
+        del kept[:-_KEPT_EVENTS]
+        return self._last_event
 
     # Inside
 

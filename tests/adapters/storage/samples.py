@@ -11,6 +11,7 @@ from uuid import UUID
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import RegistryCredential, derive_scopes
+from regcred.domain.event import Event, EventKind
 from regcred.domain.ports import (
     AuditFilter,
     CredentialFilter,
@@ -22,7 +23,7 @@ from regcred.domain.ports import (
 from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.use import Use
-from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVERYTHING = CredentialFilter()
@@ -107,6 +108,16 @@ def a_credential(
 
 def a_verdict(kind: VerdictKind, at: datetime = START, **more: Any) -> Verdict:
     return Verdict(kind, at, **more)
+
+
+def an_event(
+    project_id: UUID,
+    credential_id: UUID | None = None,
+    kind: EventKind = EventKind.VERDICT_CHANGED,
+    at: datetime = START,
+    **details: EvidenceValue,
+) -> Event:
+    return Event(project_id, at, kind, credential_id or new_id(), "login", details)
 
 
 def a_use(name: str = "web", expires_at: datetime | None = None, at: datetime = START) -> Use:

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, audit, listing, resolve
-from regcred.domain.ports import AuditFilter, CredentialFilter
+from regcred.adapters.storage.sqlite import SqliteStore, audit, events, listing, resolve
+from regcred.domain.event import EventKind
+from regcred.domain.ports import AuditFilter, CredentialFilter, EventFilter
 from regcred.domain.verdict import VerdictKind
-from tests.adapters.storage.samples import HOST, START
+from tests.adapters.storage.samples import HOST, START, new_id
 
 LISTS = [
     CredentialFilter(),
@@ -30,6 +31,12 @@ AUDITS = [
     AuditFilter(target="a"),
     AuditFilter(action="a", target="b", since=START),
 ]
+EVENTS = [
+    EventFilter(),
+    EventFilter(EventKind.VERDICT_CHANGED),
+    EventFilter(credential_id=new_id()),
+    EventFilter(EventKind.EXPIRY_NEAR, new_id()),
+]
 RESOLVES = [
     (project, 2 + prefixes)
     for project in (resolve._HOME, resolve._ID, resolve._NUMBER)
@@ -38,6 +45,7 @@ RESOLVES = [
 STATEMENTS = [
     *map(listing._statement, LISTS),
     *map(audit._page, AUDITS),
+    *map(events._page, EVENTS),
     listing._AT_OFFSET,
     listing._COUNT,
     audit._FLOOR,

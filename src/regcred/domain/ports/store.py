@@ -10,6 +10,7 @@ from uuid import UUID
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
+from regcred.domain.event import Event
 from regcred.domain.ports.logins import LoginStore
 from regcred.domain.ports.sealing import SealedSecret, StoredKey, WrappedSeed
 from regcred.domain.ports.values import (
@@ -17,6 +18,7 @@ from regcred.domain.ports.values import (
     AuditFilter,
     CredentialFilter,
     CredentialRef,
+    EventFilter,
     IdempotentRequest,
     ProjectRef,
     ResolveRead,
@@ -277,6 +279,27 @@ class AuditStore(Protocol):
         ...
 
 
+class EventStore(Protocol):
+    """What a project's people should hear of. An event needs no audit row: it is a trace itself.
+
+    A project keeps its newest 10,000; they go with the project, and outlive their credential.
+    Writes that make something worth hearing take events and commit them along.
+    """
+
+    async def record_event(self, event: Event) -> int:
+        """Commit an event that comes without any other write, and return its number.
+
+        Raise ProjectNotFound.
+        """
+        ...
+
+    async def list_events(
+        self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
+    ) -> Sequence[Event]:
+        """Return events newest first, numbers below `before` (0: from the newest)."""
+        ...
+
+
 class Store(
     ProjectStore,
     KeyStore,
@@ -285,6 +308,7 @@ class Store(
     PullStore,
     LoginStore,
     AuditStore,
+    EventStore,
     Protocol,
 ):
     """Everything durable. One conformance suite runs on every implementation.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from regcred.domain.credential import Delivery
+from regcred.domain.event import EventKind
 from regcred.domain.ports.sealing import StoredKey, WrappedSeed
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import Standing, VerdictKind
@@ -62,6 +63,14 @@ class AuditFilter:
     target: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What a list of events is narrowed to; None means any."""
+
+    kind: EventKind | None = None
+    credential_id: UUID | None = None
 
 
 class Candidate(NamedTuple):

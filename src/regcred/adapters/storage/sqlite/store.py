@@ -12,6 +12,7 @@ from typing import Self
 from regcred.adapters.storage.sqlite.audit import AuditLog
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
+from regcred.adapters.storage.sqlite.events import Events
 from regcred.adapters.storage.sqlite.keys import Keys
 from regcred.adapters.storage.sqlite.listing import Listing
 from regcred.adapters.storage.sqlite.logins import Logins
@@ -46,6 +47,7 @@ class SqliteStore(
     Resolving,
     Logins,
     AuditLog,
+    Events,
     SetBack,
     ServiceKeys,
 ):

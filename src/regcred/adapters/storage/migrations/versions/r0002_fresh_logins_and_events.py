@@ -60,6 +60,11 @@ _CHECKS = (
 )
 
 _EVENTS = (
+    # How many there are, so that keeping only the newest costs no counting.
+    """
+    ALTER TABLE projects ADD COLUMN event_count INTEGER NOT NULL DEFAULT 0
+    CHECK (event_count >= 0)
+    """,
     # No foreign key to the credential: the event outlives it.
     """
     CREATE TABLE events (
@@ -73,6 +78,7 @@ _EVENTS = (
     ) STRICT
     """,
     "CREATE INDEX events_of_project ON events (project_id, number)",
+    "CREATE INDEX events_of_credential ON events (project_id, credential_id, number)",
     """
     CREATE TABLE webhooks (
         project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE RESTRICT,

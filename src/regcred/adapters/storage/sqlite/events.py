@@ -1,0 +1,109 @@
+"""Events: one place that writes them, inside the transaction of whatever they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.rows import (
+    MAX_INTEGER,
+    Row,
+    details,
+    instant,
+    json_text,
+    micros,
+)
+from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain.errors import ProjectNotFound
+from regcred.domain.event import Event, EventKind
+from regcred.domain.ports import EventFilter
+
+KEPT = 10_000
+"""Events of one project."""
+
+_COUNT_UP = "UPDATE projects SET event_count = event_count + 1 WHERE id = ? RETURNING event_count"
+_COUNT_DOWN = "UPDATE projects SET event_count = event_count - ? WHERE id = ?"
+_INSERT = """
+    INSERT INTO events (project_id, at, kind, credential_id, credential_name, details)
+    VALUES (?, ?, ?, ?, ?, ?) RETURNING number
+"""
+_FORGET = """
+    DELETE FROM events WHERE number IN (
+        SELECT number FROM events WHERE project_id = ? ORDER BY number LIMIT ?
+    )
+"""
+_COLUMNS = "number, project_id, at, kind, credential_id, credential_name, details"
+
+
+def put_event(transaction: Transaction, event: Event) -> int:
+    """Add an event (its own number is ignored), drop the project's oldest; return the number.
+
+    Raise ProjectNotFound.
+    """
+    project_id = str(event.project_id)
+    counted = transaction.one(_COUNT_UP, (project_id,))
+    if counted is None:
+        raise ProjectNotFound
+    row = transaction.one(
+        _INSERT,
+        (
+            project_id,
+            micros(event.at),
+            str(event.kind),
+            str(event.credential_id),
+            event.credential_name,
+            json_text(event.details),
+        ),
+    )
+    if counted[0] > KEPT:
+        gone = transaction.change(_FORGET, (project_id, counted[0] - KEPT))
+        transaction.change(_COUNT_DOWN, (gone, project_id))
+    number: int = row[0] if row else 0  # RETURNING gives a row for every row inserted
+    return number
+
+
+class Events(Access):
+    """The port's methods on events."""
+
+    async def record_event(self, event: Event) -> int:
+        """Commit an event that comes without any other write. Raise ProjectNotFound."""
+        return await self._write(lambda transaction: put_event(transaction, event))
+
+    async def list_events(
+        self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
+    ) -> Sequence[Event]:
+        """Return events newest first, numbers below `before` (0: from the newest)."""
+        parameters: dict[str, object] = {
+            "project": str(project_id),
+            "kind": narrowed.kind and str(narrowed.kind),
+            "credential": narrowed.credential_id and str(narrowed.credential_id),
+            "before": before or MAX_INTEGER,
+            "limit": limit,
+        }
+        return [_event(row) for row in self._all(_page(narrowed), parameters)]
+
+
+def _page(narrowed: EventFilter) -> str:
+    conditions = (
+        (narrowed.kind, "kind = :kind"),
+        (narrowed.credential_id, "credential_id = :credential"),
+    )
+    where = "".join(f" AND {condition}" for wanted, condition in conditions if wanted is not None)
+    return (
+        f"SELECT {_COLUMNS} FROM events WHERE project_id = :project "  # noqa: S608  constants alone
+        f"AND number < :before{where} ORDER BY number DESC LIMIT :limit"
+    )
+
+
+def _event(row: Row) -> Event:
+    number, project_id, at, kind, credential_id, credential_name, text = row
+    return Event(
+        UUID(project_id),
+        instant(at),
+        EventKind(kind),
+        UUID(credential_id),
+        credential_name,
+        details(text),
+        number,
+    )
