@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -100,7 +101,10 @@ def test_an_allowance_is_low_at_a_tenth(
 
 
 def test_a_low_allowance_is_news_until_it_was_told() -> None:
-    evidence = {"ratelimit_remaining": "3;w=21600", "ratelimit_limit": "100;w=21600"}
+    evidence: dict[str, Any] = {
+        "ratelimit_remaining": "3;w=21600",
+        "ratelimit_limit": "100;w=21600",
+    }
     (told,) = news(VerdictKind.OK, VerdictKind.OK, **evidence)
 
     assert told.kind is EventKind.ALLOWANCE_LOW

@@ -102,6 +102,13 @@ def test_a_whole_run_of_refusals_costs_two_tries() -> None:
     assert standing.withheld
 
 
+def test_a_refusal_seconds_after_a_persons_confirms_nothing_yet() -> None:
+    """The check was under way when the person asked: the two say it of the same moment."""
+    just_now = Standing(VerdictKind.REJECTED, AT - MINUTE / 2, AT - MINUTE / 2, AT - MINUTE / 2)
+
+    assert wait(after(VerdictKind.REJECTED, just_now, spread=0.0)) == 15 * MINUTE
+
+
 def test_a_silent_registry_between_them_does_not_add_a_try() -> None:
     assert after(VerdictKind.UNREACHABLE, REFUSED).due_at is not None
     still = REFUSED.after(Verdict(VerdictKind.UNREACHABLE, AT))
@@ -169,6 +176,18 @@ def test_many_are_planned_over_the_whole_interval(spread: float, minutes: int) -
 
     assert schedule.SOONEST <= wait(plan) <= minutes * MINUTE
     assert schedule.over_interval(AT, timedelta(0), spread) == RESTS
+
+
+def test_another_interval_moves_what_is_neither_dead_nor_backed_off_from() -> None:
+    def moved(present: Plan, every: timedelta = HOUR, *, dead: bool = False) -> Plan:
+        return schedule.replanned(present, dead=dead, now=AT, every=every, spread=0.0)
+
+    soonest = Plan(AT + schedule.SOONEST)
+    assert moved(Plan(AT + DAY)) == moved(RESTS) == soonest
+    assert moved(Plan(AT + DAY, 3)) == Plan(AT + DAY, 3)
+    assert moved(Plan(AT + DAY), dead=True) == Plan(AT + DAY)
+    assert moved(RESTS, dead=True) == RESTS
+    assert moved(Plan(AT + DAY, 3), timedelta(0), dead=True) == RESTS
 
 
 @given(number=st.integers(0, 2**128 - 1), at=st.datetimes(timezones=st.just(UTC)))

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from regcred.domain import schedule
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
@@ -27,6 +28,7 @@ from regcred.domain.errors import (
     VersionMismatch,
 )
 from regcred.domain.event import Event
+from regcred.domain.notices import Subject, allowance_low, expiry_notice, news_of, next_notice
 from regcred.domain.ports import (
     AlreadyDone,
     AuditFilter,
@@ -34,6 +36,7 @@ from regcred.domain.ports import (
     Clock,
     CredentialFilter,
     CredentialRef,
+    DueCheck,
     EventFilter,
     IdempotentRequest,
     KeptLogin,
@@ -47,6 +50,7 @@ from regcred.domain.ports import (
 )
 from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress, Scope
+from regcred.domain.schedule import RESTS, Plan
 from regcred.domain.use import Use
 from regcred.domain.verdict import Standing, Verdict
 
@@ -67,6 +71,9 @@ class _Held:
     secret: SealedSecret
     verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    plan: Plan = RESTS
+    image: str | None = None
+    notice_at: datetime | None = None
     logins: dict[str, _Exchanged] = field(default_factory=dict)
 
 
@@ -98,6 +105,7 @@ class MemoryStore:
         self._audit: list[AuditRow] = []
         self._events: dict[UUID, list[Event]] = {}
         self._last_event = 0
+        self._replan: dict[UUID, int] = {}
         self._done: dict[tuple[str, str], tuple[AlreadyDone, datetime]] = {}
         self._moved: dict[str, datetime] = {}
 
@@ -143,10 +151,13 @@ class MemoryStore:
             old,
             name=project.name,
             require_if_match=project.require_if_match,
+            recheck_every=project.recheck_every,
             updated_at=project.updated_at,
             version=old.version + 1,
         )
         self._projects[project.id] = stored
+        if old.recheck_every != stored.recheck_every:
+            self._replan[project.id] = 0
         self._append(event)
         return stored
 
@@ -158,6 +169,7 @@ class MemoryStore:
             raise ProjectNotEmpty
         del self._projects[project_id], self._seeds[project_id], self._held[project_id]
         self._events.pop(project_id, None)
+        self._replan.pop(project_id, None)
         self._keys = {i: s for i, s in self._keys.items() if s.key.project_id != project_id}
         self._append(event)
 
@@ -241,7 +253,12 @@ class MemoryStore:
             last_used_at=None,
             last_used_by=None,
         )
-        held[credential.id] = _Held(stored, secret)
+        held[credential.id] = _Held(
+            stored,
+            secret,
+            plan=self._after_new_secret(stored, stored.created_at),
+            notice_at=next_notice(stored.expires_at, stored.created_at),
+        )
         self._remember(idempotent, str(credential.id))
         self._append(event)
         return stored
@@ -308,6 +325,10 @@ class MemoryStore:
         if secret is not None:
             held.secret = secret
             held.logins.clear()
+        if renewed:
+            held.plan = self._after_new_secret(old, credential.updated_at)
+        if credential.expires_at != old.expires_at:
+            held.notice_at = next_notice(credential.expires_at, credential.updated_at)
         self._append(event)
         return held.credential
 
@@ -337,14 +358,17 @@ class MemoryStore:
         secret_version: int,
         verdict: Verdict,
         event: AuditEvent,
-    ) -> None:
+        *,
+        automatic: bool = False,
+    ) -> Sequence[Event]:
         held = self._credential(project_id, credential_id, None)
+        news: Sequence[Event] = []
+        if secret_version == held.credential.secret_version:
+            news = self._move(held, verdict, automatic=automatic)
         self._last_verdict += 1
         held.verdicts = [*held.verdicts, (self._last_verdict, verdict)][-_KEPT_VERDICTS:]
-        if secret_version == held.credential.secret_version:
-            standing = held.credential.standing.after(verdict)
-            held.credential = replace(held.credential, standing=standing)
         self._append(event)
+        return news
 
     async def list_verdicts(
         self, project_id: UUID, credential_id: UUID, before: int, limit: int
@@ -601,6 +625,103 @@ class MemoryStore:
         del kept[:-_KEPT_EVENTS]
         return self._last_event
 
+    # What is due
+
+    async def claim_checks(self, now: datetime, lease: timedelta, limit: int) -> Sequence[DueCheck]:
+        self._awake()
+        claimed: list[DueCheck] = []
+        for project, held in sorted(self._due(now), key=lambda found: found[1].plan)[:limit]:
+            every = timedelta(seconds=project.recheck_every)
+            held.plan = held.plan._replace(due_at=now + lease if every else None)
+            if every:
+                id_, failures = held.credential.id, held.plan.failures
+                claimed.append(DueCheck(project.id, id_, held.image, every, failures, now + lease))
+        return claimed
+
+    async def postpone_check(self, check: DueCheck, plan: Plan) -> None:
+        self._awake()
+        held = self._held.get(check.project_id, {}).get(check.credential_id)
+        if held is not None and held.plan.due_at == check.until:
+            held.plan = plan
+
+    async def plan_checks(self, now: datetime, limit: int) -> int:
+        self._awake()
+        if not self._replan:
+            return 0
+        project = min((self._projects[id_] for id_ in self._replan), key=lambda p: p.number)
+        after = self._replan.pop(project.id)
+        coming = [c for c in self._by_number(project.id) if c.number > after][:limit]
+        for credential in coming:
+            held = self._held[project.id][credential.id]
+            held.plan = schedule.replanned(
+                held.plan,
+                dead=credential.standing.dead_since is not None,
+                now=now,
+                every=timedelta(seconds=project.recheck_every),
+                spread=schedule.spread_of(credential.id, now),
+            )
+        if len(coming) == limit:
+            self._replan[project.id] = coming[-1].number
+        return len(coming)
+
+    async def checks_due(self, now: datetime) -> int:
+        self._awake()
+        return len(self._due(now))
+
+    async def claim_expiry_notices(self, now: datetime, limit: int) -> Sequence[Event]:
+        self._awake()
+        due = sorted(
+            (held.notice_at, held.credential.number, held)
+            for all_of in self._held.values()
+            for held in all_of.values()
+            if held.notice_at is not None and held.notice_at <= now
+        )
+        told: list[Event] = []
+        for _, _, held in due[:limit]:
+            expires_at = held.credential.expires_at
+            assert expires_at is not None
+            event = expiry_notice(_subject(held), expires_at, now)
+            told.append(replace(event, number=self._put_event(event)))
+            held.notice_at = next_notice(expires_at, now)
+        return told
+
+    def _due(self, now: datetime) -> list[tuple[Project, _Held]]:
+        return [
+            (self._projects[project_id], held)
+            for project_id, all_of in self._held.items()
+            for held in all_of.values()
+            if held.plan.due_at is not None and held.plan.due_at <= now
+        ]
+
+    def _after_new_secret(self, credential: RegistryCredential, at: datetime) -> Plan:
+        every = timedelta(seconds=self._projects[credential.project_id].recheck_every)
+        return schedule.after_new_secret(at, every, schedule.spread_of(credential.id, at))
+
+    def _move(self, held: _Held, verdict: Verdict, *, automatic: bool) -> Sequence[Event]:
+        credential = held.credential
+        before, after = credential.standing, credential.standing.after(verdict)
+        held.plan = schedule.next_check(
+            before,
+            verdict,
+            automatic=automatic,
+            every=timedelta(seconds=self._projects[credential.project_id].recheck_every),
+            failures=held.plan.failures,
+            spread=schedule.spread_of(credential.id, verdict.checked_at),
+        )
+        held.image = schedule.image_to_check(verdict, automatic=automatic) or held.image
+        held.credential = replace(credential, standing=after)
+        news = news_of(
+            _subject(held),
+            verdict,
+            after,
+            earlier=before.last or (held.verdicts[-1][1].kind if held.verdicts else None),
+            was_low=any(
+                allowance_low(v.evidence)
+                for v in [v for _, v in held.verdicts if "ratelimit_remaining" in v.evidence][-1:]
+            ),
+        )
+        return [replace(event, number=self._put_event(event)) for event in news]
+
     # Inside
 
     def _awake(self) -> None:
@@ -677,6 +798,11 @@ def _current(
 def _claimed(found: _Exchanged, now: datetime) -> bool:
     until = found.kept.claimed_until
     return until is not None and until > now
+
+
+def _subject(held: _Held) -> Subject:
+    credential = held.credential
+    return Subject(credential.project_id, credential.id, credential.name)
 
 
 def _live(held: _Held, now: datetime) -> list[Use]:

@@ -24,7 +24,7 @@ RATE_LIMITED_AFTER = timedelta(minutes=15)
 UNREACHABLE_AFTER = timedelta(minutes=5)
 LONGEST_BACK_OFF = timedelta(hours=24)
 SOONEST = timedelta(minutes=5)
-"""A plan that is spread over an interval begins no earlier: a check that is under way ends first."""
+"""A plan spread over an interval begins no earlier: a check that is under way ends before."""
 
 _MOST_DOUBLINGS = 16
 
@@ -58,7 +58,7 @@ def next_check(
         return RESTS
     at = verdict.checked_at
     if verdict.kind in DEAD:
-        if automatic and before.dead_since is not None:
+        if automatic and before.after(verdict).withheld:
             return RESTS
         return Plan(at + CONFIRM_AFTER + CONFIRM_SPREAD * spread)
     if verdict.kind is VerdictKind.RATE_LIMITED:
@@ -95,6 +95,25 @@ def over_interval(now: datetime, every: timedelta, spread: float) -> Plan:
     return Plan(now + SOONEST + max(every - SOONEST, SOONEST) * spread) if every else RESTS
 
 
+def replanned(present: Plan, *, dead: bool, now: datetime, every: timedelta, spread: float) -> Plan:
+    """Return the plan under another interval, or the first one of a login that never had any.
+
+    What is backed off from, or was turned away (`dead`), keeps its plan, also that it rests.
+    """
+    if every and (dead or present.failures):
+        return present
+    return over_interval(now, every, spread)
+
+
+def image_to_check(verdict: Verdict, *, automatic: bool) -> str | None:
+    """Return the image for automatic checks from now on, None for the one so far.
+
+    It is the one that a person last saw the login pull: any other would say nothing, or would
+    go on saying what the person already knows.
+    """
+    return verdict.image if verdict.kind is VerdictKind.OK and not automatic else None
+
+
 def spread_of(credential_id: UUID, at: datetime) -> float:
     """Return a number in [0, 1) that differs between logins and from time to time.
 
@@ -112,7 +131,7 @@ def _about(every: timedelta, spread: float) -> timedelta:
 
 def _backed_off(first: timedelta, failures: int, spread: float) -> timedelta:
     """Return `first`, doubled for every failure before, and up to a fifth more."""
-    return first * 2 ** min(failures, _MOST_DOUBLINGS) * (1 + 0.2 * spread)
+    return first * (1 << min(failures, _MOST_DOUBLINGS)) * (1 + 0.2 * spread)
 
 
 def _asked_to_wait(verdict: Verdict) -> timedelta:

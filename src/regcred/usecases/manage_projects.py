@@ -26,6 +26,7 @@ from regcred.domain.ports import (
     Store,
 )
 from regcred.domain.project import Project
+from regcred.domain.project import recheck_every as valid_interval
 
 
 async def reach_project(
@@ -98,6 +99,7 @@ class ManageProjects:
         *,
         name: str | None = None,
         require_if_match: bool | None = None,
+        recheck_every: int | None = None,
     ) -> Project:
         """Change what is given; names, unique among all projects, are the operator's to change.
 
@@ -114,6 +116,11 @@ class ManageProjects:
                 name=project.name if name is None else text.name(name),
                 require_if_match=(
                     project.require_if_match if require_if_match is None else require_if_match
+                ),
+                recheck_every=(
+                    project.recheck_every
+                    if recheck_every is None
+                    else valid_interval(recheck_every)
                 ),
                 updated_at=now,
             )

@@ -9,6 +9,7 @@ from regcred.domain.audit import Action
 from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.errors import CredentialRejected
 from regcred.domain.ports import Allowance, Registries, Store
+from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.project import Project
 from regcred.domain.verdict import PROVEN, Verdict
 from regcred.usecases.change_credential import audited
@@ -24,11 +25,13 @@ class ProveLogin:
         registries: Registries,
         allowance: Allowance,
         exchanges: ExchangeLogins,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
         self._registries = registries
         self._allowance = allowance
         self._exchanges = exchanges
+        self._meter = meter
 
     def check(self, draft: Draft) -> Draft:
         """Check what was typed in, by its provider's rules, and return it whole.
@@ -60,7 +63,9 @@ class ProveLogin:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at
         event = audited(caller, Action.CREDENTIAL_VERIFIED, stored, at, verdict=kind)
-        await self._store.record_verdict(
+        news = await self._store.record_verdict(
             stored.project_id, stored.id, stored.secret_version, verdict, event
         )
+        for told in news:
+            self._meter.told(told.kind)
         return replace(stored, standing=stored.standing.after(verdict))

@@ -17,6 +17,7 @@ from regcred.domain.ports import (
     Sealer,
     Store,
 )
+from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import ImageReference
 from regcred.domain.verdict import DEAD, Verdict
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -35,6 +36,7 @@ class VerifyCredential:
         clock: Clock,
         allowance: Allowance,
         exchanges: ExchangeLogins,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
         self._sealer = sealer
@@ -42,6 +44,7 @@ class VerifyCredential:
         self._clock = clock
         self._allowance = allowance
         self._exchanges = exchanges
+        self._meter = meter
 
     async def stored(
         self,
@@ -74,7 +77,11 @@ class VerifyCredential:
             image=verdict.image,
             registry=found.registry_url,
         )
-        await self._store.record_verdict(project.id, found.id, found.secret_version, verdict, event)
+        news = await self._store.record_verdict(
+            project.id, found.id, found.secret_version, verdict, event
+        )
+        for told in news:
+            self._meter.told(told.kind)
         if verdict.kind not in DEAD:
             await self._exchanges.prepare(found, image.address() if image else None)
         return verdict

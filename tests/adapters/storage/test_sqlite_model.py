@@ -28,6 +28,7 @@ from regcred.domain.errors import CredentialInUse, RegcredError
 from regcred.domain.ports import (
     AlreadyDone,
     CredentialFilter,
+    EventFilter,
     IdempotentRequest,
     SealedSecret,
     Store,
@@ -35,6 +36,7 @@ from regcred.domain.ports import (
 from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict, VerdictKind
+from tests.adapters.storage import samples
 from tests.adapters.storage.samples import (
     ALL_AUDIT,
     EVERYTHING,
@@ -93,6 +95,8 @@ async def outcome(call: Call, store: Store) -> object:
 class TwoStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        # Plans are spread by ids: an example that runs again must meet the same.
+        samples.number_from_one()
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.directory = Path(tempfile.mkdtemp())
@@ -134,9 +138,11 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda s: s.create_project(project, seed("alpha"), done))
         self.projects.append(project)
 
-    @rule(which=WHICH, name=NAMES, version=VERSIONS)
-    def update_project(self, which: int, name: str, version: int | None) -> None:
-        project = replace(_pick(self.projects, which), name=name, updated_at=self.clock())
+    @rule(which=WHICH, name=NAMES, version=VERSIONS, every=st.sampled_from([86400, 86400, 900, 0]))
+    def update_project(self, which: int, name: str, version: int | None, every: int) -> None:
+        project = replace(
+            _pick(self.projects, which), name=name, updated_at=self.clock(), recheck_every=every
+        )
         done = self.event(Action.PROJECT_UPDATED, project)
         self.both(lambda s: s.update_project(project, version, done))
 
@@ -177,7 +183,8 @@ class TwoStores(RuleBasedStateMachine):
         self, which: int, name: str, scopes: list[str], labels: dict[str, str], once: str | None
     ) -> None:
         project = _pick(self.projects, which)
-        login = a_credential(project.id, name, None, scopes=scopes, labels=labels)
+        end = self.clock() + timedelta(days=35)
+        login = a_credential(project.id, name, None, scopes=scopes, labels=labels, expires_at=end)
         secret = SealedSecret(1, seed("alpha"), name.encode())
         done = self.event(Action.CREDENTIAL_CREATED, project, login.id, 1)
         request = IdempotentRequest("key:tester", once, b"d" * 32) if once else None
@@ -227,14 +234,51 @@ class TwoStores(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.credentials)
-    @rule(which=WHICH, kind=KINDS, version=st.integers(1, 2))
-    def record_verdict(self, which: int, kind: VerdictKind, version: int) -> None:
+    @rule(
+        which=WHICH,
+        kind=KINDS,
+        version=st.integers(1, 2),
+        image=st.sampled_from([None, "r.example/app"]),
+        left=st.sampled_from([None, "5", "50"]),
+        automatic=st.booleans(),
+    )
+    def record_verdict(
+        self,
+        which: int,
+        kind: VerdictKind,
+        version: int,
+        image: str | None,
+        left: str | None,
+        automatic: bool,
+    ) -> None:
         login = _pick(self.credentials, which)
-        verdict = Verdict(kind, self.clock(), evidence={"status": 401})
+        evidence = {} if left is None else {"ratelimit_limit": "100", "ratelimit_remaining": left}
+        verdict = Verdict(kind, self.clock(), image, evidence)
         done = event(Action.CREDENTIAL_VERIFIED, login.project_id, login.id, self.clock())
         place = (login.project_id, login.id)
-        self.both(lambda s: s.record_verdict(*place, version, verdict, done))
+        self.both(lambda s: s.record_verdict(*place, version, verdict, done, automatic=automatic))
         self.both(lambda s: s.list_verdicts(*place, 0, 5))
+
+    @rule(ahead=st.sampled_from([0, 1, 30, 1500]))
+    def claim_checks(self, ahead: int) -> None:
+        now = self.clock() + timedelta(minutes=ahead)
+        self.both(lambda s: s.checks_due(now))
+        self.both(lambda s: _in_order(s.claim_checks(now, timedelta(minutes=5), 100)))
+
+    @rule(limit=st.integers(1, 3))
+    def plan_checks(self, limit: int) -> None:
+        now = self.clock()
+        self.both(lambda s: s.plan_checks(now, limit))
+
+    @rule(ahead=st.integers(0, 40))
+    def give_notices(self, ahead: int) -> None:
+        now = self.clock() + timedelta(days=ahead)
+        self.both(lambda s: _without_numbers(s.claim_expiry_notices(now, 100)))
+
+    @rule(which=WHICH)
+    def list_events(self, which: int) -> None:
+        project = _pick(self.projects, which)
+        self.both(lambda s: _without_numbers(s.list_events(project.id, EventFilter(), 0, 100)))
 
     @precondition(lambda self: self.credentials)
     @rule(which=WHICH, name=NAMES, lease=st.none() | st.integers(1, 90))
@@ -316,6 +360,17 @@ class TwoStores(RuleBasedStateMachine):
 
 def _pick(things: list[Any], which: int) -> Any:
     return things[which % len(things)]
+
+
+async def _in_order(claiming: Awaitable[Any]) -> Any:
+    """Return claims sorted: which of two that are due at once comes first is nobody's promise."""
+    return sorted(await claiming)
+
+
+async def _without_numbers(telling: Awaitable[Any]) -> Any:
+    """Return events in the order of their times: notices due at once come in any order."""
+    told = [replace(e, number=0, details={"all": str(e.details)}) for e in await telling]
+    return sorted(told, key=lambda e: (e.at, e.kind, e.credential_id))
 
 
 def _plain(value: object) -> object:

@@ -102,6 +102,8 @@ def observed(reply: Reply) -> dict[str, EvidenceValue]:
         for name, header, form in _HELPFUL
         if (value := reply.header(header)) is not None and form.match(value)
     }
+    if reply.status in _TOO_MUCH and (seconds := _seconds(reply.header("retry-after"))):
+        seen["retry_after"] = seconds
     if reply.status in _REDIRECTS:
         with suppress(ValueError):
             origin, _ = parse_url(reply.header("location") or "")
@@ -110,12 +112,22 @@ def observed(reply: Reply) -> dict[str, EvidenceValue]:
 
 
 _REDIRECTS = range(300, 400)
+_TOO_MUCH = frozenset({429, 503})
+_LONGEST_WAIT = 86_400
 _RATE = re.compile(r"[0-9]{1,9}(?:;w=[0-9]{1,9})?\Z")
 _HELPFUL = (
     ("digest", "docker-content-digest", re.compile(r"sha256:[0-9a-f]{64}\Z")),
     ("ratelimit_limit", "ratelimit-limit", _RATE),
     ("ratelimit_remaining", "ratelimit-remaining", _RATE),
 )
+
+
+def _seconds(header: str | None) -> int:
+    """Return for how long to wait, up to a day; 0 for what is no whole number of seconds."""
+    digits = (header or "").strip()
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(_LONGEST_WAIT)):
+        return 0
+    return int(digits) if int(digits) <= _LONGEST_WAIT else 0
 
 
 class Unanswered(Exception):

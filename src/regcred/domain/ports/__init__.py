@@ -31,6 +31,7 @@ from regcred.domain.ports.values import AuditFilter as AuditFilter
 from regcred.domain.ports.values import Candidate as Candidate
 from regcred.domain.ports.values import CredentialFilter as CredentialFilter
 from regcred.domain.ports.values import CredentialRef as CredentialRef
+from regcred.domain.ports.values import DueCheck as DueCheck
 from regcred.domain.ports.values import EventFilter as EventFilter
 from regcred.domain.ports.values import IdempotentRequest as IdempotentRequest
 from regcred.domain.ports.values import KeptLogin as KeptLogin

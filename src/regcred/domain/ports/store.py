@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from regcred.domain.ports.values import (
     AuditFilter,
     CredentialFilter,
     CredentialRef,
+    DueCheck,
     EventFilter,
     IdempotentRequest,
     ProjectRef,
@@ -25,6 +26,7 @@ from regcred.domain.ports.values import (
 )
 from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress
+from regcred.domain.schedule import Plan
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict
 
@@ -56,7 +58,9 @@ class ProjectStore(Protocol):
     async def update_project(
         self, project: Project, expected_version: int | None, event: AuditEvent
     ) -> Project:
-        """Store name, require_if_match and updated_at; count the version up.
+        """Store name, require_if_match, recheck_every and updated_at; count the version up.
+
+        Another recheck_every is planned by `plan_checks`.
 
         Raise ProjectNotFound, VersionMismatch, NameTaken.
         """
@@ -165,7 +169,8 @@ class CredentialStore(Protocol):
         """Store every field of `credential` but its number, created_at, standing and last use.
 
         The version counts up by one. With a `secret`, the old one is gone; if its
-        secret_version is new, the standing is reset (a re-sealed secret keeps both).
+        secret_version is new, the standing is reset and checks are planned anew (a re-sealed
+        secret keeps all three). Another expires_at begins its notices anew.
         Raise CredentialNotFound, VersionMismatch, NameTaken.
         """
         ...
@@ -197,11 +202,15 @@ class CredentialStore(Protocol):
         secret_version: int,
         verdict: Verdict,
         event: AuditEvent,
-    ) -> None:
-        """Add to the history and move the standing, in one transaction.
+        *,
+        automatic: bool = False,
+    ) -> Sequence[Event]:
+        """Add to the history; move the standing and the plan; add what is news of it: as one.
 
-        A verdict about a secret that was replaced meanwhile joins the history alone. The history
-        keeps the newest 100 of a credential. Raise CredentialNotFound.
+        Return the news, stored. `automatic`: nobody asked for this check. The image with which a
+        person's check proved a pull is the one of the automatic checks from then on. A verdict
+        about a secret that was replaced meanwhile joins the history alone. The history keeps the
+        newest 100 of a credential. Raise CredentialNotFound.
         """
         ...
 
@@ -300,6 +309,42 @@ class EventStore(Protocol):
         ...
 
 
+class CheckStore(Protocol):
+    """What is due by the clock. The rules are `schedule`'s and `notices`'; workers share it.
+
+    Plans are no data: what moves them alone leaves no audit row.
+    """
+
+    async def claim_checks(self, now: datetime, lease: timedelta, limit: int) -> Sequence[DueCheck]:
+        """Claim what is due, longest due first; each check for one worker of all processes.
+
+        What `record_verdict` or `postpone_check` does not finish is due again after `lease`.
+        """
+        ...
+
+    async def postpone_check(self, check: DueCheck, plan: Plan) -> None:
+        """Plan a claimed check that came to no verdict, unless it was planned anew meanwhile."""
+        ...
+
+    async def plan_checks(self, now: datetime, limit: int) -> int:
+        """Plan up to `limit` credentials of a project whose interval changed, or had no plans.
+
+        Return how many were looked at; 0: there is nothing left to plan.
+        """
+        ...
+
+    async def checks_due(self, now: datetime) -> int:
+        """Return how many checks are due and unclaimed (counted up to 100,000)."""
+        ...
+
+    async def claim_expiry_notices(self, now: datetime, limit: int) -> Sequence[Event]:
+        """Add the events of ends that have come nearer, and return them.
+
+        Each once for one expires_at, by whichever worker is first.
+        """
+        ...
+
+
 class Store(
     ProjectStore,
     KeyStore,
@@ -309,6 +354,7 @@ class Store(
     LoginStore,
     AuditStore,
     EventStore,
+    CheckStore,
     Protocol,
 ):
     """Everything durable. One conformance suite runs on every implementation.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -71,6 +71,20 @@ class EventFilter:
 
     kind: EventKind | None = None
     credential_id: UUID | None = None
+
+
+class DueCheck(NamedTuple):
+    """An automatic check that this worker claimed, and nobody else while the claim lasts."""
+
+    project_id: UUID
+    credential_id: UUID
+    image: str | None
+    """What a person last saw the login pull."""
+
+    every: timedelta
+    failures: int
+    until: datetime
+    """When the claim ends: unfinished, the check is due again then."""
 
 
 class Candidate(NamedTuple):

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access, at_version, name_taken
+from regcred.adapters.storage.sqlite.checks import plan_new_secret, plan_notices
 from regcred.adapters.storage.sqlite.indexing import index, unindex
 from regcred.adapters.storage.sqlite.rows import (
     CREDENTIAL,
@@ -54,7 +55,7 @@ _BY_ID = _FIND + "c.id = ?"
 _BY_NAME = _FIND + "c.name = ?"
 _BY_NUMBER = _FIND + "c.number = ?"
 _PRESENT = """
-    SELECT version, number, secret_version, scopes, labels FROM credentials
+    SELECT version, number, secret_version, scopes, labels, expires_at FROM credentials
     WHERE project_id = ? AND id = ?
 """
 _DELETE_EXPIRED = """
@@ -106,6 +107,10 @@ class Credentials(Access):
                 raise name_taken(error, "credential") from error
             put_sealed(transaction, (project_id, id_), secret)
             index(transaction, credential, number)
+            plan_new_secret(transaction, (project_id, id_), credential.created_at)
+            plan_notices(
+                transaction, (project_id, id_), credential.expires_at, credential.created_at
+            )
             self._remember(transaction, idempotent, id_)
             transaction.audit(event)
             return replace(
@@ -152,12 +157,16 @@ class Credentials(Access):
                 transaction.change(_UPDATE, (*columns, *place))
             except sqlite3.IntegrityError as error:
                 raise name_taken(error, "credential") from error
-            _, number, secret_version, scopes, labels = present
+            _, number, secret_version, scopes, labels, expires_at = present
             if (scopes, labels) != (joined(credential.scopes), json_text(credential.labels)):
                 unindex(transaction, place[0], number)
                 index(transaction, credential, number)
             if secret is not None:
                 replace_sealed(transaction, place, secret, secret_version)
+                if secret.secret_version != secret_version:
+                    plan_new_secret(transaction, place, credential.updated_at)
+            if expires_at != micros_or_none(credential.expires_at):
+                plan_notices(transaction, place, credential.expires_at, credential.updated_at)
             transaction.audit(event)
             return _stored(transaction, place)
 

@@ -15,8 +15,9 @@ from regcred.domain.ports import IdempotentRequest, ProjectRef, WrappedSeed
 from regcred.domain.project import Project
 
 _INSERT = """
-    INSERT INTO projects (id, name, require_if_match, created_at, updated_at, version)
-    VALUES (?, ?, ?, ?, ?, 1)
+    INSERT INTO projects (
+        id, name, require_if_match, recheck_every, created_at, updated_at, version
+    ) VALUES (?, ?, ?, ?, ?, ?, 1)
 """
 _INSERT_SEED = """
     INSERT INTO project_seeds (project_id, generation, kid, wrapped) VALUES (?, ?, ?, ?)
@@ -29,8 +30,10 @@ _PAGE = (
 )
 _VERSION = "SELECT version, credential_count FROM projects WHERE id = ?"
 _UPDATE = """
-    UPDATE projects SET name = ?, require_if_match = ?, updated_at = ?, version = version + 1
-    WHERE id = ?
+    UPDATE projects SET
+        name = ?1, require_if_match = ?2, updated_at = ?4, version = version + 1,
+        replan_after = iif(recheck_every = ?3, replan_after, 0), recheck_every = ?3
+    WHERE id = ?5
 """
 _DELETE = (
     "DELETE FROM api_keys WHERE project_id = ?",
@@ -66,6 +69,7 @@ class Projects(Access):
                         project_id,
                         project.name,
                         project.require_if_match,
+                        project.recheck_every,
                         micros(project.created_at),
                         micros(project.updated_at),
                     ),
@@ -109,6 +113,7 @@ class Projects(Access):
                     (
                         project.name,
                         project.require_if_match,
+                        project.recheck_every,
                         micros(project.updated_at),
                         project_id,
                     ),

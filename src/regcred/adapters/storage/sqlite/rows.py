@@ -102,12 +102,12 @@ def _with_port(host: str, port: int | None) -> str:
 
 # --- projects
 
-PROJECT = "number, id, name, require_if_match, created_at, updated_at, version"
+PROJECT = "number, id, name, require_if_match, created_at, updated_at, version, recheck_every"
 
 
 def project(row: Row) -> Project:
     """Return the project that PROJECT's columns are."""
-    number, id_, name, require_if_match, created_at, updated_at, version = row
+    number, id_, name, require_if_match, created_at, updated_at, version, recheck_every = row
     return Project(
         UUID(id_),
         number,
@@ -116,6 +116,7 @@ def project(row: Row) -> Project:
         instant(updated_at),
         version,
         bool(require_if_match),
+        recheck_every,
     )
 
 

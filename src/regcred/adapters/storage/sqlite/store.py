@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from regcred.adapters.storage.sqlite.audit import AuditLog
+from regcred.adapters.storage.sqlite.checks import Checks
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
 from regcred.adapters.storage.sqlite.events import Events
@@ -48,6 +49,7 @@ class SqliteStore(
     Logins,
     AuditLog,
     Events,
+    Checks,
     SetBack,
     ServiceKeys,
 ):

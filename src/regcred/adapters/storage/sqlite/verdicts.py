@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.events import put_event
 from regcred.adapters.storage.sqlite.rows import (
     MAX_INTEGER,
+    Row,
     details,
     instant,
     json_text,
@@ -18,8 +21,11 @@ from regcred.adapters.storage.sqlite.rows import (
     use,
 )
 from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.domain import schedule
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import CredentialNotFound, UseNotFound
+from regcred.domain.event import Event
+from regcred.domain.notices import Subject, allowance_low, news_of
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict, VerdictKind
 
@@ -27,9 +33,20 @@ KEPT = 100
 """Verdicts in the history of one credential."""
 
 _EXISTS = "SELECT 1 FROM credentials WHERE project_id = ? AND id = ?"
-_STANDING = """
-    SELECT secret_version, verdict, verdict_at, dead_since, dead_last FROM credentials
-    WHERE project_id = ? AND id = ?
+_PRESENT = """
+    SELECT c.secret_version, c.name, c.check_failures, p.recheck_every,
+        c.verdict, c.verdict_at, c.dead_since, c.dead_last
+    FROM credentials c JOIN projects p ON p.id = c.project_id
+    WHERE c.project_id = ? AND c.id = ?
+"""
+_EARLIER = """
+    SELECT kind FROM verdicts WHERE project_id = ? AND credential_id = ?
+    ORDER BY number DESC LIMIT 1
+"""
+# At most the whole history of one credential is looked through.
+_ALLOWANCE = """
+    SELECT evidence FROM verdicts WHERE project_id = ? AND credential_id = ?
+    AND json_extract(evidence, '$.ratelimit_remaining') IS NOT NULL ORDER BY number DESC LIMIT 1
 """
 _INSERT = """
     INSERT INTO verdicts (
@@ -43,7 +60,9 @@ _FORGET = """
     )
 """
 _MOVE = """
-    UPDATE credentials SET verdict = ?, verdict_at = ?, dead_since = ?, dead_last = ?
+    UPDATE credentials SET
+        verdict = ?, verdict_at = ?, dead_since = ?, dead_last = ?,
+        check_at = ?, check_failures = ?, check_image = coalesce(?, check_image)
     WHERE project_id = ? AND id = ?
 """
 _PAGE = """
@@ -81,8 +100,10 @@ class Verdicts(Access):
         secret_version: int,
         verdict: Verdict,
         event: AuditEvent,
-    ) -> None:
-        """Add to the history and move the standing. Raise CredentialNotFound."""
+        *,
+        automatic: bool = False,
+    ) -> Sequence[Event]:
+        """Add to the history; move standing and plan; add the news. Raise CredentialNotFound."""
         place = (str(project_id), str(credential_id))
         kept = (
             secret_version,
@@ -92,27 +113,19 @@ class Verdicts(Access):
             json_text(verdict.evidence),
         )
 
-        def work(transaction: Transaction) -> None:
-            present = transaction.one(_STANDING, place)
+        def work(transaction: Transaction) -> Sequence[Event]:
+            present = transaction.one(_PRESENT, place)
             if present is None:
                 raise CredentialNotFound
+            news: Sequence[Event] = []
+            if present[0] == secret_version:
+                news = _move(transaction, place, present, verdict, automatic=automatic)
             transaction.change(_INSERT, (*place, *kept))
             transaction.change(_FORGET, (*place, KEPT))
-            if present[0] == secret_version:
-                after = standing(*present[1:]).after(verdict)
-                transaction.change(
-                    _MOVE,
-                    (
-                        None if after.last is None else str(after.last),
-                        micros_or_none(after.last_at),
-                        micros_or_none(after.dead_since),
-                        micros_or_none(after.dead_last),
-                        *place,
-                    ),
-                )
             transaction.audit(event)
+            return news
 
-        await self._write(work)
+        return await self._write(work)
 
     async def list_verdicts(
         self, project_id: UUID, credential_id: UUID, before: int, limit: int
@@ -123,6 +136,61 @@ class Verdicts(Access):
             (number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence)))
             for number, kind, checked_at, image, evidence in self._all(_PAGE, place)
         ]
+
+
+def _move(
+    transaction: Transaction,
+    place: tuple[str, str],
+    present: Row,
+    verdict: Verdict,
+    *,
+    automatic: bool,
+) -> Sequence[Event]:
+    """Move the standing and the plan, and add the news; the history has no `verdict` yet."""
+    _, name, failures, every, *stood = present
+    before = standing(*stood)
+    after = before.after(verdict)
+    credential_id = UUID(place[1])
+    plan = schedule.next_check(
+        before,
+        verdict,
+        automatic=automatic,
+        every=timedelta(seconds=every),
+        failures=failures,
+        spread=schedule.spread_of(credential_id, verdict.checked_at),
+    )
+    transaction.change(
+        _MOVE,
+        (
+            None if after.last is None else str(after.last),
+            micros_or_none(after.last_at),
+            micros_or_none(after.dead_since),
+            micros_or_none(after.dead_last),
+            micros_or_none(plan.due_at),
+            plan.failures,
+            schedule.image_to_check(verdict, automatic=automatic),
+            *place,
+        ),
+    )
+    news = news_of(
+        Subject(UUID(place[0]), credential_id, name),
+        verdict,
+        after,
+        earlier=before.last or _earlier(transaction, place),
+        was_low=allowance_low(verdict.evidence) and _was_low(transaction, place),
+    )
+    return [replace(event, number=put_event(transaction, event)) for event in news]
+
+
+def _earlier(transaction: Transaction, place: tuple[str, str]) -> VerdictKind | None:
+    """Return what was last said of a secret before the present one."""
+    row = transaction.one(_EARLIER, place)
+    return None if row is None else VerdictKind(row[0])
+
+
+def _was_low(transaction: Transaction, place: tuple[str, str]) -> bool:
+    row = transaction.one(_ALLOWANCE, place)
+    return row is not None and allowance_low(details(row[0]))
 
 
 class Uses(Access):

@@ -51,10 +51,21 @@ _CHECKS = (
     """,
     # When the next automatic check is due; a claim moves it ahead. NULL: it rests.
     "ALTER TABLE credentials ADD COLUMN check_at INTEGER",
-    "ALTER TABLE credentials ADD COLUMN check_failures INTEGER NOT NULL DEFAULT 0",
+    """
+    ALTER TABLE credentials ADD COLUMN check_failures INTEGER NOT NULL DEFAULT 0
+    CHECK (check_failures >= 0)
+    """,
     "ALTER TABLE credentials ADD COLUMN check_image TEXT CHECK (length(check_image) <= 4096)",
     # When the next notice of a near expiry is due. NULL: none is left to give.
     "ALTER TABLE credentials ADD COLUMN notice_at INTEGER",
+    # Up to which number a project's credentials have a plan of its present interval. NULL: all.
+    "ALTER TABLE projects ADD COLUMN replan_after INTEGER",
+    "UPDATE projects SET replan_after = 0",
+    "CREATE INDEX projects_to_replan ON projects (number) WHERE replan_after IS NOT NULL",
+    # The first notice of 30 days before; where less is left, the next turn tells how much.
+    """
+    UPDATE credentials SET notice_at = expires_at - 2592000000000 WHERE expires_at IS NOT NULL
+    """,
     "CREATE INDEX checks_due ON credentials (check_at) WHERE check_at IS NOT NULL",
     "CREATE INDEX notices_due ON credentials (notice_at) WHERE notice_at IS NOT NULL",
 )

@@ -58,7 +58,7 @@ async def get_project(call: Call, project: ProjectPath) -> Response:
 
 @router.patch("/v1/projects/{project}", operation_id="updateProject", response_model=Project)
 async def update_project(call: Call, project: ProjectPath, body: ProjectPatch) -> Response:
-    """Rename a project, or demand If-Match on changes to its credentials."""
+    """Rename a project, demand If-Match on its credentials, or say how often they are checked."""
     expected = await call.expected_version(lambda: _version(call, project))
     changed = await call.services.projects.update(
         call.caller, project, expected, **body.model_dump(exclude_unset=True)

@@ -18,6 +18,7 @@ PROJECT = {
     "number": 1,
     "name": "default",
     "require_if_match": False,
+    "recheck_every": 86400,
     "created_at": "2026-11-21T10:00:00Z",
     "updated_at": "2026-11-21T10:00:00Z",
     "version": 1,
@@ -35,6 +36,9 @@ class Project(Shape):
     require_if_match: bool = Field(
         description="Changes to credentials without If-Match are refused (428)."
     )
+    recheck_every: int = Field(
+        description="Seconds between two automatic checks of a login; 0: there are none."
+    )
     created_at: datetime
     updated_at: datetime
     version: int = Field(description="The number in the ETag.")
@@ -47,6 +51,7 @@ class Project(Shape):
             number=project.number,
             name=project.name,
             require_if_match=project.require_if_match,
+            recheck_every=project.recheck_every,
             created_at=project.created_at,
             updated_at=project.updated_at,
             version=project.version,
@@ -68,10 +73,15 @@ class NewProject(Shape):
 class ProjectPatch(Shape):
     """What to change of a project (JSON merge patch; nothing here can be null)."""
 
-    model_config = patch_example(require_if_match=True)
+    model_config = patch_example(require_if_match=True, recheck_every=3600)
 
     name: str = Field(default="", json_schema_extra={"minLength": 1, "maxLength": 255})
     require_if_match: bool = False
+    recheck_every: int = Field(
+        default=0,
+        description="Seconds: 0 (never), or 900 to 2592000.",
+        json_schema_extra={"minimum": 0, "maximum": 2592000},
+    )
 
 
 class WhoAmI(Shape):

@@ -1,0 +1,52 @@
+"""What is counted of the work. No label ever holds a tenant's own word, or a secret."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from regcred.domain.event import EventKind
+from regcred.domain.verdict import VerdictKind
+
+
+class Trigger(StrEnum):
+    """Who wanted a check."""
+
+    PERSON = "person"
+    AUTOMATIC = "automatic"
+
+
+class Meter(Protocol):
+    """Counts and times, for whoever watches the service."""
+
+    def verified(
+        self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float
+    ) -> None:
+        """Count a check of a login; `provider` is the slug of a family that is known here."""
+        ...
+
+    def told(self, kind: EventKind) -> None:
+        """Count an event that was stored."""
+        ...
+
+    def due(self, count: int) -> None:
+        """Say how many automatic checks are due now."""
+        ...
+
+
+class Unmeasured:
+    """Counts nothing: for programs that nobody watches."""
+
+    def verified(
+        self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float
+    ) -> None:
+        """Do nothing."""
+
+    def told(self, kind: EventKind) -> None:
+        """Do nothing."""
+
+    def due(self, count: int) -> None:
+        """Do nothing."""
+
+
+UNMEASURED = Unmeasured()
