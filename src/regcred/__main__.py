@@ -36,6 +36,9 @@ def serve(
         list[str] | None,
         typer.Option(help="A registry host[:port] that may be spoken to without TLS. Repeatable."),
     ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port of /metrics. [default: none]")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     accept_rollback: Annotated[
         bool, typer.Option("--accept-rollback", help="Start on a store that was set back.")
@@ -51,6 +54,7 @@ def serve(
         workers=workers,
         allow_networks=tuple(allow_network) if allow_network else None,
         allow_http=tuple(allow_http) if allow_http else None,
+        metrics_port=metrics_port,
         log_level=log_level,
         accept_rollback=accept_rollback or None,
     )

@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     allow_raw: Annotated[tuple[str, ...], NoDecode] = ()
     """Families whose stored secrets reach pullers as they are, though there is an exchange."""
 
+    recheck: bool = True
+    """Check stored logins without being asked (docs/rechecks.md)."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where `/metrics` is served, without a key; nowhere if not set."""
+
     budgets: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
 

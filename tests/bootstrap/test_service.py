@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from regcred.bootstrap import service
+from regcred.bootstrap import listening, service
 from regcred.bootstrap.first_run import FirstRun
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import StartRefused
@@ -77,7 +77,7 @@ def test_urls_put_ipv6_addresses_in_brackets() -> None:
             return ("::1", 8080, 0, 0)
 
     with Bound(socket.AF_INET) as bound:
-        assert service._authority(bound) == "[::1]:8080"
+        assert listening.authority(bound) == "[::1]:8080"
 
 
 # Readiness

@@ -24,6 +24,7 @@ CLIENTS = "Client programs import nothing of the server"
 HELPER = "The helper is the standard library alone"
 SQL = "Only storage speaks SQL"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
+METRICS = "Only metrics counts for Prometheus"
 CALLS_OUT = "Only the guarded transport and the clients call out"
 CYCLES = "No cycles between siblings"
 
@@ -65,6 +66,8 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (SQL, {"web/planted.py": "import sqlite3"}),
     (SQL, {"adapters/sealing/planted.py": "from sqlalchemy import select"}),
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
+    (METRICS, {"usecases/planted.py": "import prometheus_client"}),
+    (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),
     (CALLS_OUT, {"web/planted.py": "import httpx2"}),
     (CALLS_OUT, {"adapters/sealing/planted.py": "import httpcore2"}),
     (

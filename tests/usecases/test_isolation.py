@@ -46,6 +46,7 @@ ACTS: dict[str, Act] = {
     "delete use": lambda w, c, p: w.uses.delete(c, p, "hub", "pod", "web"),
     "list uses": lambda w, c, p: w.uses.list(c, p, "hub"),
     "audit": lambda w, c, p: w.audit(c, p, AuditFilter(), 0, 10),
+    "events": lambda w, c, p: w.hear(c, p, None, None, 0, 10),
     "explain": lambda w, c, p: w.explain(c, p, f"{REGISTRY}/app"),
     "docker list": lambda w, c, p: w.docker.list(c, p),
     "docker store": lambda w, c, p: w.docker.store(c, p, REGISTRY, "u", Secret("x")),

@@ -15,6 +15,7 @@ from regcred.adapters.registries.limits import ProjectRate
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
+from regcred.domain.errors import InvalidInput
 from regcred.domain.ports import AuditFilter, SealedSecret, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
@@ -30,6 +31,8 @@ from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import (
     Presented,
     Resolution,
@@ -92,10 +95,20 @@ class SayingRegistries(ScriptedRegistries):
     """Scripted registries that can be told what to say about every login."""
 
     says: VerdictKind | None = None
+    needs: Callable[[ImageReference | None], bool] = staticmethod(lambda _image: True)
+    """Which image, or none, can be asked about."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What happens once while the registry thinks."""
 
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:
+        if not self.needs(image):
+            raise InvalidInput("image", "must be another")
+        if self.meanwhile is not None:
+            happening, self.meanwhile = self.meanwhile, None
+            await happening()
         verdict = await super().verify(delivery, secret, image)
         return verdict if self.says is None else replace(verdict, kind=self.says)
 
@@ -183,6 +196,8 @@ class World:
         self.probe = ProbeRegistry(store, self.registries, self.allowance)
         self.uses = ManageUses(store, clock)
         self.audit = ReadAudit(store)
+        self.hear = ReadEvents(store)
+        self.recheck = RecheckCredentials(store, sealer, self.registries, clock)
         self.explain = ExplainImage(store)
         self.resolve = ResolveImage(
             store, sealer, self.digests, clock, self.registries, self.exchanges

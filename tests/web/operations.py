@@ -81,6 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
               {"ServerURL": SERVER, "Username": "u", "Secret": "s"}, 204),
     Operation("dockerCredentialErase", "POST", f"{_P}/docker-credential/erase", WRITE, SERVER, 204),
     Operation("listAudit", "GET", f"{_P}/audit", ADMINISTER),
+    Operation("listEvents", "GET", f"{_P}/events", READ),
     Operation("listProviders", "GET", "/v1/providers", ANYONE),
     Operation("getProvider", "GET", "/v1/providers/{provider}", ANYONE),
 )  # fmt: skip

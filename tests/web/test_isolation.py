@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from regcred.domain.verdict import VerdictKind
 from tests.web.operations import BY_ID, OPERATIONS, Operation, perform, targets
 from tests.web.world import Reply, World, problem
 
@@ -65,7 +66,7 @@ async def test_foreign_and_missing_are_one_answer(world: World, operation: Opera
 
 async def _everything(world: World) -> list[Any]:
     """Return all that the foreign project shows its own admin, reads in the audit aside."""
-    paths = ("", "/keys", "/credentials", "/credentials/target-foreign/uses", "/audit")
+    paths = ("", "/keys", "/credentials", "/credentials/target-foreign/uses", "/audit", "/events")
     return [
         (await world.send("GET", f"/v1/projects/-{path}", key="foreign admin")).json()
         for path in paths
@@ -111,6 +112,8 @@ async def test_a_cursor_is_bound_to_its_project_and_its_list(
 
 
 async def _many(world: World, key: str) -> None:
+    # Verdicts that change, so that there is news of them.
+    world.registries.say(VerdictKind.REJECTED, VerdictKind.OK, VerdictKind.REJECTED)
     for number in range(3):
         await world.add(f"many-{number}", key=key)
         await perform(world, BY_ID["verifyCredential"], who=key, credential="many-1")

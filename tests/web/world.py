@@ -31,6 +31,7 @@ from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
@@ -193,6 +194,7 @@ class World:
             explain=ExplainImage(store),
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),
+            events=ReadEvents(store),
             docker_helper=ServeDockerHelper(credentials),
             families=self.registries,
             cursors=self.service_keys.cursors,

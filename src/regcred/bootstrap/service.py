@@ -8,7 +8,6 @@ import gc
 import itertools
 import secrets
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
@@ -20,15 +19,19 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from regcred import __version__
+from regcred.adapters.metrics.registries import MeasuredRegistries
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import FirstRun, make_first_project
+from regcred.bootstrap.listening import authority, listen
+from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.protocol import Limits, guarded
+from regcred.bootstrap.rechecker import Rechecker, checking
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import RegcredError, StartRefused
-from regcred.domain.ports import Clock
+from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -40,6 +43,8 @@ from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
@@ -82,13 +87,25 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
         await keeper.check(accept_rollback=settings.accept_rollback)
         # Before the key is made: it is shown once, so nothing may stop the start in between.
-        app, renewals = _app(settings, state)
-        with _listen(settings) as listening:
+        registries = _registries(settings, state)
+        meter = prometheus_meter(settings, registries)
+        exchanges = ExchangeLogins(
+            state.store, state.sealer, registries, state.clock, state.random, asyncio.sleep
+        )
+        app = _app(settings, state, registries, exchanges, meter or UNMEASURED)
+        rechecker = _rechecker(settings, state, registries, meter or UNMEASURED)
+        renewals = Renewals(exchanges)
+        with listen(settings.host, settings.port) as listening, metrics_port(settings) as metrics:
             made = await first_run(state) if state.fresh else None
-            url = f"http://{_authority(listening)}"
+            url = f"http://{authority(listening)}"
             if made is not None:
                 on_first_run(made, url)
-            async with _kept(keeper), _beside(renewals.run()):
+            async with (
+                _kept(keeper),
+                checking(rechecker),
+                _beside(renewals.run()),
+                exposed(meter, metrics),
+            ):
                 server = _Server(_configured(settings, app))
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
@@ -156,24 +173,57 @@ def _tune_interpreter() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
+def _registries(settings: Settings, state: State) -> RealRegistries:
+    try:
+        return RealRegistries(
+            state.clock,
+            time.monotonic,
+            allow_networks=settings.allow_networks,
+            allow_http=settings.allow_http,
+            max_concurrency=settings.verify_concurrency,
+            per_host_rate=settings.verify_per_host,
+            exchange_rate=settings.exchanges_per_cloud,
+            endpoints=settings.endpoints,
+            allow_raw=settings.allow_raw,
+        )
+    except ValueError as error:
+        raise StartRefused(f"a setting cannot be used: {error}") from None
+
+
+def _rechecker(
+    settings: Settings, state: State, registries: RealRegistries, meter: Meter
+) -> Rechecker:
+    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
+    recheck = RecheckCredentials(state.store, state.sealer, measured, state.clock, meter)
+    # Half of the places are left to people, who wait.
+    at_once = max(1, settings.verify_concurrency // 2)
+    return Rechecker(recheck, at_once, checks=settings.recheck)
+
+
+def _app(
+    settings: Settings,
+    state: State,
+    registries: RealRegistries,
+    exchanges: ExchangeLogins,
+    meter: Meter = UNMEASURED,
+) -> ASGIApp:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
-    registries = _registries(settings, clock)
+    asked = MeasuredRegistries(registries, meter, Trigger.PERSON, time.monotonic)
     allowance = ProjectRate(settings.verify_per_project, time.monotonic)
-    exchanges = ExchangeLogins(store, sealer, registries, clock, state.random, asyncio.sleep)
-    prove = ProveLogin(store, registries, allowance, exchanges)
+    prove = ProveLogin(store, asked, allowance, exchanges, meter)
     credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
     services = Services(
         authenticate=Authenticate(store, state.digests, clock),
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),
         credentials=credentials,
-        verify=VerifyCredential(store, sealer, registries, clock, allowance, exchanges),
+        verify=VerifyCredential(store, sealer, asked, clock, allowance, exchanges, meter),
         probe=ProbeRegistry(store, registries, allowance),
         explain=ExplainImage(store),
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),
+        events=ReadEvents(store),
         docker_helper=ServeDockerHelper(credentials),
         families=registries,
         cursors=state.keys.cursors,
@@ -191,24 +241,7 @@ def _app(settings: Settings, state: State) -> tuple[ASGIApp, Renewals]:
         services,
         DIALECT.render_error,
     )
-    return build_app(services, hot_path=hot), Renewals(exchanges)
-
-
-def _registries(settings: Settings, clock: Clock) -> RealRegistries:
-    try:
-        return RealRegistries(
-            clock,
-            time.monotonic,
-            allow_networks=settings.allow_networks,
-            allow_http=settings.allow_http,
-            max_concurrency=settings.verify_concurrency,
-            per_host_rate=settings.verify_per_host,
-            exchange_rate=settings.exchanges_per_cloud,
-            endpoints=settings.endpoints,
-            allow_raw=settings.allow_raw,
-        )
-    except ValueError as error:
-        raise StartRefused(f"a setting cannot be used: {error}") from None
+    return build_app(services, hot_path=hot)
 
 
 async def _readiness(state: State) -> Mapping[str, str]:
@@ -235,27 +268,6 @@ def _request_ids() -> Callable[[], str]:
     """
     key, count = secrets.token_bytes(32), itertools.count()
     return lambda: blake2b(next(count).to_bytes(8), key=key, digest_size=16).hexdigest()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        raise StartRefused(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Choose another --host or --port"
-        ) from None
-    listening.setblocking(False)
-    return listening
-
-
-def _authority(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:

@@ -66,6 +66,5 @@ class ProveLogin:
         news = await self._store.record_verdict(
             stored.project_id, stored.id, stored.secret_version, verdict, event
         )
-        for told in news:
-            self._meter.told(told.kind)
+        self._meter.told(news)
         return replace(stored, standing=stored.standing.after(verdict))

@@ -58,8 +58,7 @@ class RecheckCredentials:
     async def announce(self, limit: int) -> int:
         """Announce ends that have come nearer; return how many."""
         told = await self._store.claim_expiry_notices(self._clock(), limit)
-        for event in told:
-            self._meter.told(event.kind)
+        self._meter.told(told)
         return len(told)
 
     async def claim(self, lease: timedelta, limit: int) -> Sequence[DueCheck]:
@@ -113,8 +112,7 @@ class RecheckCredentials:
         news = await self._store.record_verdict(
             due.project_id, found.id, found.secret_version, verdict, event, automatic=True
         )
-        for told in news:
-            self._meter.told(told.kind)
+        self._meter.told(news)
 
     async def _ask(self, delivery: Delivery, secret: Secret, image: str | None) -> Verdict:
         """Ask with the image, or without it where the login is for others by now."""

@@ -80,8 +80,7 @@ class VerifyCredential:
         news = await self._store.record_verdict(
             project.id, found.id, found.secret_version, verdict, event
         )
-        for told in news:
-            self._meter.told(told.kind)
+        self._meter.told(news)
         if verdict.kind not in DEAD:
             await self._exchanges.prepare(found, image.address() if image else None)
         return verdict

@@ -14,6 +14,7 @@ from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.budget import Budget
@@ -32,6 +33,7 @@ class Services:
     explain: ExplainImage
     uses: ManageUses
     audit: ReadAudit
+    events: ReadEvents
     docker_helper: ServeDockerHelper
 
     families: Families

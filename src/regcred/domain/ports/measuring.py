@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
-from regcred.domain.event import EventKind
+from regcred.domain.event import Event
 from regcred.domain.verdict import VerdictKind
 
 
@@ -25,8 +26,8 @@ class Meter(Protocol):
         """Count a check of a login; `provider` is the slug of a family that is known here."""
         ...
 
-    def told(self, kind: EventKind) -> None:
-        """Count an event that was stored."""
+    def told(self, events: Iterable[Event]) -> None:
+        """Count events that were stored."""
         ...
 
     def due(self, count: int) -> None:
@@ -42,7 +43,7 @@ class Unmeasured:
     ) -> None:
         """Do nothing."""
 
-    def told(self, kind: EventKind) -> None:
+    def told(self, events: Iterable[Event]) -> None:
         """Do nothing."""
 
     def due(self, count: int) -> None:

@@ -3,124 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.event import Event
+from regcred.domain.ports.hearing import CheckStore, EventStore
 from regcred.domain.ports.logins import LoginStore
-from regcred.domain.ports.sealing import SealedSecret, StoredKey, WrappedSeed
+from regcred.domain.ports.sealing import SealedSecret
+from regcred.domain.ports.tenancy import KeyStore, ProjectStore
 from regcred.domain.ports.values import (
     AlreadyDone,
     AuditFilter,
     CredentialFilter,
     CredentialRef,
-    DueCheck,
-    EventFilter,
     IdempotentRequest,
     ProjectRef,
     ResolveRead,
 )
-from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress
-from regcred.domain.schedule import Plan
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict
-
-
-class ProjectStore(Protocol):
-    """Projects and their seeds."""
-
-    async def create_project(
-        self,
-        project: Project,
-        seed: WrappedSeed,
-        event: AuditEvent,
-        idempotent: IdempotentRequest | None = None,
-    ) -> Project:
-        """Store a project under the next number (`project.number` is ignored).
-
-        Raise NameTaken, AlreadyDone (looked for before the name).
-        """
-        ...
-
-    async def find_project(self, ref: ProjectRef) -> Project:
-        """Raise ProjectNotFound."""
-        ...
-
-    async def list_projects(self, after: int, limit: int) -> Sequence[Project]:
-        """Return projects with a number above `after`, in number order."""
-        ...
-
-    async def update_project(
-        self, project: Project, expected_version: int | None, event: AuditEvent
-    ) -> Project:
-        """Store name, require_if_match, recheck_every and updated_at; count the version up.
-
-        Another recheck_every is planned by `plan_checks`.
-
-        Raise ProjectNotFound, VersionMismatch, NameTaken.
-        """
-        ...
-
-    async def delete_project(
-        self, project_id: UUID, expected_version: int | None, event: AuditEvent
-    ) -> None:
-        """Delete an empty project with its keys and its seed (its audit rows stay).
-
-        Raise ProjectNotFound, VersionMismatch, ProjectNotEmpty.
-        """
-        ...
-
-    async def project_seed(self, project_id: UUID) -> WrappedSeed:
-        """Return the newest seed, under which new secrets are sealed. Raise ProjectNotFound."""
-        ...
-
-
-class KeyStore(Protocol):
-    """API keys."""
-
-    async def create_key(
-        self,
-        stored: StoredKey,
-        event: AuditEvent,
-        idempotent: IdempotentRequest | None = None,
-    ) -> ApiKey:
-        """Raise ProjectNotFound, AlreadyDone."""
-        ...
-
-    async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
-        """Raise KeyNotFound, also for another project's key."""
-        ...
-
-    async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
-        """Return keys with an id above `after` ("" for the start), in id order."""
-        ...
-
-    async def update_key(
-        self, stored: StoredKey, expected_version: int | None, event: AuditEvent
-    ) -> ApiKey:
-        """Store name, image_patterns, expires_at, disabled and the stamp; count the version up.
-
-        The stamp is over the version after this write, so `expected_version` goes with it.
-        The digest and the rest of the key stay as they were made.
-
-        Raise KeyNotFound, VersionMismatch.
-        """
-        ...
-
-    async def delete_key(
-        self, project_id: UUID, key_id: str, expected_version: int | None, event: AuditEvent
-    ) -> None:
-        """Raise KeyNotFound, VersionMismatch."""
-        ...
-
-    async def key_for_authentication(self, key_id: str) -> StoredKey | None:
-        """Return the key of that public id, in whatever project; None if there is none."""
-        ...
 
 
 class CredentialStore(Protocol):
@@ -285,63 +190,6 @@ class AuditStore(Protocol):
 
     async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
         """Return what an Idempotency-Key did within its 24 hours, if anything."""
-        ...
-
-
-class EventStore(Protocol):
-    """What a project's people should hear of. An event needs no audit row: it is a trace itself.
-
-    A project keeps its newest 10,000; they go with the project, and outlive their credential.
-    Writes that make something worth hearing take events and commit them along.
-    """
-
-    async def record_event(self, event: Event) -> int:
-        """Commit an event that comes without any other write, and return its number.
-
-        Raise ProjectNotFound.
-        """
-        ...
-
-    async def list_events(
-        self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
-    ) -> Sequence[Event]:
-        """Return events newest first, numbers below `before` (0: from the newest)."""
-        ...
-
-
-class CheckStore(Protocol):
-    """What is due by the clock. The rules are `schedule`'s and `notices`'; workers share it.
-
-    Plans are no data: what moves them alone leaves no audit row.
-    """
-
-    async def claim_checks(self, now: datetime, lease: timedelta, limit: int) -> Sequence[DueCheck]:
-        """Claim what is due, longest due first; each check for one worker of all processes.
-
-        What `record_verdict` or `postpone_check` does not finish is due again after `lease`.
-        """
-        ...
-
-    async def postpone_check(self, check: DueCheck, plan: Plan) -> None:
-        """Plan a claimed check that came to no verdict, unless it was planned anew meanwhile."""
-        ...
-
-    async def plan_checks(self, now: datetime, limit: int) -> int:
-        """Plan up to `limit` credentials of a project whose interval changed, or had no plans.
-
-        Return how many were looked at; 0: there is nothing left to plan.
-        """
-        ...
-
-    async def checks_due(self, now: datetime) -> int:
-        """Return how many checks are due and unclaimed (counted up to 100,000)."""
-        ...
-
-    async def claim_expiry_notices(self, now: datetime, limit: int) -> Sequence[Event]:
-        """Add the events of ends that have come nearer, and return them.
-
-        Each once for one expires_at, by whichever worker is first.
-        """
         ...
 
 

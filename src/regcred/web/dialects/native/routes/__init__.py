@@ -8,6 +8,7 @@ from regcred.web.dialects.native.routes import (
     audit,
     credentials,
     docker_credential,
+    events,
     keys,
     projects,
     providers,
@@ -28,6 +29,7 @@ ROUTES: tuple[BaseRoute, ...] = tuple(
         projects,
         keys,
         audit,
+        events,
         providers,
     )
     for route in noun.router.routes

@@ -1,0 +1,1 @@
+"""What is counted, in Prometheus' words: the only place that imports its client."""

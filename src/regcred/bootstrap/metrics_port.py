@@ -1,0 +1,88 @@
+"""Metrics on a port of their own, served beside the API by the same process, if asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from regcred.bootstrap.listening import authority, listen
+from regcred.bootstrap.protocol import Limits, guarded
+from regcred.domain.ports import Families
+from regcred.settings import Settings
+from regcred.web.metrics import metrics_app
+
+if TYPE_CHECKING:
+    from regcred.adapters.metrics.prometheus import PrometheusMeter
+
+_CONNECTIONS = 16
+"""Open at once, and from one address: scrapers are few."""
+
+_log = structlog.get_logger("regcred")
+
+
+class _Beside(uvicorn.Server):
+    """A server that leaves signals to the one that it runs beside."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def prometheus_meter(settings: Settings, families: Families) -> PrometheusMeter | None:
+    """Return what counts; None where nobody will look."""
+    if settings.metrics_port is None:
+        return None
+    # A tenth of a second that most starts need not take.
+    from regcred.adapters.metrics.prometheus import PrometheusMeter  # noqa: PLC0415  see above
+
+    return PrometheusMeter([family.slug for family in families.catalogue()])
+
+
+@contextmanager
+def metrics_port(settings: Settings) -> Iterator[socket.socket | None]:
+    """Hold the port of the metrics, if there is one. Raise StartRefused."""
+    if settings.metrics_port is None:
+        yield None
+        return
+    option = "REGCRED_METRICS_HOST or --metrics-port"
+    with listen(settings.metrics_host, settings.metrics_port, option=option) as listening:
+        yield listening
+
+
+@asynccontextmanager
+async def exposed(
+    meter: PrometheusMeter | None, listening: socket.socket | None
+) -> AsyncIterator[None]:
+    """Serve what was counted for as long as the block runs."""
+    if meter is None or listening is None:
+        yield
+        return
+    config = uvicorn.Config(
+        metrics_app(meter.exposition),
+        http=guarded(Limits(_CONNECTIONS, _CONNECTIONS)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Beside(config)
+    serving = asyncio.create_task(server.serve([listening]))
+    _log.info("serving metrics", address=f"http://{authority(listening)}/metrics")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(Exception):
+            await serving

@@ -1,0 +1,98 @@
+"""Check logins that nobody asked about, beside the server: a turn every few seconds.
+
+Any number of processes may run one: who claims a check is decided in the store. What a process
+that died had claimed is due again when its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from regcred.domain.ports import DueCheck
+from regcred.domain.schedule import SOONEST
+from regcred.usecases.recheck_credentials import RecheckCredentials
+
+EVERY = 5.0
+"""Seconds between two turns."""
+
+LEASE = SOONEST
+"""How long a claim lasts: many times what its checks take, and less than any plan's beginning."""
+
+_PLANNED = 200
+"""Logins planned in one turn after an interval changed."""
+
+_ANNOUNCED = 100
+_CLAIMED_FOR_EACH = 4
+"""Checks claimed at once for each place: few wait long, and places are seldom empty."""
+
+_log = structlog.get_logger("regcred.recheck")
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecker:
+    """Runs the turns. With `checks` off, ends that come near are announced all the same."""
+
+    recheck: RecheckCredentials
+    at_once: int
+    checks: bool = True
+
+    async def run(self) -> None:
+        """Take turns until cancelled; what fails is loud, and tried again."""
+        while True:
+            try:
+                await self.turn()
+            except Exception as error:  # noqa: BLE001  whatever it is, the next turn comes
+                _log.error("automatic checks stand still", error=type(error).__name__)
+            await asyncio.sleep(EVERY)
+
+    async def turn(self) -> int:
+        """Announce, plan and check what is due now; return how many checks were made.
+
+        Raise StoreUnavailable.
+        """
+        await self.recheck.announce(_ANNOUNCED)
+        if not self.checks:
+            return 0
+        await self.recheck.plan(_PLANNED)
+        made = 0
+        while claimed := await self.recheck.claim(LEASE, self.at_once * _CLAIMED_FOR_EACH):
+            places = asyncio.Semaphore(self.at_once)
+            async with asyncio.TaskGroup() as checking:
+                for due in claimed:
+                    checking.create_task(self._check(due, places))
+            made += len(claimed)
+        return made
+
+    async def _check(self, due: DueCheck, places: asyncio.Semaphore) -> None:
+        """Make one check; whatever becomes of it, the others go on."""
+        refused: Exception | None
+        async with places:
+            try:
+                refused = await self.recheck.check(due)
+            except Exception as error:  # noqa: BLE001  one login's failure is no other's
+                refused = error
+                with suppress(Exception):
+                    await self.recheck.postpone(due)
+        if refused is not None:
+            _log.warning(
+                "automatic check not made",
+                error=type(refused).__name__,
+                project=str(due.project_id),
+            )
+
+
+@asynccontextmanager
+async def checking(rechecker: Rechecker) -> AsyncIterator[None]:
+    """Take turns beside what runs inside the block, and stop with it."""
+    turns = asyncio.create_task(rechecker.run())
+    try:
+        yield
+    finally:
+        turns.cancel()
+        with suppress(asyncio.CancelledError):
+            await turns
