@@ -86,6 +86,8 @@ class StubService:
         self.withheld: list[Json] = []
         self.explained: Json = {}
         self.rows: list[Json] = []
+        self.events: list[Json] = []
+        self.verdicts = [verdict("ok"), verdict("rejected"), verdict("denied")]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -132,6 +134,7 @@ def project(number: int, name: str) -> Json:
         "number": number,
         "name": name,
         "require_if_match": False,
+        "recheck_every": 86400,
         "created_at": NOW,
         "updated_at": NOW,
         "version": 1,
@@ -324,7 +327,28 @@ def probe(call: Call) -> Reply:
 
 
 def history(call: Call) -> Reply:
-    return listed([verdict("ok"), verdict("rejected"), verdict("denied")], call.seen)
+    return listed(call.stub.verdicts, call.seen)
+
+
+def list_events(call: Call) -> Reply:
+    return listed(call.stub.events, call.seen)
+
+
+def event(number: int, kind: str = "verdict.changed", **details: Any) -> Json:
+    return {
+        "number": number,
+        "at": NOW,
+        "kind": kind,
+        "credential": {"id": "1", "name": "one"},
+        "details": {"to": "rejected", **details},
+    }
+
+
+def update_project(call: Call) -> Reply:
+    found = find_project(call.stub, call.ref)
+    assert found is not None
+    found.update(call.seen.json)
+    return Reply(200, found)
 
 
 def resolve(call: Call) -> Reply:
@@ -364,6 +388,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("GET", "/v1/projects", lambda call: listed(call.stub.projects, call.seen)),
     ("POST", "/v1/projects", create_project),
     ("GET", P, show_project),
+    ("PATCH", P, update_project),
     ("DELETE", P, delete_project),
     ("GET", f"{P}/keys", lambda call: listed([*call.stub.keys.values()], call.seen)),
     ("POST", f"{P}/keys", create_key),
@@ -379,6 +404,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("POST", f"{P}/registries:probe", probe),
     ("POST", f"{P}/resolve", resolve),
     ("POST", f"{P}/explain", lambda call: Reply(200, call.stub.explained)),
+    ("GET", f"{P}/events", list_events),
     ("GET", f"{P}/audit", lambda call: listed(call.stub.rows, call.seen)),
     ("POST", f"{P}/docker-credential/get", helper_get),
     ("GET", f"{P}/docker-credential/list", lambda _: Reply(200, {"registry.example": "puller"})),

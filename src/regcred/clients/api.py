@@ -85,6 +85,10 @@ class RegcredClient:
         """Make a project."""
         return self._call("POST", "projects", {"name": name})
 
+    def update_project(self, project: str, changes: Json, version: int | None) -> Json:
+        """Change the given settings of a project; the rest stays."""
+        return self._call("PATCH", self._project_path(project), changes, version=version)
+
     def delete_project(self, project: str, version: int | None = None) -> None:
         """Delete an empty project."""
         self._call("DELETE", self._project_path(project), version=version)
@@ -177,6 +181,10 @@ class RegcredClient:
     def explain(self, image: str) -> Json:
         """Return which login an image would get on each client, and why."""
         return self._call("POST", f"{self._project}/explain", {"image": image})
+
+    def events(self, filters: Query) -> Iterator[Json]:
+        """Yield what there is to hear of in the project, newest first."""
+        return self._pages(f"{self._project}/events", filters)
 
     def audit(self, filters: Query) -> Iterator[Json]:
         """Yield the project's audit rows that pass the filters."""

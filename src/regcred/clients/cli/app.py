@@ -13,6 +13,7 @@ from regcred.clients.cli import (
     credentials,
     docker,
     doctor,
+    events,
     images,
     keys,
     projects,
@@ -54,5 +55,6 @@ app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
 app.add_typer(providers.app, name="provider")
 app.add_typer(doctor.app, name="doctor")
+app.command()(events.events)
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")

@@ -9,6 +9,7 @@ import typer
 
 from regcred.clients.api import RegcredClient
 from regcred.clients.cli import asking
+from regcred.clients.cli.following import Every, until_interrupted
 from regcred.clients.cli.options import (
     Expires,
     Force,
@@ -23,7 +24,7 @@ from regcred.clients.cli.options import (
 )
 from regcred.clients.cli.output import Format, Json, Noun, show_list, show_one
 from regcred.clients.cli.session import service
-from regcred.clients.cli.verdicts import VERDICT, exit_for, show_verdict
+from regcred.clients.cli.verdicts import VERDICT, exit_for, later_verdicts, show_verdict
 from regcred.clients.cli.words import say
 
 app = typer.Typer(help="The stored registry logins.", no_args_is_help=True)
@@ -168,12 +169,29 @@ def show(name: Name, project: Project = None, output: Output = Format.table) -> 
 
 @app.command()
 def verify(
-    name: Name, image: Image = None, project: Project = None, output: Output = Format.table
+    name: Name,
+    image: Image = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Then show each verdict that the service comes to, until interrupted."
+        ),
+    ] = False,
+    interval: Every = 5.0,
+    project: Project = None,
+    output: Output = Format.table,
 ) -> None:
-    """Ask the registry about a login, and say what it answers and what to do."""
+    """Ask the registry about a login, and say what it answers and what to do.
+
+    --watch asks the registry nothing more: it looks at what the service finds out by itself.
+    """
     with service(project) as api:
         verdict = api.verify(name, image)
-    show_verdict(verdict, output)
+        show_verdict(verdict, output)
+        with until_interrupted:
+            for later in later_verdicts(api, name, verdict, interval) if watch else ():
+                verdict = later
+                show_verdict(verdict, output)
     exit_for(verdict)
 
 

@@ -63,10 +63,14 @@ def structure(data: object, output: Format) -> None:
         if _deceives(text):
             text = yaml.safe_dump(data, allow_unicode=False, sort_keys=False)
     else:
-        text = json.dumps(data, indent=2, ensure_ascii=False)
-        # json.dumps escapes what is below a space; the rest stands in strings alone.
-        text = "".join(escaped(c) if c != "\n" and shown(c) != c else c for c in text)
+        text = safe_json(json.dumps(data, indent=2, ensure_ascii=False))
     typer.echo(text.rstrip("\n"))
+
+
+def safe_json(text: str) -> str:
+    """Return JSON with everything escaped that a terminal would obey: it says the same."""
+    # json.dumps escapes what is below a space; the rest stands in strings alone.
+    return "".join(escaped(c) if c != "\n" and shown(c) != c else c for c in text)
 
 
 def record(item: Mapping[str, object]) -> None:

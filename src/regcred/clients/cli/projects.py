@@ -8,9 +8,9 @@ import typer
 
 from regcred.clients.cli import asking
 from regcred.clients.cli.options import NoInput, Output, Yes
-from regcred.clients.cli.output import Format, Noun, show_list, show_one
+from regcred.clients.cli.output import Format, Json, Noun, show_list, show_one
 from regcred.clients.cli.session import service
-from regcred.clients.cli.words import say
+from regcred.clients.cli.words import Exit, say, stop
 
 app = typer.Typer(help="The tenants of the service.", no_args_is_help=True)
 
@@ -20,6 +20,7 @@ _PROJECT = Noun(
         "number": lambda project: project.get("number"),
         "name": lambda project: project.get("name"),
         "id": lambda project: project.get("id"),
+        "recheck every": lambda project: _interval(project.get("recheck_every")),
         "created": lambda project: project.get("created_at"),
     },
 )
@@ -49,6 +50,31 @@ def create(name: str, output: Output = Format.table) -> None:
         show_one(api.create_project(name), _PROJECT, output)
 
 
+@app.command("set")
+def set_(
+    project: Annotated[str, typer.Argument(help="Number or id; the key's own if left out.")] = "-",
+    recheck_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Between two automatic checks of a login: 900 to 2592000, or such as 15m, 12h, "
+            "7d; off for none.",
+        ),
+    ] = None,
+    output: Output = Format.table,
+) -> None:
+    """Change a project's settings (admins)."""
+    changes: Json = {}
+    if recheck_every is not None:
+        changes["recheck_every"] = _seconds(recheck_every)
+    if not changes:
+        stop(Exit.USAGE, "say what to change: --recheck-every")
+    with service() as api:
+        found = api.project(project)
+        changed = api.update_project(found["id"], changes, found.get("version"))
+        show_one(changed, _PROJECT, output)
+
+
 @app.command()
 def rm(
     project: Annotated[str, typer.Argument(help="Number or id.")],
@@ -62,3 +88,20 @@ def rm(
         asking.confirm(f"Delete {label}?", yes=yes, no_input=no_input)
         api.delete_project(found["id"], found.get("version"))
         say(f"Deleted {label}.")
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(given: str) -> int:
+    """Return a span of time in seconds. Exit with a usage error for anything else."""
+    digits, unit = (given[:-1], given[-1:]) if given[-1:] in _UNITS else (given, "s")
+    if given == "off":
+        return 0
+    if not (digits.isascii() and digits.isdigit()):
+        stop(Exit.USAGE, "--recheck-every is seconds, or such as 15m, 12h, 7d, or off")
+    return int(digits) * _UNITS[unit]
+
+
+def _interval(seconds: object) -> object:
+    return "off" if seconds == 0 else f"{seconds} s"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import typer
 
+from regcred.clients.api import RegcredClient
+from regcred.clients.cli.following import every_so_often
 from regcred.clients.cli.output import Format, Json, Noun, cell, record, structure
 from regcred.clients.cli.words import Exit
 
@@ -42,6 +46,23 @@ def show_verdict(verdict: Json, output: Format) -> None:
         record(_told(verdict))
     else:
         structure(verdict, output)
+
+
+def later_verdicts(api: RegcredClient, name: str, last: Json, interval: float) -> Iterator[Json]:
+    """Yield each verdict on a login after `last`, oldest first, without end."""
+
+    def look() -> list[Json]:
+        newer = itertools.takewhile(lambda one: _checked(one) > _checked(last), api.verdicts(name))
+        return list(newer)[::-1]
+
+    for fresh in every_so_often(look, interval):
+        for verdict in fresh:
+            last = verdict
+            yield verdict
+
+
+def _checked(verdict: Json) -> datetime:
+    return datetime.fromisoformat(str(verdict["checked_at"]))
 
 
 def exit_for(verdict: Mapping[str, object]) -> None:

@@ -1,0 +1,130 @@
+"""What is counted, and that nothing of a tenant's is in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from regcred.adapters.metrics.prometheus import PrometheusMeter
+from regcred.adapters.metrics.registries import MeasuredRegistries
+from regcred.domain.errors import QuotaExceeded
+from regcred.domain.event import Event, EventKind
+from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
+from regcred.domain.registry import ImageReference
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import VerdictKind
+from tests.fakes.registries import REJECTED, TOO_OFTEN, ScriptedRegistries
+from tests.usecases.world import HandClock, draft
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+CANARY = "tenants-own-word"
+
+
+def text(meter: PrometheusMeter) -> str:
+    return meter.exposition()[1].decode()
+
+
+@pytest.fixture
+def meter() -> PrometheusMeter:
+    return PrometheusMeter(["ghcr", "generic"])
+
+
+def test_checks_are_counted_by_provider_verdict_and_trigger(meter: PrometheusMeter) -> None:
+    for trigger in Trigger:
+        meter.verified("ghcr", VerdictKind.OK, trigger, 0.2)
+    meter.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 20)
+
+    for line in (
+        'regcred_verifications_total{provider="ghcr",trigger="person",verdict="ok"} 2.0',
+        'regcred_verifications_total{provider="ghcr",trigger="automatic",verdict="ok"} 1.0',
+        'regcred_verification_seconds_bucket{le="0.1",provider="ghcr"} 0.0',
+        'regcred_verification_seconds_bucket{le="0.25",provider="ghcr"} 2.0',
+        'regcred_verification_seconds_count{provider="ghcr"} 3.0',
+    ):
+        assert line in _ordered(text(meter))
+
+
+def _ordered(exposed: str) -> str:
+    """Sort the labels of every line: their order is nobody's promise."""
+    return re.sub(r"\{(.*?)\}", lambda m: "{" + ",".join(sorted(m[1].split(","))) + "}", exposed)
+
+
+def test_a_provider_that_is_not_known_here_is_no_label(meter: PrometheusMeter) -> None:
+    for n in range(100):
+        meter.verified(f"{CANARY}{n}", VerdictKind.OK, Trigger.PERSON, 0.1)
+
+    assert CANARY not in text(meter)
+    assert 'regcred_verification_seconds_count{provider="other"} 100.0' in text(meter)
+
+
+def test_events_are_counted_by_kind_and_every_kind_is_there(meter: PrometheusMeter) -> None:
+    about = (UUID(int=1), CANARY, {"image": CANARY})
+    meter.told([Event(UUID(int=2), AT, EventKind.EXPIRY_NEAR, *about)] * 2)
+
+    assert 'regcred_events_total{kind="expiry.near"} 2.0' in text(meter)
+    for kind in set(EventKind) - {EventKind.EXPIRY_NEAR}:
+        assert f'regcred_events_total{{kind="{kind}"}} 0.0' in text(meter)
+    assert CANARY not in text(meter)
+
+
+def test_what_is_due_goes_up_and_down(meter: PrometheusMeter) -> None:
+    meter.due(7)
+    assert "regcred_checks_due 7.0" in text(meter)
+    meter.due(0)
+    assert "regcred_checks_due 0.0" in text(meter)
+
+
+def test_two_meters_share_nothing(meter: PrometheusMeter) -> None:
+    other = PrometheusMeter(["ghcr"])
+    other.due(5)
+
+    assert "regcred_checks_due 0.0" in text(meter)
+
+
+def test_the_text_is_prometheus(meter: PrometheusMeter) -> None:
+    content_type, exposed = meter.exposition()
+
+    assert content_type.startswith("text/plain; version=")
+    assert exposed.startswith(b"# HELP regcred_")
+
+
+async def test_every_check_through_the_registries_is_counted(meter: PrometheusMeter) -> None:
+    clock = HandClock()
+    ticks = iter(range(100))
+    registries = ScriptedRegistries(clock)
+    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, lambda: next(ticks))
+    login = draft(registry="ghcr.io/team")
+    image = ImageReference.parse("ghcr.io/team/app")
+    for password in ("right", REJECTED):
+        await measured.verify(login.delivery, Secret(password), image)
+    with pytest.raises(QuotaExceeded):
+        await measured.verify(login.delivery, Secret(TOO_OFTEN), None)
+
+    exposed = _ordered(text(meter))
+    for verdict in ("ok", "rejected"):
+        labels = f'provider="ghcr",trigger="automatic",verdict="{verdict}"'
+        assert f"regcred_verifications_total{{{labels}}} 1.0" in exposed
+    assert 'regcred_verification_seconds_sum{provider="ghcr"} 2.0' in exposed
+    assert 'regcred_verification_seconds_count{provider="ghcr"} 2.0' in exposed
+
+
+async def test_everything_else_is_the_registries_own() -> None:
+    registries = ScriptedRegistries(HandClock())
+    measured = MeasuredRegistries(registries, UNMEASURED, Trigger.PERSON, lambda: 0.0)
+    login = draft()
+
+    assert measured.check(login) == registries.check(login)
+    assert measured.catalogue() == registries.catalogue()
+    assert measured.family(login.delivery) == "generic"
+    assert measured.fitting("ghcr", "ghcr.io") == "ghcr"
+    assert (await measured.probe("r.example", {})).kind is VerdictKind.OK
+
+
+def test_where_nobody_looks_nothing_is_counted() -> None:
+    meter: Meter = UNMEASURED
+    meter.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 0.1)
+    meter.told([])
+    meter.due(1)
