@@ -443,6 +443,29 @@ def test_headers_that_are_not_what_they_should_be_are_not_shown() -> None:
     assert set(finding.evidence) & {"digest", "ratelimit_limit", "redirect_host"} == set()
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("30", 30), (" 86400 ", 86400), ("86401", None), ("0", None), ("-1", None), ("1.5", None),
+        ("", None), ("9" * 400, None), ("\u0661", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [429, 503])
+def test_how_long_to_wait_is_evidence_in_sane_seconds(
+    status: int, said: str, seconds: int | None
+) -> None:
+    finding, _ = play(asked(), [Reply(status, (("retry-after", said),))])
+
+    assert finding.evidence.get("retry_after") == seconds
+
+
+def test_only_who_has_too_much_to_do_says_when_to_come_again() -> None:
+    finding, _ = play(asked(), [Reply(404, (("retry-after", "30"),))])
+
+    assert "retry_after" not in finding.evidence
+
+
 def test_a_redirects_host_is_evidence() -> None:
     finding, _ = play(asked(), [Reply(302, (("location", "https://Login.example/x?y"),))])
 
