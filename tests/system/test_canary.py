@@ -23,7 +23,7 @@ import pytest
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.canary import Canary, Hit, Scanner
-from tests.tools.programs import Daemon, environment, regcred, run_watched
+from tests.tools.programs import Daemon, environment, regcred, run_watched, wait_for
 from tests.tools.pullers import Machine
 from tests.tools.world import World, running
 
@@ -177,6 +177,29 @@ def test_the_life_of_a_login(watch: Watch) -> None:
     watch.settle()
     api.send("DELETE", f"{PATH}/life")
     api.send("DELETE", f"{PATH}/life?force=true")
+
+
+def test_a_login_that_goes_bad_by_itself(watch: Watch) -> None:
+    """Nobody asks: the service checks it, tells of it, and shows the secret nowhere."""
+    world, api = watch.world, watch.api
+    secret = watch.canary("rechecked")
+    world.set_password("puller", secret)
+    stored(watch, "rechecked", secret)
+    assert api.verify("rechecked", world.image())["verdict"] == "ok"
+    with world.service.api(api.key) as unscanned:
+        watch.login(unscanned.make_key("hears", "viewer")["key"])
+    world.set_password("puller", "somebody changed it")
+    world.service.make_due("rechecked")
+
+    path = "projects/-/events?credential=rechecked"
+    (event,) = wait_for(lambda: api.send("GET", path).json()["items"])
+    assert event["details"]["to"] == "rejected"
+    assert "rejected" in watch.cli("events", "--credential", "rechecked", "-o", "json")
+    assert "rejected" in watch.cli("credential", "history", "rechecked", "-o", "json")
+    checks = api.send("GET", "projects/-/audit?principal=system:recheck").json()["items"]
+    assert event["credential"]["id"] in {row["target"] for row in checks}
+    watch.settle()
+    watch.api.remove("rechecked")
 
 
 def test_a_password_that_was_replaced_or_deleted_is_gone(watch: Watch) -> None:

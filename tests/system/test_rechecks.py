@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,7 +29,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.verify_credential import VerifyCredential
 from tests.system.conftest import RequireTool
-from tests.tools.programs import LOOPBACK, free_port, http_status
+from tests.tools.programs import LOOPBACK, free_port, http_status, wait_for
 from tests.tools.registry import PasswordFile, Registry, with_password_file
 from tests.tools.service import Service
 
@@ -186,27 +184,8 @@ async def test_a_registry_that_is_away_is_asked_less_and_less(
 
 # Through the doors of a running service
 
-Wait = Callable[[], Any]
-
-
-def wait_for(look: Wait, seconds: float = 30) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.1)
-    return found
-
-
-def make_due(service: Service, name: str) -> None:
-    """Move a login's next check to now, as time would."""
-    file = service.data / "store" / "regcred.db"
-    with closing(sqlite3.connect(file, timeout=10)) as store, store:
-        store.execute("UPDATE credentials SET check_at = 0 WHERE name = ?", (name,))
-
 
 def scraped(port: int) -> str:
-    import http.client  # noqa: PLC0415  for this alone
-
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
     try:
         connection.request("GET", "/metrics")
@@ -227,7 +206,7 @@ def test_a_running_service_finds_it_by_itself_and_counts_it(
         api.add("tenants-word", serving.address, "puller", "right")
         assert api.verify("tenants-word", None)["verdict"] == "ok"
         users.set("puller", "changed by somebody")
-        make_due(service, "tenants-word")
+        service.make_due("tenants-word")
         (event,) = wait_for(lambda: api.send("GET", "projects/-/events").json()["items"])
         rows = api.send("GET", "projects/-/audit?principal=system:recheck").json()["items"]
         listed = service.run("events", "-o", "json")
@@ -249,6 +228,7 @@ def test_a_running_service_finds_it_by_itself_and_counts_it(
         ), text
     assert 'regcred_events_total{kind="verdict.changed"} 1.0' in text
     assert "tenants-word" not in text
+    assert "right" not in text
     assert json.dumps(serving.address)[1:-1] not in text
 
 
@@ -262,7 +242,7 @@ def test_switched_off_it_asks_nobody(
     service.init()
     with service.serving(), service.api() as api:
         api.add("one", serving.address, "puller", "right")
-        make_due(service, "one")
+        service.make_due("one")
         time.sleep(7)
 
     assert requests(serving) == []

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
+
+_T = TypeVar("_T")
 
 LOOPBACK = "127.0.0.1"
 _BIN = Path(sys.executable).parent
@@ -164,6 +166,16 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_for(look: Callable[[], _T], *, seconds: float = 30) -> _T:
+    """Return what a look finds once it finds something. Raise NotReady."""
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > until:
+            raise NotReady("what was waited for did not come")
+        time.sleep(_POLL_SECONDS)
+    return found
 
 
 def http_status(port: int, path: str, *, seconds: float = 1) -> int | None:

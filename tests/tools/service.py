@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -76,6 +77,12 @@ class Service:
             yield daemon.wait_ready(self.ready)
         finally:
             daemon.stop()
+
+    def make_due(self, name: str) -> None:
+        """Move the next automatic check of a login to now, as time would."""
+        file = self.data / "store" / "regcred.db"
+        with contextlib.closing(sqlite3.connect(file, timeout=10)) as store, store:
+            store.execute("UPDATE credentials SET check_at = 0 WHERE name = ?", (name,))
 
     def api(self, key: str | None = None, *, heard: Heard | None = None) -> Api:
         """Return the native API with the operator's key, or with another."""
