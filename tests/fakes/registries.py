@@ -43,8 +43,8 @@ class ScriptedRegistries(RealRegistries):
         self.away = False
         """Whether the clouds that exchange are."""
 
-        self.meanwhile: Callable[[], Awaitable[None]] | None = None
-        """Happens once while an exchange is under way."""
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        """Happens once while a registry or a cloud thinks."""
 
         self._next: list[VerdictKind] = []
 

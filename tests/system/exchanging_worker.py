@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.first_run import make_first_project
 from regcred.bootstrap.renewals import Renewals
@@ -18,13 +16,9 @@ from regcred.domain.access import Caller, Principal, Role
 from regcred.domain.credential import Draft
 from regcred.domain.secret import Secret
 from regcred.settings import Settings
-from regcred.usecases.exchange_logins import ExchangeLogins
-from regcred.usecases.manage_credentials import ManageCredentials
-from regcred.usecases.prove_login import ProveLogin
+from tests.tools.inside import PLENTY, use_cases
 from tests.tools.minter import HOST, USER
 from tests.tools.programs import LOOPBACK
-
-_PLENTY = 1_000_000
 
 
 def fill(folder: Path, tokens: Sequence[str]) -> None:
@@ -35,20 +29,11 @@ def fill(folder: Path, tokens: Sequence[str]) -> None:
             made = await make_first_project(
                 state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
             )
-            registries = _registries(state, "http://127.0.0.1:1")
-            prove = ProveLogin(
-                state.store,
-                registries,
-                ProjectRate(_PLENTY, time.monotonic),
-                _exchanges(state, registries),
-            )
-            credentials = ManageCredentials(
-                state.store, state.sealer, prove, state.clock, state.new_id
-            )
+            using = use_cases(state, _registries(state, "http://127.0.0.1:1"))
             caller = Caller(Principal("test", "fill"), made.project.id, Role.ADMIN, operator=True)
             await asyncio.gather(
                 *(
-                    credentials.create(
+                    using.credentials.create(
                         caller,
                         None,
                         Draft(
@@ -71,11 +56,11 @@ def renew(folder: Path, cloud: str) -> None:
 
     async def work() -> None:
         async with open_state(Settings(data=folder), exclusive=False) as state:
-            exchanges = _exchanges(state, _registries(state, cloud))
+            exchanges = use_cases(state, _registries(state, cloud)).exchanges
             renewals = Renewals(exchanges)
             while await renewals.turn():
                 pass
-            left = len(await exchanges.claim_due(_PLENTY))
+            left = len(await exchanges.claim_due(PLENTY))
             (folder / "left.json").write_text(json.dumps(left))
 
     asyncio.run(work())
@@ -87,12 +72,6 @@ def _registries(state: State, cloud: str) -> RealRegistries:
         time.monotonic,
         allow_networks=("127.0.0.0/8",),
         allow_http=(LOOPBACK,),
-        exchange_rate=_PLENTY,
+        exchange_rate=PLENTY,
         endpoints={"digitalocean": cloud},
-    )
-
-
-def _exchanges(state: State, registries: RealRegistries) -> ExchangeLogins:
-    return ExchangeLogins(
-        state.store, state.sealer, registries, state.clock, os.urandom, asyncio.sleep
     )

@@ -25,10 +25,10 @@ from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.settings import Settings
-from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.verify_credential import VerifyCredential
 from tests.system.conftest import RequireTool
+from tests.tools.inside import use_cases
 from tests.tools.programs import LOOPBACK, free_port, http_status, wait_for
 from tests.tools.registry import PasswordFile, Registry, with_password_file
 from tests.tools.service import Service
@@ -103,13 +103,12 @@ async def inside(tmp_path: Path, registry: tuple[Registry, PasswordFile]) -> Asy
             clock, time.monotonic, allow_networks=["127.0.0.0/8"], allow_http=[LOOPBACK]
         )
         caller = Caller(Principal("key", "test"), made.project.id, Role.ADMIN)
-        credentials = ManageCredentials(state.store, state.sealer, asked, clock, state.new_id)
-        await credentials.create(
+        using = use_cases(state, asked)
+        await using.credentials.create(
             caller, None, Draft("hub", "puller", Secret("right"), registry[0].address)
         )
         recheck = RecheckCredentials(state.store, state.sealer, asked, clock)
-        verify = VerifyCredential(state.store, state.sealer, asked, clock)
-        yield Inside(state, clock, Rechecker(recheck, 4), verify, caller)
+        yield Inside(state, clock, Rechecker(recheck, 4), using.verify, caller)
 
 
 async def test_a_login_that_goes_bad_is_found_confirmed_withheld_and_left_alone(

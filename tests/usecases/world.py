@@ -98,9 +98,6 @@ class SayingRegistries(ScriptedRegistries):
     needs: Callable[[ImageReference | None], bool] = staticmethod(lambda _image: True)
     """Which image, or none, can be asked about."""
 
-    meanwhile: Callable[[], Awaitable[object]] | None = None
-    """What happens once while the registry thinks."""
-
     async def verify(
         self, delivery: Delivery, secret: Secret, image: ImageReference | None
     ) -> Verdict:
