@@ -542,6 +542,7 @@ class MemoryStore:
         failure: Verdict,
         refresh_at: datetime | None,
         event: AuditEvent,
+        news: Event | None = None,
     ) -> bool:
         self._awake()
         found = self._logins(place).get(place.place)
@@ -556,6 +557,8 @@ class MemoryStore:
             claimed_until=None,
         )
         self._append(event)
+        if news is not None:
+            self._put_event(news)
         return True
 
     def _logins(self, place: LoginPlace) -> dict[str, _Exchanged]:

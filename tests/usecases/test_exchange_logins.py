@@ -11,7 +11,8 @@ import pytest
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.ports import LoginPlace
+from regcred.domain.event import EventKind
+from regcred.domain.ports import EventFilter, LoginPlace
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
@@ -263,6 +264,24 @@ async def test_a_failed_exchange_is_audited_with_its_verdict(world: World) -> No
     (event,) = await world.events(Action.CREDENTIAL_EXCHANGED)
     (checked,) = await world.events(Action.CREDENTIAL_VERIFIED)
     assert event.details["verdict"] == checked.details["verdict"] == "rejected"
+
+
+async def test_the_first_failure_in_a_row_is_news(world: World) -> None:
+    stored = await store(world, password=AWAY)
+    for _ in range(3):
+        await pull(world)
+        world.clock.forward(minutes=20)
+
+    told = await world.store.list_events(
+        world.home.id, EventFilter(EventKind.EXCHANGE_FAILED), 0, 10
+    )
+    (event,) = told
+    assert event.credential_id == stored.id
+    assert event.details == {
+        "verdict": "unreachable",
+        "place": "eu-west-1",
+        "next_step": "The script says no.",
+    }
 
 
 async def test_a_login_token_is_handed_over_as_it_was_stored(world: World) -> None:

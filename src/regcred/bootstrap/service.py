@@ -89,9 +89,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         # Before the key is made: it is shown once, so nothing may stop the start in between.
         registries = _registries(settings, state)
         meter = prometheus_meter(settings, registries)
-        exchanges = ExchangeLogins(
-            state.store, state.sealer, registries, state.clock, state.random, asyncio.sleep
-        )
+        exchanges = _exchanges(state, registries, meter or UNMEASURED)
         app = _app(settings, state, registries, exchanges, meter or UNMEASURED)
         rechecker = _rechecker(settings, state, registries, meter or UNMEASURED)
         renewals = Renewals(exchanges)
@@ -188,6 +186,12 @@ def _registries(settings: Settings, state: State) -> RealRegistries:
         )
     except ValueError as error:
         raise StartRefused(f"a setting cannot be used: {error}") from None
+
+
+def _exchanges(state: State, registries: RealRegistries, meter: Meter) -> ExchangeLogins:
+    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
+    store, sealer = state.store, state.sealer
+    return ExchangeLogins(store, sealer, measured, state.clock, state.random, asyncio.sleep, meter)
 
 
 def _rechecker(

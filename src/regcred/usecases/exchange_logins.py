@@ -16,6 +16,7 @@ from uuid import UUID
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, RegistryCredential
 from regcred.domain.errors import CredentialNotFound
+from regcred.domain.event import Event, EventKind
 from regcred.domain.fresh_login import CONFIRMED_AFTER, FreshLogin, retry_at
 from regcred.domain.ports import (
     Clock,
@@ -29,6 +30,7 @@ from regcred.domain.ports import (
     Sleep,
     Store,
 )
+from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import DEAD, Standing, Verdict, VerdictKind
 from regcred.usecases.seal_secret import open_current
@@ -75,6 +77,7 @@ class ExchangeLogins:
         clock: Clock,
         random: RandomBytes,
         sleep: Sleep,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
         self._sealer = sealer
@@ -82,6 +85,7 @@ class ExchangeLogins:
         self._clock = clock
         self._random = random
         self._sleep = sleep
+        self._meter = meter
 
     async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
         """Return a login that works now, waiting until then for one that does not exist yet.
@@ -180,7 +184,11 @@ class ExchangeLogins:
         failures = 1 if kept is None else kept.failures + 1
         again = retry_at(failure, failures, self._spread())
         event = self._event(credential, place, verdict=str(failure.kind))
-        stands = await self._store.fail_login(place, claim, failure, again, event)
+        # The first of a row alone: what goes on failing is no news.
+        news = self._news(credential, place, failure) if failures == 1 else None
+        stands = await self._store.fail_login(place, claim, failure, again, event, news)
+        if stands and news is not None:
+            self._meter.told([news])
         if stands and failure.kind in DEAD:
             # The same words as after a check: two of them and the login is withheld.
             await self._record(credential, place, failure)
@@ -193,11 +201,17 @@ class ExchangeLogins:
             credential, place, Action.CREDENTIAL_VERIFIED, verdict=str(failure.kind)
         )
         try:
-            await self._store.record_verdict(
-                credential.project_id, credential.id, credential.secret_version, failure, event
+            told = await self._store.record_verdict(
+                credential.project_id,
+                credential.id,
+                credential.secret_version,
+                failure,
+                event,
+                automatic=True,
             )
         except CredentialNotFound:
             return  # deleted meanwhile: there is nothing left to say it of
+        self._meter.told(told)
 
     async def _open(self, wanted: Exchangeable, kept: KeptLogin | None) -> FreshLogin | None:
         """Return the login that is kept, if it works still."""
@@ -222,6 +236,16 @@ class ExchangeLogins:
             str(credential.id),
             credential.secret_version,
             details={"name": credential.name, "place": place.place, **details},
+        )
+
+    def _news(self, credential: RegistryCredential, place: LoginPlace, failure: Verdict) -> Event:
+        return Event(
+            credential.project_id,
+            failure.checked_at,
+            EventKind.EXCHANGE_FAILED,
+            credential.id,
+            credential.name,
+            {"verdict": str(failure.kind), "place": place.place, "next_step": failure.reason},
         )
 
     def _claim(self) -> str:

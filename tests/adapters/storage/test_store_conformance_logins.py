@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.ports import KeptLogin, LoginPlace, SealedLogin
+from regcred.domain.event import Event, EventKind
+from regcred.domain.ports import EventFilter, KeptLogin, LoginPlace, SealedLogin
 from regcred.domain.verdict import VerdictKind
 from tests.adapters.storage.samples import (
     START,
@@ -126,8 +128,12 @@ async def test_a_login_that_failed_keeps_the_one_before_it(world: World) -> None
     await claim(world, at, "w2")
     failure = a_verdict(VerdictKind.DENIED, evidence={"note": "It may not."})
 
-    assert await world.store.fail_login(at, "w2", failure, START + HOUR, exchanged(login))
+    news = Event(world.id, START, EventKind.EXCHANGE_FAILED, login.id, login.name, {"place": "x"})
 
+    assert await world.store.fail_login(at, "w2", failure, START + HOUR, exchanged(login), news)
+
+    (told,) = await world.store.list_events(world.id, EventFilter(), 0, 10)
+    assert replace(told, number=0) == news
     kept = await world.store.find_login(at)
     assert kept == NOTHING._replace(
         seed=seed("alpha"),

@@ -48,6 +48,12 @@ class PrometheusMeter:
         self._events = Counter(
             "regcred_events", "Events that were stored.", ("kind",), registry=registry
         )
+        self._exchanges = Counter(
+            "regcred_exchanges",
+            "Exchanges of stored secrets for logins, by what came of them.",
+            ("provider", "outcome"),
+            registry=registry,
+        )
         for kind in EventKind:
             self._events.labels(str(kind))
 
@@ -58,6 +64,11 @@ class PrometheusMeter:
         label = provider if provider in self._providers else OTHER
         self._verifications.labels(label, str(verdict), str(trigger)).inc()
         self._seconds.labels(label).observe(seconds)
+
+    def exchanged(self, provider: str, failure: VerdictKind | None) -> None:
+        """Count an exchange of a stored secret."""
+        label = provider if provider in self._providers else OTHER
+        self._exchanges.labels(label, str(failure or VerdictKind.OK)).inc()
 
     def told(self, events: Iterable[Event]) -> None:
         """Count events that were stored."""

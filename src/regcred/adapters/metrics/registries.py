@@ -45,8 +45,11 @@ class MeasuredRegistries:
     async def exchange(
         self, delivery: Delivery, secret: Secret, place: str
     ) -> FreshLogin | Verdict:
-        """Exchange a stored secret."""
-        return await self._registries.exchange(delivery, secret, place)
+        """Exchange a stored secret, and count what that gave."""
+        outcome = await self._registries.exchange(delivery, secret, place)
+        failure = outcome.kind if isinstance(outcome, Verdict) else None
+        self._meter.exchanged(self._registries.family(delivery), failure)
+        return outcome
 
     async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
         """Ask a registry what it wants of a login; that is no check of one."""

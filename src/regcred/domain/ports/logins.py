@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from regcred.domain.audit import AuditEvent
+from regcred.domain.event import Event
 from regcred.domain.ports.sealing import SealedLogin
 from regcred.domain.ports.values import KeptLogin, LoginPlace
 from regcred.domain.verdict import Verdict
@@ -63,8 +64,11 @@ class LoginStore(Protocol):
         failure: Verdict,
         refresh_at: datetime | None,
         event: AuditEvent,
+        news: Event | None = None,
     ) -> bool:
         """Keep why an exchange failed, and let the claim go; a login that is kept stays.
+
+        `news` is stored along.
 
         False, and nothing is written, as `keep_login`.
         """

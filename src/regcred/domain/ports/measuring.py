@@ -26,6 +26,10 @@ class Meter(Protocol):
         """Count a check of a login; `provider` is the slug of a family that is known here."""
         ...
 
+    def exchanged(self, provider: str, failure: VerdictKind | None) -> None:
+        """Count an exchange of a stored secret; `failure` is None where it gave a login."""
+        ...
+
     def told(self, events: Iterable[Event]) -> None:
         """Count events that were stored."""
         ...
@@ -41,6 +45,9 @@ class Unmeasured:
     def verified(
         self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float
     ) -> None:
+        """Do nothing."""
+
+    def exchanged(self, provider: str, failure: VerdictKind | None) -> None:
         """Do nothing."""
 
     def told(self, events: Iterable[Event]) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.events import put_event
 from regcred.adapters.storage.sqlite.rows import instant_or_none, micros, micros_or_none
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import AuditEvent
+from regcred.domain.event import Event
 from regcred.domain.ports import KeptLogin, LoginPlace, SealedLogin, WrappedSeed
 from regcred.domain.verdict import Verdict, VerdictKind
 
@@ -152,19 +154,28 @@ class Logins(Access):
         failure: Verdict,
         refresh_at: datetime | None,
         event: AuditEvent,
+        news: Event | None = None,
     ) -> bool:
         """Keep why an exchange failed, and let the claim go; see the port."""
         told = (str(failure.kind), failure.reason)
         row = (micros_or_none(refresh_at), *told, *place, claim)
-        return await self._finish(_FAIL, row, event)
+        return await self._finish(_FAIL, row, event, news)
 
-    async def _finish(self, statement: str, row: tuple[object, ...], event: AuditEvent) -> bool:
+    async def _finish(
+        self,
+        statement: str,
+        row: tuple[object, ...],
+        event: AuditEvent,
+        news: Event | None = None,
+    ) -> bool:
         def work(transaction: Transaction) -> bool:
             if not transaction.change(statement, row):
                 return False
             # What it replaces may still open a registry for hours.
             transaction.secrets_died |= statement is _KEEP
             transaction.audit(event)
+            if news is not None:
+                put_event(transaction, news)
             return True
 
         return await self._write(work)
