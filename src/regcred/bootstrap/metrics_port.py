@@ -30,6 +30,18 @@ _log = structlog.get_logger("regcred")
 class _Beside(uvicorn.Server):
     """A server that leaves signals to the one that it runs beside."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.begun = asyncio.Event()
+        """Set once it answers, or will not."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.begun.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
@@ -79,6 +91,7 @@ async def exposed(
     )
     server = _Beside(config)
     serving = asyncio.create_task(server.serve([listening]))
+    await server.begun.wait()
     _log.info("serving metrics", address=f"http://{authority(listening)}/metrics")
     try:
         yield

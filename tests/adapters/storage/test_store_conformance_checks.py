@@ -254,6 +254,13 @@ class TestIntervals:
 
         assert [await world.store.plan_checks(START, 1) for _ in range(3)] == [1, 0, 0]
 
+    async def test_two_who_plan_at_once_plan_it_once(self, world: World) -> None:
+        await world.add()
+        await interval(world, 3600)
+        steps = await asyncio.gather(*(world.store.plan_checks(START, 10) for _ in range(2)))
+
+        assert sorted(steps) == [0, 1]
+
     async def test_what_is_dead_or_backed_off_from_keeps_its_plan(self, world: World) -> None:
         dead, away, fine = [await world.add(name) for name in ("dead", "away", "fine")]
         for at in (START, START + 20 * MINUTE):
