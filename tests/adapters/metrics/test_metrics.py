@@ -10,6 +10,7 @@ import pytest
 
 from regcred.adapters.metrics.prometheus import PrometheusMeter
 from regcred.adapters.metrics.registries import MeasuredRegistries
+from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.event import Event, EventKind
 from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
@@ -111,6 +112,21 @@ async def test_every_check_through_the_registries_is_counted(meter: PrometheusMe
     assert 'regcred_verification_seconds_count{provider="ghcr"} 2.0' in exposed
 
 
+async def test_every_exchange_through_the_registries_is_counted() -> None:
+    meter = PrometheusMeter(["ecr"])
+    measured = MeasuredRegistries(
+        ScriptedRegistries(HandClock()), meter, Trigger.AUTOMATIC, lambda: 0.0
+    )
+    about = Delivery("ecr", None, ("public.ecr.aws",), "AKIAIOSFODNN7EXAMPLE", {})
+    assert measured.place(about, None) == "public.ecr.aws"
+    for password in ("right", REJECTED):
+        await measured.exchange(about, Secret(password), "public.ecr.aws")
+
+    exposed = _ordered(text(meter))
+    for outcome in ("ok", "rejected"):
+        assert f'regcred_exchanges_total{{outcome="{outcome}",provider="ecr"}} 1.0' in exposed
+
+
 async def test_everything_else_is_the_registries_own() -> None:
     registries = ScriptedRegistries(HandClock())
     measured = MeasuredRegistries(registries, UNMEASURED, Trigger.PERSON, lambda: 0.0)
@@ -126,5 +142,6 @@ async def test_everything_else_is_the_registries_own() -> None:
 def test_where_nobody_looks_nothing_is_counted() -> None:
     meter: Meter = UNMEASURED
     meter.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 0.1)
+    meter.exchanged("ecr", None)
     meter.told([])
     meter.due(1)
