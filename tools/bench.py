@@ -20,7 +20,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import create, faces, footprint, helper, renew, report, resolve
+from benchmarks import create, faces, footprint, helper, renew, report, resolve, verify
 from benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "create": create.measure,
     "faces": faces.measure,
     "pages": faces.measure_pages,
+    "verify": verify.measure,
     "helper": helper.measure,
     "renew": renew.measure,
     "memory": footprint.measure_memory,
