@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
@@ -39,6 +38,9 @@ MAX_HEADERS = 128
 MAX_HEADER_BYTES = 64 * 1024
 """What h11 lets pass is more (100 KiB); both bounds stand."""
 
+_MAX_CONTEXTS = 32
+_CONNECTING, _SHAKING_HANDS = "connecting", "shaking hands"
+
 _TOO_LARGE = "An answer is larger than anything in this protocol."
 _ENCODED = "An answer is compressed, though none was asked to be."
 _NO_HTTP = "What answers does not speak HTTP."
@@ -57,18 +59,29 @@ class RegistryClient:
         """Take the guarded backend, and the seconds that a whole handshake may last."""
         self._backend = backend
         self._deadline = deadline
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
 
     async def run(self, dialogue: Dialogue[_T], ca_bundle: str | None = None) -> _T:
         """Drive `dialogue` to its end and return what it found. Raise ForeignOrigin."""
-        # Reading the system's certificates takes milliseconds that the loop does not have.
-        context = await asyncio.to_thread(tls_context, ca_bundle)
+        context = await self._context(ca_bundle)
         async with (
             _Opened(self._backend) as opened,
             httpcore2.AsyncConnectionPool(
                 ssl_context=context, network_backend=opened, max_connections=4, retries=0
             ) as pool,
         ):
-            return await self._drive(dialogue, _Line(pool))
+            return await self._drive(dialogue, _Line(pool, opened))
+
+    async def _context(self, ca_bundle: str | None) -> ssl.SSLContext:
+        """Return the context for a bundle: those that are asked for often are made once."""
+        context = self._contexts.get(ca_bundle)
+        if context is None:
+            # Reading the system's certificates takes milliseconds that the loop does not have.
+            context = await asyncio.to_thread(tls_context, ca_bundle)
+            if len(self._contexts) == _MAX_CONTEXTS:
+                del self._contexts[next(iter(self._contexts))]
+            self._contexts[ca_bundle] = context
+        return context
 
     async def _drive(self, dialogue: Dialogue[_T], line: _Line) -> _T:
         step = _advance(dialogue, None)
@@ -83,7 +96,6 @@ class RegistryClient:
         return step
 
 
-@lru_cache(maxsize=32)
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return a verifying context: TLS 1.2 or newer, the system's authorities and the bundle's."""
     context = ssl.create_default_context()
@@ -104,9 +116,14 @@ def _advance(dialogue: Dialogue[_T], outcome: Reply | Exception | None) -> Reque
 
 
 class _Opened(httpcore2.AsyncNetworkBackend):
-    """Closes every connection at the end: a TLS handshake cut short would leave its socket open."""
+    """Closes every connection at the end: a TLS handshake cut short would leave its socket open.
+
+    `phase` says how far the newest one came, "" when it is ready. httpcore2 would tell as well,
+    but of ten more things for every request, and that costs more than the request's parsing.
+    """
 
     def __init__(self, inner: httpcore2.AsyncNetworkBackend) -> None:
+        self.phase = ""
         self._inner = inner
         self._streams: list[httpcore2.AsyncNetworkStream] = []
 
@@ -118,19 +135,17 @@ class _Opened(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        return self._keep(
-            await self._inner.connect_tcp(
-                host,
-                port,
-                timeout=timeout,
-                local_address=local_address,
-                socket_options=socket_options,
-            )
+        self.phase = _CONNECTING
+        stream = await self._inner.connect_tcp(
+            host,
+            port,
+            timeout=timeout,
+            local_address=local_address,
+            socket_options=socket_options,
         )
-
-    def _keep(self, stream: httpcore2.AsyncNetworkStream) -> httpcore2.AsyncNetworkStream:
         self._streams.append(stream)
-        return stream
+        self.phase = ""
+        return _Plain(stream, self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,21 +155,44 @@ class _Opened(httpcore2.AsyncNetworkBackend):
             await stream.aclose()
 
 
-class _Line:
-    """One handshake's connections, and how far the present request has come."""
+class _Plain(httpcore2.AsyncNetworkStream):
+    """A connection without TLS, or before it."""
 
-    def __init__(self, pool: httpcore2.AsyncConnectionPool) -> None:
+    def __init__(self, inner: httpcore2.AsyncNetworkStream, opened: _Opened) -> None:
+        self._opened = opened
+        self._inner = inner
+        self.read = inner.read  # type: ignore[method-assign]  # as it is, without a step between
+        self.write = inner.write  # type: ignore[method-assign]
+        self.aclose = inner.aclose  # type: ignore[method-assign]
+        self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+    ) -> httpcore2.AsyncNetworkStream:
+        self._opened.phase = _SHAKING_HANDS
+        stream = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        self._opened.phase = ""
+        return stream
+
+
+class _Line:
+    """One handshake's connections, and why the present request gets no answer."""
+
+    def __init__(self, pool: httpcore2.AsyncConnectionPool, opened: _Opened) -> None:
         self._pool = pool
-        self._phase = ""
+        self._opened = opened
 
     @property
     def cause_of_silence(self) -> str:
         """Return why nothing came: what never connected looks like what was refused."""
-        return "connect" if self._phase == "connect_tcp" else "timeout"
+        return "connect" if self._opened.phase == _CONNECTING else "timeout"
 
     async def ask(self, request: Request) -> Reply | Unanswered | Unreadable | UnusableKey:
         """Send one request and read its whole answer, or say why there is none."""
-        self._phase = ""
+        self._opened.phase = ""
         try:
             return await self._exchange(request)
         except (Unreadable, UnusableKey) as failure:
@@ -170,7 +208,7 @@ class _Line:
         if isinstance(error, httpcore2.TimeoutException):
             return self.cause_of_silence
         # A broken TLS record after the handshake comes through as the standard library's error.
-        shaking_hands = self._phase == "start_tls"
+        shaking_hands = self._opened.phase == _SHAKING_HANDS
         return "tls" if shaking_hands or isinstance(error, ssl.SSLError) else "connect"
 
     async def _exchange(self, request: Request) -> Reply:
@@ -184,19 +222,13 @@ class _Line:
                 ),
                 headers=headers,
                 content=content,
-                extensions={"timeout": {"connect": CONNECT_SECONDS}, "trace": self._trace},
+                extensions={"timeout": {"connect": CONNECT_SECONDS}},
             )
         )
         try:
             return await _read(request, response)
         finally:
             await response.aclose()
-
-    async def _trace(self, name: str, info: Mapping[str, object]) -> None:
-        # Names look like connection.connect_tcp.started; what follows a connection is no phase.
-        _, step, state = name.split(".")
-        if state == "started":
-            self._phase = step
 
 
 async def _read(request: Request, response: httpcore2.Response) -> Reply:
@@ -205,9 +237,11 @@ async def _read(request: Request, response: httpcore2.Response) -> Reply:
         raise Unreadable(_TOO_LARGE)
     headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw)
     reply = Reply(response.status, headers)
-    if request.method == "HEAD":
-        return reply
-    if any(value.strip().lower() != "identity" for value in reply.all("content-encoding")):
+    # The answer to HEAD says how it would be encoded; what it has is an end, which has to be read
+    # for the connection to be of further use.
+    if request.method != "HEAD" and any(
+        value.strip().lower() != "identity" for value in reply.all("content-encoding")
+    ):
         raise Unreadable(_ENCODED)
     body = bytearray()
     async for chunk in response.aiter_stream():
