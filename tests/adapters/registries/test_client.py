@@ -12,7 +12,7 @@ import httpcore2
 import pytest
 import trustme
 
-from regcred.adapters.registries import transport
+from regcred.adapters.registries import client, transport
 from regcred.adapters.registries.client import (
     MAX_BODY,
     ForeignOrigin,
@@ -287,6 +287,20 @@ async def test_no_other_certificate_is(ca: trustme.CA) -> None:
         assert server.seen == []
 
 
+async def test_contexts_are_made_once_and_are_not_kept_without_bound(
+    ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_MAX_CONTEXTS", 2)
+    asking = RegistryClient(GuardedBackend())
+    first, other = pem(ca), pem(trustme.CA())
+    made = await asking._context(first)
+
+    assert await asking._context(first) is made
+    await asking._context(None)
+    await asking._context(other)
+    assert list(asking._contexts) == [None, other]
+
+
 def test_old_tls_is_not_spoken(ca: trustme.CA) -> None:
     for context in (tls_context(None), tls_context(pem(ca))):
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -304,6 +318,18 @@ async def test_plain_http_on_a_tls_port_is_said_to_be_no_tls() -> None:
         verdict = await ask(registries(), draft(f"https://{LOOPBACK}:{port}"))
 
     assert (verdict.kind, verdict.evidence["cause"]) == (V.UNREACHABLE, "tls")
+
+
+async def test_a_connection_is_of_use_after_a_head() -> None:
+    def script(seen: Seen) -> Says:
+        return Says(200) if seen.authorization else BASIC_CHALLENGE
+
+    async with Server(script).serving() as server:
+        verdict = await ask(registries(), draft(server.url), f"{server.authority}/team/app")
+
+    assert verdict.kind is V.OK
+    assert [seen.method for seen in server.seen] == ["GET", "GET", "HEAD", "HEAD"]
+    assert server.connections == 1
 
 
 # What surrounds the process
