@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 from benchmarks.common import (
@@ -29,6 +31,9 @@ _LIMITS = {"REGCRED_VERIFY_CONCURRENCY": str(_AT_ONCE)} | {
     f"REGCRED_VERIFY_PER_{who}": "1000000" for who in ("HOST", "PROJECT")
 }
 _SECONDS = 60.0
+_PATH = "/v1/projects/-/credentials"
+_NOWHERE = "127.0.0.2:9"
+"""Plain http, which is allowed for 127.0.0.1 alone: all is done but the asking."""
 
 _WAVES = -(-_LOGINS // _AT_ONCE)
 _TIME = Goal(1.5)
@@ -41,60 +46,79 @@ def measure(bench: Bench) -> None:
     service = bench.service("verify", **_LIMITS)
     try:
         with service.serving(cores=SERVER_CORES) as server, service.api() as api:
-            _fill(api, registry.place)
-            for title, image in (("verify", ""), ("verify with an image", "team/app:v1")):
-                run = _Run(bench, service, server, registry, image)
+            _fill(api, "login", registry.place)
+            _fill(api, "unasked", _NOWHERE)
+            runs = [
+                _Run(bench, service, server, registry, kind)
+                for kind in (
+                    _Kind("unasked", "unreachable", {}),
+                    _Kind("login", "ok", {}),
+                    _Kind("login", "ok", {"image": f"{registry.place}/team/app:v1"}),
+                )
+            ]
+            for run in runs:
                 run()
-                rounds = [run() for _ in range(bench.rounds)]
-                questions = rounds[0].questions
-                bench.add(
-                    f"{title}: {_LOGINS} logins, {questions:g} answers of 50 ms each",
-                    "ms",
-                    [one.seconds * 1000 for one in rounds],
-                )
-                ideal = _WAVES * questions * _ANSWER_SECONDS
-                note = f"{_AT_ONCE} at once: {_WAVES} waves, {ideal * 1000:,.0f} ms"
-                bench.add(
-                    f"{title}: time / ideal",
-                    "ratio",
-                    [one.seconds / ideal for one in rounds],
-                    _TIME,
-                    note,
-                )
-                bench.add(f"{title}: CPU each", "ms", [one.cpu_ms for one in rounds], _CPU)
+            rounds = [[run() for run in runs] for _ in range(bench.rounds)]
     finally:
         registry.stop()
+    unasked, alone, image = zip(*rounds, strict=True)
+    bench.add("verify without asking: CPU each", "ms", [one.cpu_ms for one in unasked])
+    for title, measured in (("verify", alone), ("verify with an image", image)):
+        _tell(bench, title, measured, unasked)
 
 
-def _fill(api: Api, place: str) -> None:
+def _tell(
+    bench: Bench, title: str, measured: Sequence[_Measured], unasked: Sequence[_Measured]
+) -> None:
+    """Keep the figures of one kind of verification, and what of its CPU asking takes."""
+    questions = measured[0].questions
+    ideal = _WAVES * questions * _ANSWER_SECONDS
+    name = f"{title}: {_LOGINS} logins, {questions:g} answers of 50 ms each"
+    note = f"{_AT_ONCE} at once: {_WAVES} waves, {ideal * 1000:,.0f} ms"
+    cpu = [one.cpu_ms for one in measured]
+    handshake = [one.cpu_ms - other.cpu_ms for one, other in zip(measured, unasked, strict=True)]
+    bench.add(name, "ms", [one.seconds * 1000 for one in measured])
+    bench.add(f"{title}: time / ideal", "ratio", [x.seconds / ideal for x in measured], _TIME, note)
+    bench.add(f"{title}: CPU each, all of the service", "ms", cpu, _CPU)
+    bench.add(f"{title}: CPU each, of the handshake", "ms", handshake, _CPU)
+
+
+def _fill(api: Api, name: str, place: str) -> None:
     for number in range(_LOGINS):
-        api.add(f"login-{number}", f"http://{place}", f"user-{number}", f"secret-{number:032d}")
+        api.add(f"{name}-{number}", f"http://{place}", f"user-{number}", f"secret-{number:032d}")
 
 
-class _Measured:
+class _Measured(NamedTuple):
     """One round: how long it took, what it cost the server, and what the registry was asked."""
 
-    def __init__(self, seconds: float, cpu_ms: float, questions: float) -> None:
-        self.seconds = seconds
-        self.cpu_ms = cpu_ms
-        self.questions = questions
+    seconds: float
+    cpu_ms: float
+    questions: float
+
+
+class _Kind(NamedTuple):
+    """What is verified: these logins, the verdict they must get, and the body to ask with."""
+
+    name: str
+    verdict: str
+    body: dict[str, str]
 
 
 class _Run:
     """Verifies every login, all at once."""
 
     def __init__(
-        self, bench: Bench, service: Service, server: Daemon, registry: _Registry, image: str
+        self, bench: Bench, service: Service, server: Daemon, registry: _Registry, kind: _Kind
     ) -> None:
         self._bench = bench
         self._service = service
         self._server = server
         self._registry = registry
-        body = {"image": f"{registry.place}/{image}"} if image else {}
+        self._kind = kind
         self._requests = write_requests(
-            bench.folder / "verify.json",
+            bench.folder / f"verify-{kind.name}-{len(kind.body)}.json",
             [
-                request(f"/v1/projects/-/credentials/login-{number}:verify", service.key, body)
+                request(f"{_PATH}/{kind.name}-{number}:verify", service.key, kind.body)
                 for number in range(_LOGINS)
             ],
         )
@@ -114,11 +138,12 @@ class _Run:
         return _Measured(report["seconds"], cpu / _LOGINS, asked / _LOGINS)
 
     def _check(self) -> None:
-        """Every answer is a 200, whatever the verdict: see that they were all good ones."""
+        """Every answer is a 200, whatever the verdict: see that they all got the expected one."""
         with self._service.api() as api:
-            good = api.ask("GET", f"projects/-/credentials?verdict=ok&limit={_LOGINS}")["items"]
+            wanted = f"verdict={self._kind.verdict}&limit={_LOGINS}"
+            good = api.ask("GET", f"projects/-/credentials?{wanted}")["items"]
         if len(good) != _LOGINS:
-            raise LoadFailed(f"{len(good)} of {_LOGINS} logins are ok")
+            raise LoadFailed(f"{len(good)} of {_LOGINS} logins are {self._kind.verdict}")
 
 
 class _Registry:

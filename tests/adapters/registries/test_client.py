@@ -293,9 +293,9 @@ async def test_contexts_are_made_once_and_are_not_kept_without_bound(
     monkeypatch.setattr(client, "_MAX_CONTEXTS", 2)
     asking = RegistryClient(GuardedBackend())
     first, other = pem(ca), pem(trustme.CA())
-    made = await asking._context(first)
+    made, again = await asyncio.gather(asking._context(first), asking._context(first))
 
-    assert await asking._context(first) is made
+    assert made is again is await asking._context(first)
     await asking._context(None)
     await asking._context(other)
     assert list(asking._contexts) == [None, other]

@@ -60,6 +60,7 @@ class RegistryClient:
         self._backend = backend
         self._deadline = deadline
         self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._making = asyncio.Lock()
 
     async def run(self, dialogue: Dialogue[_T], ca_bundle: str | None = None) -> _T:
         """Drive `dialogue` to its end and return what it found. Raise ForeignOrigin."""
@@ -74,13 +75,17 @@ class RegistryClient:
 
     async def _context(self, ca_bundle: str | None) -> ssl.SSLContext:
         """Return the context for a bundle: those that are asked for often are made once."""
-        context = self._contexts.get(ca_bundle)
-        if context is None:
-            # Reading the system's certificates takes milliseconds that the loop does not have.
-            context = await asyncio.to_thread(tls_context, ca_bundle)
-            if len(self._contexts) == _MAX_CONTEXTS:
-                del self._contexts[next(iter(self._contexts))]
-            self._contexts[ca_bundle] = context
+        if (context := self._contexts.get(ca_bundle)) is not None:
+            return context
+        # Reading the system's certificates takes milliseconds that the loop does not have; and one
+        # at a time, or the first checks after a start would each read them.
+        async with self._making:
+            context = self._contexts.get(ca_bundle)
+            if context is None:
+                context = await asyncio.to_thread(tls_context, ca_bundle)
+                if len(self._contexts) == _MAX_CONTEXTS:
+                    del self._contexts[next(iter(self._contexts))]
+                self._contexts[ca_bundle] = context
         return context
 
     async def _drive(self, dialogue: Dialogue[_T], line: _Line) -> _T:
