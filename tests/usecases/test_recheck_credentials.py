@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import (
@@ -22,7 +23,7 @@ from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.change_credential import Change
-from tests.fakes.registries import TOO_OFTEN
+from tests.fakes.registries import REJECTED, TOO_OFTEN
 from tests.usecases.world import REGISTRY, START, World
 
 LEASE = timedelta(minutes=5)
@@ -141,6 +142,24 @@ async def test_two_persons_refusals_still_get_one_automatic_confirmation(world: 
 
     assert await turn(world) == [None]
     assert not (await stands(world, login)).standing.withheld
+
+
+async def test_a_secret_that_is_exchanged_and_refused_costs_two_tries_in_all(world: World) -> None:
+    """Its exchange and its check are two ways to try one secret."""
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    login = await world.login(
+        "ecr", host, provider="ecr", username="AKIAIOSFODNN7EXAMPLE", password=REJECTED
+    )
+    key = await world.key(Role.PULLER)
+    for _ in range(3 * 24 * 12):
+        await world.pull(key, f"{host}/app")
+        await turn(world)
+        for place, claim in await world.exchanges.claim_due(10):
+            await world.exchanges.renew(place, claim)
+        world.clock.forward(minutes=5)
+
+    assert len(world.registries.exchanged) + len(world.registries.asked) == 2
+    assert (await stands(world, login)).standing.withheld
 
 
 async def break_seal(world: World, login: RegistryCredential) -> None:

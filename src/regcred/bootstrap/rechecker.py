@@ -55,18 +55,21 @@ class Rechecker:
 
         Raise StoreUnavailable.
         """
-        await self.recheck.announce(_ANNOUNCED)
-        if not self.checks:
-            return 0
-        await self.recheck.plan(_PLANNED)
         made = 0
-        while claimed := await self.recheck.claim(LEASE, self.at_once * _CLAIMED_FOR_EACH):
+        while True:
+            # Between two batches too: a long backlog holds up nothing else.
+            await self.recheck.announce(_ANNOUNCED)
+            if not self.checks:
+                return made
+            await self.recheck.plan(_PLANNED)
+            claimed = await self.recheck.claim(LEASE, self.at_once * _CLAIMED_FOR_EACH)
+            if not claimed:
+                return made
             places = asyncio.Semaphore(self.at_once)
             async with asyncio.TaskGroup() as checking:
                 for due in claimed:
                     checking.create_task(self._check(due, places))
             made += len(claimed)
-        return made
 
     async def _check(self, due: DueCheck, places: asyncio.Semaphore) -> None:
         """Make one check; whatever becomes of it, the others go on."""

@@ -40,9 +40,10 @@ def at_first_revision(directory: Path) -> None:
         database.execute("INSERT INTO project_seeds VALUES (?, 1, 'kid', x'00')", (_PROJECT,))
         database.execute(
             "INSERT INTO credentials (project_id, id, number, name, provider, scopes, username,"
-            " settings, description, labels, created_at, updated_at, version, secret_version)"
-            " VALUES (?, ?, 1, 'login', 'generic', 'r.example', 'ada', '{}', '', '{}', ?, ?, 1, 1)",
-            (_PROJECT, _LOGIN, at, at),
+            " settings, description, labels, created_at, updated_at, version, secret_version,"
+            " expires_at) VALUES (?, ?, 1, 'login', 'generic', 'r.example', 'ada', '{}', '', '{}',"
+            " ?, ?, 1, 1, ?)",
+            (_PROJECT, _LOGIN, at, at, at + 10 * 86_400_000_000),
         )
         database.execute(
             "INSERT INTO credential_secrets VALUES (?, ?, 'current', 1, 1, x'01')",
@@ -64,3 +65,22 @@ async def test_the_first_revision_is_migrated_with_its_logins(tmp_path: Path) ->
         login = await store.find_credential(project.id, "login")
         secret = await store.sealed_secret(project.id, login.id)
     assert (project.name, login.username, secret.sealed) == ("old", "ada", b"\x01")
+
+
+async def test_what_was_stored_before_is_checked_and_announced_like_the_rest(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "store"
+    at_first_revision(directory)
+    schema.migrate(directory)
+
+    clock = Clock(START)
+    with closing(SqliteStore.open(directory, clock=clock)) as store:
+        project = await store.find_project(1)
+        planned = [await store.plan_checks(clock(), 10) for _ in range(2)]
+        due = await store.checks_due(clock() + timedelta(days=1))
+        told = await store.claim_expiry_notices(clock(), 10)
+        again = await store.claim_expiry_notices(clock(), 10)
+    assert (project.recheck_every, planned, due) == (86_400, [1, 0], 1)
+    assert [event.details["days_left"] for event in told] == [10]
+    assert again == []

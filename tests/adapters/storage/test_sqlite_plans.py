@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, audit, events, listing, resolve
+from regcred.adapters.storage.sqlite import SqliteStore, audit, checks, events, listing, resolve
 from regcred.domain.event import EventKind
 from regcred.domain.ports import AuditFilter, CredentialFilter, EventFilter
 from regcred.domain.verdict import VerdictKind
@@ -46,6 +46,11 @@ STATEMENTS = [
     *map(listing._statement, LISTS),
     *map(audit._page, AUDITS),
     *map(events._page, EVENTS),
+    checks._ANY_CHECK,
+    checks._CHECKS,
+    checks._UNPLANNED,
+    checks._ANY_NOTICE,
+    checks._NOTICES,
     listing._AT_OFFSET,
     listing._COUNT,
     audit._FLOOR,
@@ -65,3 +70,18 @@ def test_it_seeks_and_never_sorts(sqlite_store: SqliteStore, statement: str) -> 
     assert plan
     scans = [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
     assert not scans + [step for step in plan if "FOR ORDER BY" in step]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [(checks._DUE, "checks_due"), (checks._TO_PLAN, "projects_to_replan")],
+)
+def test_a_look_at_what_is_due_sees_nothing_else(
+    sqlite_store: SqliteStore, statement: str, index: str
+) -> None:
+    """Both indexes hold only rows that may be due."""
+    parameters = (None,) * statement.count("?")
+    plan = sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+
+    assert any(index in step[3] for step in plan)
+    assert not any("FOR ORDER BY" in step[3] for step in plan)
