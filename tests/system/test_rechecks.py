@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -29,7 +31,14 @@ from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.verify_credential import VerifyCredential
 from tests.system.conftest import RequireTool
 from tests.tools.inside import use_cases
-from tests.tools.programs import LOOPBACK, free_port, http_status, wait_for
+from tests.tools.programs import (
+    LOOPBACK,
+    environment,
+    free_port,
+    http_status,
+    regcred,
+    wait_for,
+)
 from tests.tools.registry import PasswordFile, Registry, with_password_file
 from tests.tools.service import Service
 
@@ -229,6 +238,43 @@ def test_a_running_service_finds_it_by_itself_and_counts_it(
     assert "tenants-word" not in text
     assert "right" not in text
     assert json.dumps(serving.address)[1:-1] not in text
+
+
+def test_followers_hear_of_it_as_it_happens_and_end_by_ctrl_c(
+    tmp_path: Path, registry: tuple[Registry, PasswordFile]
+) -> None:
+    serving, users = registry
+    users.set("puller", "right")
+    service = Service(tmp_path / "service")
+    service.init()
+    env = environment(tmp_path / "home", REGCRED_URL=service.url, REGCRED_KEY=service.key)
+    with service.serving(), service.api() as api:
+        api.add("hub", serving.address, "puller", "right")
+        followers = [
+            subprocess.Popen([*regcred(), *words], env=env, stdout=subprocess.PIPE, text=True)
+            for words in (
+                ["events", "--follow", "--interval", "0.2", "-o", "name"],
+                ["credential", "verify", "hub", "--watch", "--interval", "0.2", "-o", "name"],
+            )
+        ]
+        heard = []
+        for follower in followers[1:]:
+            assert follower.stdout is not None
+            heard.append(follower.stdout.readline())
+        users.set("puller", "changed by somebody")
+        service.make_due("hub")
+        for follower in followers:
+            assert follower.stdout is not None
+            heard.append(follower.stdout.readline())
+            follower.send_signal(signal.SIGINT)
+        codes = [follower.wait(timeout=20) for follower in followers]
+        for follower in followers:
+            follower.communicate()
+
+    assert heard == ["ok\n", "1\n", "rejected\n"]
+    assert codes == [0, 6]
+    # The person's check, and the one that nobody asked for.
+    assert requests(serving) == ["GET /v2/ 401", "GET /v2/ 200"] + ["GET /v2/ 401"] * 2
 
 
 def test_switched_off_it_asks_nobody(

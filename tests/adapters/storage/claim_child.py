@@ -1,7 +1,8 @@
 """A process that makes every automatic check which it can claim, and says which it made.
 
-Run as `python -m tests.adapters.storage.claim_child DIRECTORY AT_ONCE`. It begins when a line
-comes on its standard input, so that several begin together.
+Run as `python -m tests.adapters.storage.claim_child DIRECTORY AT_ONCE [looking]`. It begins when a
+line comes on its standard input, so that several begin together. With `looking` it only looks
+what is due instead of claiming it: the control that the test must catch.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from regcred.adapters.registries.registries import RealRegistries
-from regcred.adapters.storage.sqlite import SqliteStore
+from regcred.adapters.storage.sqlite import SqliteStore, checks
+from regcred.adapters.storage.sqlite.rows import micros
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.domain.credential import Delivery
+from regcred.domain.ports import DueCheck
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
@@ -35,6 +40,16 @@ class SlowRegistries(RealRegistries):
         return Verdict(VerdictKind.OK, self._clock())
 
 
+async def look(
+    self: checks.Checks, now: datetime, lease: timedelta, limit: int
+) -> Sequence[DueCheck]:
+    rows = self._all(checks._CHECKS, (micros(now), limit))
+    return [
+        DueCheck(UUID(project), UUID(id_), image, timedelta(seconds=every), failures, now + lease)
+        for project, id_, image, failures, every in rows
+    ]
+
+
 async def check(directory: Path, at_once: int) -> None:
     clock = Clock(START + timedelta(days=2))
     store = SqliteStore.open(directory, clock=clock)
@@ -46,4 +61,6 @@ async def check(directory: Path, at_once: int) -> None:
 
 
 if __name__ == "__main__":
+    if "looking" in sys.argv:
+        checks.Checks.claim_checks = look  # type: ignore[method-assign]  # the planted fault
     asyncio.run(check(Path(sys.argv[1]), int(sys.argv[2])))

@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[3]
 LOGINS = 200
 
 
-def start(directory: Path, at_once: int) -> subprocess.Popen[str]:
+def start(directory: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.adapters.storage.claim_child", str(directory), str(at_once)],
+        [sys.executable, "-m", "tests.adapters.storage.claim_child", str(directory), "3", *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         stdin=subprocess.PIPE,
@@ -32,10 +32,7 @@ def start(directory: Path, at_once: int) -> subprocess.Popen[str]:
     )
 
 
-async def test_four_processes_ask_about_each_of_200_logins_once(
-    directory: Path, clock: Clock
-) -> None:
-    store = SqliteStore.open(directory, clock=clock)
+async def fill(store: SqliteStore, clock: Clock) -> None:
     world = await World(store, clock).begin()
     for n in range(LOGINS):
         login = a_credential(world.id, f"login{n}", username=f"user{n}")
@@ -43,19 +40,41 @@ async def test_four_processes_ask_about_each_of_200_logins_once(
         sealed = await PlainSealer().seal(seed("alpha"), context, Secret("x"))
         secret = SealedSecret(1, seed("alpha"), sealed)
         await store.create_credential(login, secret, world.created(login))
-    due = START + timedelta(days=2)
-    assert await store.checks_due(due) == LOGINS
 
+
+def asked_by_four(directory: Path, *words: str) -> list[Counter[str]]:
+    """Return whom each of four processes, begun together, asked about."""
     with ExitStack() as running:
-        children = [running.enter_context(start(directory, 3)) for _ in range(4)]
+        children = [running.enter_context(start(directory, *words)) for _ in range(4)]
         for child in children:
             assert child.stdin is not None
             child.stdin.write("go\n")
             child.stdin.flush()
-        made = [Counter((child.communicate(timeout=60)[0]).split()) for child in children]
-
+        made = [Counter(child.communicate(timeout=60)[0].split()) for child in children]
     assert [child.returncode for child in children] == [0] * 4
+    return made
+
+
+async def test_four_processes_ask_about_each_of_200_logins_once(
+    sqlite_store: SqliteStore, directory: Path, clock: Clock
+) -> None:
+    await fill(sqlite_store, clock)
+    due = START + timedelta(days=2)
+    assert await sqlite_store.checks_due(due) == LOGINS
+
+    made = asked_by_four(directory)
+
     assert sum(made, Counter()) == {f"user{n}": 1 for n in range(LOGINS)}
-    assert sum(bool(counted) for counted in made) > 1, "only one process worked: nothing is shown"
-    assert await store.checks_due(due + timedelta(minutes=10)) == 0
-    store.close()
+    assert sum(map(bool, made)) > 1, "only one process worked: nothing is shown"
+    assert await sqlite_store.checks_due(due + timedelta(minutes=10)) == 0
+
+
+async def test_without_claims_the_same_would_be_asked_twice(
+    sqlite_store: SqliteStore, directory: Path, clock: Clock
+) -> None:
+    """The control: it shows that the test above can fail."""
+    await fill(sqlite_store, clock)
+
+    made = asked_by_four(directory, "looking")
+
+    assert max(sum(made, Counter()).values()) > 1
