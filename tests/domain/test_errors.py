@@ -67,6 +67,7 @@ def test_every_reason_to_refuse_a_key_has_words(reason: str) -> None:
         (errors.CredentialNotFound, "credential"),
         (errors.KeyNotFound, "key"),
         (errors.UseNotFound, "use"),
+        (errors.WebhookNotFound, "webhook"),
     ],
 )
 def test_not_found_names_the_noun_alone(error: type[errors.NotFound], kind: str) -> None:
@@ -79,6 +80,7 @@ def test_not_found_names_the_noun_alone(error: type[errors.NotFound], kind: str)
         errors.VersionMismatch(),
         errors.VersionRequired(),
         errors.ProjectNotEmpty(),
+        errors.TooManyWebhooks(20),
         errors.IdempotencyConflict(),
     ],
     ids=lambda error: type(error).__name__,

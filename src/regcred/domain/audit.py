@@ -31,6 +31,10 @@ class Action(StrEnum):
     REGISTRY_PROBED = "registry.probed"
     USE_PUT = "use.put"
     USE_DELETED = "use.deleted"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_UPDATED = "webhook.updated"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_TESTED = "webhook.tested"
     ROLLBACK_ACCEPTED = "store.rollback_accepted"
 
 

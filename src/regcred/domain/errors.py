@@ -121,6 +121,12 @@ class UseNotFound(NotFound):
     kind = "use"
 
 
+class WebhookNotFound(NotFound):
+    """No webhook of that id in this project."""
+
+    kind = "webhook"
+
+
 class NameTaken(RegcredError):
     """Another thing of this `kind` in the same place has this name."""
 
@@ -156,6 +162,14 @@ class ProjectNotEmpty(RegcredError):
 
     def __init__(self) -> None:
         super().__init__("the project still holds credentials: delete them first")
+
+
+class TooManyWebhooks(RegcredError):
+    """The project has as many webhooks as one may have."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"a project has at most {most} webhooks: delete one first")
 
 
 class IdempotencyConflict(RegcredError):

@@ -38,6 +38,8 @@ from regcred.domain.ports.values import KeptLogin as KeptLogin
 from regcred.domain.ports.values import LoginPlace as LoginPlace
 from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveRead as ResolveRead
+from regcred.domain.ports.webhooks import Claimed as Claimed
+from regcred.domain.ports.webhooks import WebhookSender as WebhookSender
 
 Clock = Callable[[], datetime]
 """Returns now, aware, in UTC, to the microsecond."""

@@ -105,6 +105,10 @@ _EVENTS = (
         sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 32768),
         last_status TEXT CHECK (length(last_status) <= 32),
         last_at INTEGER,
+        -- When the first of what waits for it is due (NULL: nothing waits), and until when it is
+        -- claimed or rests. One delivery of a webhook is under way at a time.
+        due_at INTEGER,
+        held_until INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (project_id, id),
         FOREIGN KEY (project_id, seed_generation)
             REFERENCES project_seeds (project_id, generation) ON DELETE RESTRICT
@@ -124,8 +128,10 @@ _EVENTS = (
             REFERENCES webhooks (project_id, id) ON DELETE CASCADE
     ) STRICT, WITHOUT ROWID
     """,
-    "CREATE INDEX deliveries_due ON webhook_deliveries (due_at)",
-    "CREATE INDEX deliveries_of_webhook ON webhook_deliveries (project_id, webhook_id)",
+    "CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX deliveries_of_webhook ON webhook_deliveries (project_id, webhook_id, due_at)",
+    # By number, for dropping the oldest.
+    "CREATE INDEX deliveries_by_age ON webhook_deliveries (project_id, webhook_id, event_number)",
 )
 
 
