@@ -53,6 +53,7 @@ from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.schedule import RESTS, Plan
 from regcred.domain.use import Use
 from regcred.domain.verdict import Standing, Verdict
+from tests.fakes.webhooks import MemoryWebhooks
 
 _T = TypeVar("_T")
 
@@ -85,7 +86,7 @@ class _Exchanged:
     claim: str | None = None
 
 
-class MemoryStore:
+class MemoryStore(MemoryWebhooks):
     """Implements `regcred.domain.ports.Store` for tests.
 
     Every method does its work without suspending, so each is atomic. `broken` makes every call
@@ -93,6 +94,7 @@ class MemoryStore:
     """
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self.broken = False
         self._clock = clock
         self._projects: dict[UUID, Project] = {}
@@ -170,6 +172,7 @@ class MemoryStore:
         del self._projects[project_id], self._seeds[project_id], self._held[project_id]
         self._events.pop(project_id, None)
         self._replan.pop(project_id, None)
+        self._drop_webhooks(project_id)
         self._keys = {i: s for i, s in self._keys.items() if s.key.project_id != project_id}
         self._append(event)
 
@@ -625,7 +628,9 @@ class MemoryStore:
         self._last_event += 1
         kept = self._events.setdefault(event.project_id, [])
         kept.append(replace(event, number=self._last_event))
+        self._fan_out(kept[-1])
         del kept[:-_KEPT_EVENTS]
+        self._drop_deliveries(event.project_id, kept[0].number)
         return self._last_event
 
     # What is due

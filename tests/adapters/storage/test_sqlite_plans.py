@@ -6,7 +6,16 @@ import re
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, audit, checks, events, listing, resolve
+from regcred.adapters.storage.sqlite import (
+    SqliteStore,
+    audit,
+    checks,
+    deliveries,
+    events,
+    listing,
+    resolve,
+    webhooks,
+)
 from regcred.domain.event import EventKind
 from regcred.domain.ports import AuditFilter, CredentialFilter, EventFilter
 from regcred.domain.verdict import VerdictKind
@@ -51,6 +60,9 @@ STATEMENTS = [
     checks._UNPLANNED,
     checks._ANY_NOTICE,
     checks._NOTICES,
+    *(deliveries._WANTING, deliveries._DUE, deliveries._FIRST, deliveries._MOVE),
+    *(deliveries._DROP_OLDEST, deliveries._DONE, deliveries._PUT_OFF),
+    *(webhooks._FIND, webhooks._PAGE, webhooks._COUNT, webhooks._SEALED, webhooks._DROP),
     listing._AT_OFFSET,
     listing._COUNT,
     audit._FLOOR,

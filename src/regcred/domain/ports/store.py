@@ -23,6 +23,7 @@ from regcred.domain.ports.values import (
     ProjectRef,
     ResolveRead,
 )
+from regcred.domain.ports.webhooks import WebhookStore
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict
@@ -203,6 +204,7 @@ class Store(
     AuditStore,
     EventStore,
     CheckStore,
+    WebhookStore,
     Protocol,
 ):
     """Everything durable. One conformance suite runs on every implementation.

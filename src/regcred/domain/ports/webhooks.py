@@ -75,8 +75,7 @@ class WebhookStore(Protocol):
     async def delete_webhook(
         self, project_id: UUID, webhook_id: UUID, expected_version: int | None, event: AuditEvent
     ) -> None:
-        """Delete a webhook with its secret and what waits. Raise WebhookNotFound, VersionMismatch.
-        """
+        """Delete a webhook, its secret and what waits. Raise WebhookNotFound, VersionMismatch."""
         ...
 
     async def webhook_secret(self, project_id: UUID, webhook_id: UUID) -> SealedSecret:
@@ -94,13 +93,13 @@ class WebhookStore(Protocol):
         ...
 
     async def settle_delivery(
-        self, claimed: Claimed, settled: Settled, event: AuditEvent | None = None
+        self, claimed: Claimed, settled: Settled, disabled: AuditEvent | None = None
     ) -> None:
         """Take the delivery out of the outbox or put it off, and note the status.
 
         A claim whose lease somebody else has taken over changes nothing, but for one that was
         delivered, which leaves the outbox all the same. Where it disables the webhook, its
-        version counts up, what waits is dropped, and `event` is the audit row of that. What was
+        version counts up, what waits is dropped, and `disabled` is the audit row of that. What was
         deleted meanwhile is nothing.
         """
         ...

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.deliveries import fan_out
 from regcred.adapters.storage.sqlite.rows import (
+    EVENT,
     MAX_INTEGER,
-    Row,
-    details,
-    instant,
+    event,
     json_text,
     micros,
 )
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.errors import ProjectNotFound
-from regcred.domain.event import Event, EventKind
+from regcred.domain.event import Event
 from regcred.domain.ports import EventFilter
 
 KEPT = 10_000
@@ -33,13 +33,12 @@ _FORGET = """
         SELECT number FROM events WHERE project_id = ? ORDER BY number LIMIT ?
     )
 """
-_COLUMNS = "number, project_id, at, kind, credential_id, credential_name, details"
 
 
 def put_event(transaction: Transaction, event: Event) -> int:
     """Add an event (its own number is ignored), drop the project's oldest; return the number.
 
-    Raise ProjectNotFound.
+    It goes into the outbox of every webhook that wants it. Raise ProjectNotFound.
     """
     project_id = str(event.project_id)
     counted = transaction.one(_COUNT_UP, (project_id,))
@@ -60,6 +59,7 @@ def put_event(transaction: Transaction, event: Event) -> int:
         gone = transaction.change(_FORGET, (project_id, counted[0] - KEPT))
         transaction.change(_COUNT_DOWN, (gone, project_id))
     number: int = row[0] if row else 0  # RETURNING gives a row for every row inserted
+    fan_out(transaction, event, number)
     return number
 
 
@@ -81,7 +81,7 @@ class Events(Access):
             "before": before or MAX_INTEGER,
             "limit": limit,
         }
-        return [_event(row) for row in self._all(_page(narrowed), parameters)]
+        return [event(row) for row in self._all(_page(narrowed), parameters)]
 
 
 def _page(narrowed: EventFilter) -> str:
@@ -91,19 +91,6 @@ def _page(narrowed: EventFilter) -> str:
     )
     where = "".join(f" AND {condition}" for wanted, condition in conditions if wanted is not None)
     return (
-        f"SELECT {_COLUMNS} FROM events WHERE project_id = :project "  # noqa: S608  constants alone
+        f"SELECT {EVENT} FROM events e WHERE project_id = :project "  # noqa: S608  constants alone
         f"AND number < :before{where} ORDER BY number DESC LIMIT :limit"
-    )
-
-
-def _event(row: Row) -> Event:
-    number, project_id, at, kind, credential_id, credential_name, text = row
-    return Event(
-        UUID(project_id),
-        instant(at),
-        EventKind(kind),
-        UUID(credential_id),
-        credential_name,
-        details(text),
-        number,
     )

@@ -19,6 +19,7 @@ from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import AuditValue
 from regcred.domain.credential import Delivery, RegistryCredential
 from regcred.domain.errors import InvalidInput, SealBroken
+from regcred.domain.event import Event, EventKind
 from regcred.domain.ports import StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
@@ -228,3 +229,23 @@ def use(row: Row) -> Use:
     """Return the use that (kind, name, created_at, expires_at) are."""
     kind, name, created_at, expires_at = row
     return Use(kind, name, instant(created_at), instant_or_none(expires_at))
+
+
+# --- events
+
+EVENT = "e.number, e.project_id, e.at, e.kind, e.credential_id, e.credential_name, e.details"
+EVENT_WIDTH = 7
+
+
+def event(row: Row) -> Event:
+    """Return the event that EVENT's columns are."""
+    number, project_id, at, kind, credential_id, credential_name, told = row
+    return Event(
+        UUID(project_id),
+        instant(at),
+        EventKind(kind),
+        UUID(credential_id),
+        credential_name,
+        details(told),
+        number,
+    )

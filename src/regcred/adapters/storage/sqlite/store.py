@@ -13,6 +13,7 @@ from regcred.adapters.storage.sqlite.audit import AuditLog
 from regcred.adapters.storage.sqlite.checks import Checks
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
+from regcred.adapters.storage.sqlite.deliveries import Deliveries
 from regcred.adapters.storage.sqlite.events import Events
 from regcred.adapters.storage.sqlite.keys import Keys
 from regcred.adapters.storage.sqlite.listing import Listing
@@ -26,6 +27,7 @@ from regcred.adapters.storage.sqlite.service_keys import ServiceKeys
 from regcred.adapters.storage.sqlite.set_back import Looks, SetBack
 from regcred.adapters.storage.sqlite.transaction import Sign
 from regcred.adapters.storage.sqlite.verdicts import Uses, Verdicts
+from regcred.adapters.storage.sqlite.webhooks import Webhooks
 from regcred.adapters.storage.sqlite.writer import Writer
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
@@ -50,6 +52,8 @@ class SqliteStore(
     AuditLog,
     Events,
     Checks,
+    Webhooks,
+    Deliveries,
     SetBack,
     ServiceKeys,
 ):
