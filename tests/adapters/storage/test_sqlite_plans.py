@@ -73,7 +73,9 @@ STATEMENTS = [
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_it_seeks_and_never_sorts(sqlite_store: SqliteStore, statement: str) -> None:
     names = re.findall(r":(\w+)", statement)
-    parameters: object = dict.fromkeys(names) if names else (None,) * statement.count("?")
+    numbered = set(re.findall(r"\?\d", statement))
+    unnamed = len(numbered) or statement.count("?")
+    parameters: object = dict.fromkeys(names) if names else (None,) * unnamed
     plan = [
         row[3]
         for row in sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]  # either kind of parameters

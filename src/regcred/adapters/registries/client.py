@@ -242,6 +242,8 @@ async def _read(request: Request, response: httpcore2.Response) -> Reply:
         raise Unreadable(_TOO_LARGE)
     headers = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in raw)
     reply = Reply(response.status, headers)
+    if request.status_only:
+        return reply
     # The answer to HEAD says how it would be encoded; what it has is an end, which has to be read
     # for the connection to be of further use.
     if request.method != "HEAD" and any(

@@ -77,6 +77,9 @@ class Request:
     content: bytes | None = None
     """A body that is no form; `headers` says of which type."""
 
+    status_only: bool = False
+    """Nothing of the answer's body is read; the connection is closed after its headers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -1,0 +1,5 @@
+"""Messages to webhooks.
+
+They go out through the guarded transport of `adapters.registries`: tenants choose these
+addresses too.
+"""
