@@ -13,11 +13,15 @@ from regcred.domain.ports import AuditFilter, CredentialFilter, IdempotentReques
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.usecases.manage_keys import KeyDraft
-from tests.usecases.world import REGISTRY, World, draft
+from regcred.usecases.manage_webhooks import WebhookDraft
+from tests.usecases.world import HOOK, REGISTRY, World, draft
 
 Act = Callable[[World, Caller, ProjectRef | None], Awaitable[object]]
 
 KEY = "K" * 12
+WEBHOOK = str(UUID(int=(7 << 76) | (2 << 62) | 2))
+"""What a new world makes first."""
+
 NAME = Change(frozenset({"name"}), name="x")
 REQUEST = IdempotentRequest("key:K", "once", b"digest")
 
@@ -48,6 +52,13 @@ ACTS: dict[str, Act] = {
     "audit": lambda w, c, p: w.audit(c, p, AuditFilter(), 0, 10),
     "events": lambda w, c, p: w.hear(c, p, None, None, 0, 10),
     "explain": lambda w, c, p: w.explain(c, p, f"{REGISTRY}/app"),
+    "create webhook": lambda w, c, p: w.webhooks.create(c, p, WebhookDraft(HOOK)),
+    "get webhook": lambda w, c, p: w.webhooks.get(c, p, WEBHOOK),
+    "list webhooks": lambda w, c, p: w.webhooks.list(c, p, "", 10),
+    "update webhook": lambda w, c, p: w.webhooks.update(c, p, WEBHOOK, None, {"url": HOOK}),
+    "rotate webhook": lambda w, c, p: w.webhooks.rotate_secret(c, p, WEBHOOK),
+    "test webhook": lambda w, c, p: w.webhooks.test(c, p, WEBHOOK),
+    "delete webhook": lambda w, c, p: w.webhooks.delete(c, p, WEBHOOK, None),
     "docker list": lambda w, c, p: w.docker.list(c, p),
     "docker store": lambda w, c, p: w.docker.store(c, p, REGISTRY, "u", Secret("x")),
     "docker erase": lambda w, c, p: w.docker.erase(c, p, REGISTRY),
@@ -79,6 +90,7 @@ async def test_a_foreign_project_is_a_missing_project(world: World, name: str, r
     assert await world.store.list_audit(second.id, AuditFilter(), 0, 100) == audited
     assert world.registries.asked == []
     assert world.registries.probed == []
+    assert world.sender.sent == []
 
 
 @pytest.mark.parametrize("role", Role)
@@ -99,6 +111,7 @@ async def test_deleting_a_foreign_project_is_deleting_a_missing_one(
 async def test_home_is_reached_by_id_by_number_and_by_saying_nothing(name: str) -> None:
     for by in (lambda home: home.id, lambda home: home.number, lambda _: None):
         world = await World().open()
+        assert str((await world.webhook()).id) == WEBHOOK
         await world.docker.store(world.operator, None, REGISTRY, "ada", Secret("x"))
         await world.login()
         await world.uses.put(world.operator, None, "hub", "pod", "web")

@@ -16,18 +16,22 @@ from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput
+from regcred.domain.event import Event, EventKind
 from regcred.domain.ports import AuditFilter, SealedSecret, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.webhook import Webhook
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.manage_webhooks import ManageWebhooks, WebhookDraft
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -44,6 +48,7 @@ from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from tests.fakes.registries import ScriptedRegistries
 from tests.fakes.sealer import PlainSealer
+from tests.fakes.sender import ScriptedSender
 from tests.fakes.store import MemoryStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -51,6 +56,7 @@ REGISTRY = "reg.example.com"
 PASSWORD = "the password"
 CHECKS = 30
 """What a project may have checked in a minute."""
+HOOK = "https://hooks.example.com/in?from=regcred"
 
 
 class HandClock:
@@ -157,6 +163,24 @@ class WatchedStore(MemoryStore):
         await self._happens("update_project")
         return await super().update_project(project, expected_version, event)
 
+    async def update_webhook(
+        self,
+        webhook: Webhook,
+        expected_version: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> Webhook:
+        await self._happens("update_webhook")
+        return await super().update_webhook(webhook, expected_version, secret, event)
+
+    async def webhook_secret(self, project_id: UUID, webhook_id: UUID) -> SealedSecret:
+        await self._happens("webhook_secret")
+        return await super().webhook_secret(project_id, webhook_id)
+
+    def edit_webhook(self, edited: Webhook) -> None:
+        """Put a row in place as it stands, as a writer without the key ring can."""
+        self._webhooks[edited.project_id, edited.id].webhook = edited
+
     async def record_reveal(self, reveal: Reveal) -> None:
         await self._happens("record_reveal")
         await super().record_reveal(reveal)
@@ -200,6 +224,9 @@ class World:
             store, sealer, self.digests, clock, self.registries, self.exchanges
         )
         self.docker = ServeDockerHelper(self.credentials)
+        self.sender = ScriptedSender()
+        self.webhooks = ManageWebhooks(store, sealer, self.sender, clock, new_id, random)
+        self.deliveries = DeliverEvents(store, sealer, self.sender, clock, random)
         self.authenticate = Authenticate(store, self.digests, clock)
 
     async def sleep(self, seconds: float) -> None:
@@ -243,6 +270,16 @@ class World:
     ) -> RegistryCredential:
         """Store a login in the home project."""
         return await self.credentials.create(self.operator, None, draft(name, registry, **fields))
+
+    async def webhook(self, url: str = HOOK, **fields: Any) -> Webhook:
+        """Make a webhook in the home project."""
+        made = await self.webhooks.create(self.operator, None, WebhookDraft(url, **fields))
+        return made.webhook
+
+    async def happen(self, kind: EventKind = EventKind.VERDICT_CHANGED, **details: Any) -> int:
+        """Store an event of the home project."""
+        event = Event(self.home.id, self.clock(), kind, UUID(int=5), "hub", details)
+        return await self.store.record_event(event)
 
     async def password(self, credential: RegistryCredential) -> str:
         """Open what is stored, from what is stored, as the hot path would."""

@@ -28,6 +28,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.manage_webhooks import ManageWebhooks
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -44,6 +45,7 @@ from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
 from tests.fakes.registries import ScriptedRegistries
 from tests.fakes.sealer import PlainSealer
+from tests.fakes.sender import ScriptedSender
 from tests.fakes.store import MemoryStore
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -85,6 +87,7 @@ class World:
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
         self.registries: Any = make_registries(self.clock)
+        self.sender = ScriptedSender()
         self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
         self.checks: dict[str, str] = {"store": "ok", "keyring": "ok", "migrations": "ok"}
         self.keys: dict[str, str] = {}
@@ -196,6 +199,9 @@ class World:
             audit=ReadAudit(store),
             events=ReadEvents(store),
             docker_helper=ServeDockerHelper(credentials),
+            webhooks=ManageWebhooks(
+                store, self.sealer, self.sender, clock, self.new_id, os.urandom
+            ),
             families=self.registries,
             cursors=self.service_keys.cursors,
             request_digest=self.service_keys.request_digests.digest,

@@ -22,6 +22,8 @@ from regcred import __version__
 from regcred.adapters.metrics.registries import MeasuredRegistries
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
+from regcred.adapters.sealing.webhook_signature import sign_message
+from regcred.adapters.webhooks.sender import GuardedSender
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import FirstRun, make_first_project
 from regcred.bootstrap.listening import authority, listen
@@ -30,16 +32,19 @@ from regcred.bootstrap.protocol import Limits, guarded
 from regcred.bootstrap.rechecker import Rechecker, checking
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.webhook_keeper import WebhookKeeper
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.manage_webhooks import ManageWebhooks
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -90,9 +95,11 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         registries = _registries(settings, state)
         meter = prometheus_meter(settings, registries)
         exchanges = _exchanges(state, registries, meter or UNMEASURED)
-        app = _app(settings, state, registries, exchanges, meter or UNMEASURED)
+        sender = _sender(settings)
+        app = _app(settings, state, registries, exchanges, sender, meter or UNMEASURED)
         rechecker = _rechecker(settings, state, registries, meter or UNMEASURED)
         renewals = Renewals(exchanges)
+        events = DeliverEvents(state.store, state.sealer, sender, state.clock, state.random)
         with listen(settings.host, settings.port) as listening, metrics_port(settings) as metrics:
             made = await first_run(state) if state.fresh else None
             url = f"http://{authority(listening)}"
@@ -102,6 +109,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 _kept(keeper),
                 checking(rechecker),
                 _beside(renewals.run()),
+                _beside(WebhookKeeper(events).run()),
                 exposed(meter, metrics),
             ):
                 server = _Server(_configured(settings, app))
@@ -204,11 +212,22 @@ def _rechecker(
     return Rechecker(recheck, at_once, checks=settings.recheck)
 
 
+def _sender(settings: Settings) -> GuardedSender:
+    return GuardedSender(
+        sign_message,
+        time.monotonic,
+        allow_networks=settings.allow_networks,
+        allow_http=settings.allow_http,
+        per_host_rate=settings.verify_per_host,
+    )
+
+
 def _app(
     settings: Settings,
     state: State,
     registries: RealRegistries,
     exchanges: ExchangeLogins,
+    sender: GuardedSender,
     meter: Meter = UNMEASURED,
 ) -> ASGIApp:
     store, sealer, clock = state.store, state.sealer, state.clock
@@ -229,6 +248,7 @@ def _app(
         audit=ReadAudit(store),
         events=ReadEvents(store),
         docker_helper=ServeDockerHelper(credentials),
+        webhooks=ManageWebhooks(store, sealer, sender, clock, state.new_id, state.random),
         families=registries,
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,

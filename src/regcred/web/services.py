@@ -12,6 +12,7 @@ from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.manage_webhooks import ManageWebhooks
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
@@ -35,6 +36,7 @@ class Services:
     audit: ReadAudit
     events: ReadEvents
     docker_helper: ServeDockerHelper
+    webhooks: ManageWebhooks
 
     families: Families
     """Asked which family a login belongs to, and what is known of each."""

@@ -34,8 +34,9 @@ _NAMING = {
     "deleteCredential",
     "dockerCredentialStore",
     "dockerCredentialErase",
+    "createWebhook",
 }
-_REPEATABLE = {"createProject", "createCredential", "createKey"}
+_REPEATABLE = {"createProject", "createCredential", "createKey", "createWebhook"}
 
 _DESCRIPTION = """\
 regcred keeps the logins with which deployments pull private container images.

@@ -28,6 +28,10 @@ CredentialPath = Annotated[
     Path(description="The credential's id or name, percent-encoded.", examples=["ci-pull"]),
 ]
 KeyPath = Annotated[str, Path(description="The key's id.", examples=["0a1B2c3D4e5F"])]
+WebhookPath = Annotated[
+    str,
+    Path(description="The webhook's id.", examples=["019a9c1e-0000-7000-8000-000000000009"]),
+]
 UseKindPath = Annotated[
     str, AfterValidator(nfc), Path(description="1-63 characters.", examples=["deployment"])
 ]

@@ -15,6 +15,7 @@ from regcred.web.dialects.native.routes import (
     pulling,
     uses,
     verdicts,
+    webhooks,
 )
 
 # In the order in which they are looked through: what is asked for most stands first.
@@ -31,6 +32,7 @@ ROUTES: tuple[BaseRoute, ...] = tuple(
         audit,
         events,
         providers,
+        webhooks,
     )
     for route in noun.router.routes
 )
