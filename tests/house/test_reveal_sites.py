@@ -31,12 +31,17 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("adapters/registries/providers/ecr.py", "_check"): (1, "is it a whole session"),
     ("adapters/registries/providers/ecr.py", "_expiry"): (1, "when does it say that it ends"),
     ("adapters/registries/providers/digitalocean.py", "_check"): (1, "is it an API token"),
+    ("domain/webhook.py", "signing_secret"): (1, "is it a secret that can sign"),
+    # Into a signature on a webhook's message; the secret itself is never sent.
+    ("adapters/sealing/webhook_signature.py", "sign_message"): (1, "the HMAC's key"),
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),
     # A new API key, shown once to whoever made it.
     ("usecases/manage_keys.py", "ManageKeys.create"): (1, "from token to Secret"),
     ("web/dialects/native/wire/keys.py", "MadeKey.made"): (1, "the answer that shows a new key"),
+    # A new signing secret, shown once to whoever made it.
+    ("web/dialects/native/wire/webhooks.py", "MadeWebhook.made"): (1, "the answer that shows it"),
     ("bootstrap/first_run.py", "make_operator_key"): (1, "from token to Secret"),
     ("bootstrap/operator.py", "_init"): (2, "the operator's terminal: text or JSON"),
     ("bootstrap/operator.py", "_operator_key.make"): (1, "the operator's terminal"),

@@ -181,7 +181,7 @@ async def test_a_webhook_that_was_edited_behind_our_back_gets_nothing(world: Wor
 async def test_beyond_the_quota_it_waits_without_an_attempt(world: World) -> None:
     made = await world.webhook()
     await world.happen()
-    world.sender.says = QuotaExceeded("messages to this host", 7)
+    world.sender.says = QuotaExceeded("messages to webhooks", 7)
 
     assert await turn(world) == [None]
     world.clock.forward(seconds=6)

@@ -349,7 +349,7 @@ async def test_a_test_is_sent_now_and_says_what_came(
 
 async def test_a_test_beyond_the_quota_is_refused(world: World) -> None:
     made = await world.webhook()
-    world.sender.says = QuotaExceeded("messages to this host", 7)
+    world.sender.says = QuotaExceeded("messages to webhooks", 7)
 
     with pytest.raises(QuotaExceeded):
         await world.webhooks.test(world.operator, None, str(made.id))

@@ -24,8 +24,10 @@ MAY: Mapping[str, frozenset[str]] = {
 """The table of roles of the design, written down a second time on purpose."""
 
 IMAGE = "registry.example.com/team/app"
+HOOK = "https://hooks.example.com/in"
 SERVER = "https://docker-host.example.com"
 _P = "/v1/projects/{project}"
+_W = f"{_P}/webhooks/{{webhook}}"
 _C = f"{_P}/credentials/{{credential}}"
 
 
@@ -82,6 +84,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("dockerCredentialErase", "POST", f"{_P}/docker-credential/erase", WRITE, SERVER, 204),
     Operation("listAudit", "GET", f"{_P}/audit", ADMINISTER),
     Operation("listEvents", "GET", f"{_P}/events", READ),
+    Operation("listWebhooks", "GET", f"{_P}/webhooks", ADMINISTER),
+    Operation("createWebhook", "POST", f"{_P}/webhooks", ADMINISTER, {"url": HOOK}, 201),
+    Operation("getWebhook", "GET", _W, ADMINISTER),
+    Operation("updateWebhook", "PATCH", _W, ADMINISTER, {"kinds": ["expiry.near"]}),
+    Operation("deleteWebhook", "DELETE", _W, ADMINISTER, status=204),
+    Operation("rotateWebhookSecret", "POST", f"{_W}:rotate-secret", ADMINISTER,
+              {"secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"}),
+    Operation("testWebhook", "POST", f"{_W}:test", ADMINISTER),
     Operation("listProviders", "GET", "/v1/providers", ANYONE),
     Operation("getProvider", "GET", "/v1/providers/{provider}", ANYONE),
 )  # fmt: skip
@@ -106,7 +116,10 @@ async def perform(
 
 
 async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, str]:
-    """Make a credential with a use, a key, and a docker login; return what paths name them by."""
+    """Make a credential with a use, a key, a docker login and a webhook.
+
+    Return what paths name them by.
+    """
     name = f"target-{label}"
     await world.add(name, key=key)
     use = BY_ID["putUse"].at(credential=name)
@@ -115,4 +128,5 @@ async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, 
         "POST", "/v1/projects/-/keys", {"name": label, "role": "viewer"}, key=key
     )
     await perform(world, BY_ID["dockerCredentialStore"], who=key)
-    return {"credential": name, "key": made.json()["id"]}
+    hook = await perform(world, BY_ID["createWebhook"], who=key)
+    return {"credential": name, "key": made.json()["id"], "webhook": hook.json()["id"]}

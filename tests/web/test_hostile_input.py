@@ -27,6 +27,9 @@ _RESPONSE_ONLY: dict[str, tuple[str, ...]] = {
     "explainImage": ("Explained", "AskExplain"),
     "resolveImage": ("Resolution", "AskResolve"),
     "dockerCredentialStore": ("Credential", "DockerLogin"),
+    "createWebhook": ("MadeWebhook", "NewWebhook"),
+    "updateWebhook": ("MadeWebhook", "WebhookPatch"),
+    "rotateWebhookSecret": ("MadeWebhook", "RotateSecret"),
 }
 
 
@@ -56,7 +59,7 @@ async def test_ambiguous_json_is_refused_by_every_operation(
 ) -> None:
     names = await targets(world, "x")
     for label, body in HOSTILE_JSON.items():
-        if body == b"" and operation.id in {"verifyCredential", "putUse"}:
+        if body == b"" and operation.id in {"verifyCredential", "putUse", "rotateWebhookSecret"}:
             continue  # their bodies may be left away
         reply = _refused(await _raw(world, operation, body, names, "application/json"))
 
@@ -124,6 +127,11 @@ async def test_a_refusal_never_repeats_what_was_sent(world: World, operation: Op
         {**operation.body, "image": f"registry.example.com/{CANARY}"},
         {**operation.body, "image_patterns": [f"{CANARY} {CANARY}"]},
         {**operation.body, "lease_seconds": CANARY},
+        {**operation.body, "url": f"https://user:{CANARY}@hooks.example.com"},
+        {**operation.body, "url": CANARY},
+        {**operation.body, "kinds": [CANARY]},
+        {**operation.body, "secret": CANARY},
+        {**operation.body, "secret": f"whsec_{CANARY}"},
         [operation.body, CANARY],
         CANARY,
     ]
@@ -162,7 +170,8 @@ async def test_what_is_only_shown_is_never_taken(world: World, operation: Operat
 
 async def _state(world: World) -> list[Any]:
     paths = ("/v1/projects/-", "/v1/projects/-/keys", "/v1/projects/-/credentials",
-             "/v1/projects/-/credentials/target-x/uses", "/v1/projects/-/audit")  # fmt: skip
+             "/v1/projects/-/credentials/target-x/uses", "/v1/projects/-/webhooks",
+             "/v1/projects/-/audit")  # fmt: skip
     return [(await world.send("GET", path)).json() for path in paths]
 
 
@@ -187,7 +196,7 @@ async def test_path_parameters_are_decoded_once_or_refused(
     world: World, operation: Operation
 ) -> None:
     names = await targets(world, "x")
-    for parameter in ("project", "credential", "key", "kind", "name", "provider"):
+    for parameter in ("project", "credential", "key", "kind", "name", "provider", "webhook"):
         if f"{{{parameter}}}" not in operation.path:
             continue
         for vector in _VECTORS:

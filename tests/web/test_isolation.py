@@ -37,6 +37,8 @@ def _pairs(
         yield {**own, "credential": foreign["credential"]}, {**own, "credential": "target-none"}
     if "{key}" in operation.path:
         yield {**own, "key": foreign["key"]}, {**own, "key": "000000000000"}
+    if "{webhook}" in operation.path:
+        yield {**own, "webhook": foreign["webhook"]}, {**own, "webhook": MISSING_ID}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.id)
@@ -66,7 +68,15 @@ async def test_foreign_and_missing_are_one_answer(world: World, operation: Opera
 
 async def _everything(world: World) -> list[Any]:
     """Return all that the foreign project shows its own admin, reads in the audit aside."""
-    paths = ("", "/keys", "/credentials", "/credentials/target-foreign/uses", "/audit", "/events")
+    paths = (
+        "",
+        "/keys",
+        "/credentials",
+        "/credentials/target-foreign/uses",
+        "/webhooks",
+        "/audit",
+        "/events",
+    )
     return [
         (await world.send("GET", f"/v1/projects/-{path}", key="foreign admin")).json()
         for path in paths
@@ -117,6 +127,7 @@ async def _many(world: World, key: str) -> None:
     for number in range(3):
         await world.add(f"many-{number}", key=key)
         await perform(world, BY_ID["verifyCredential"], who=key, credential="many-1")
+        await perform(world, BY_ID["createWebhook"], who=key)
 
 
 async def test_an_operator_reaches_every_project_by_id_and_number(world: World) -> None:

@@ -91,10 +91,18 @@ class GuardedSender:
             return DeliveryStatus.UNREACHABLE  # stored before a rule was made that it breaks
         if not self._allowed(origin):
             return DeliveryStatus.PLAIN_HTTP
+        request = self._signed(origin, target, secret, message, sent_at)
         try:
             self._rate.take(origin.host)
+            async with self._places.one():
+                return await self._client.run(_post(request))
         except QuotaExceeded as refused:
-            raise QuotaExceeded("messages to this host", refused.retry_after) from None
+            # The bounds speak of checks.
+            raise QuotaExceeded("messages to webhooks", refused.retry_after) from None
+
+    def _signed(
+        self, origin: Origin, target: str, secret: Secret, message: Message, sent_at: datetime
+    ) -> Request:
         body, seconds = _rendered(message), int(sent_at.timestamp())
         headers = (
             ("Content-Type", "application/json"),
@@ -102,11 +110,9 @@ class GuardedSender:
             ("webhook-timestamp", str(seconds)),
             ("webhook-signature", self._sign(secret, message.id, seconds, body)),
         )
-        request = Request(
+        return Request(
             "POST", origin, target, ("*/*",), headers=headers, content=body, status_only=True
         )
-        async with self._places.one():
-            return await self._client.run(_post(request))
 
     def _allowed(self, origin: Origin) -> bool:
         return origin.encrypted or self._http_hosts.cover(*origin.place)

@@ -37,9 +37,9 @@ _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  an
 
 
 def _kind(value: object) -> str:
-    if value not in set(EventKind):
+    if not isinstance(value, str) or value not in set(EventKind):
         raise rule(f"must be of {', '.join(EventKind)}")
-    return str(value)
+    return value
 
 
 def _secret(value: object) -> Secret:
