@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from regcred.clients.api import RegcredClient, segment
+from regcred.clients.api import RegcredClient
+from regcred.clients.calls import segment
 from regcred.clients.config import ClientConfig
 from regcred.clients.problems import ApiProblem, InvalidName, NotRegcred, ServiceUnreachable
 from tests.clients.raw_server import RawServer, http
