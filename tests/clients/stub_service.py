@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 KEY = "rgc_stubstubstub_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG000000"
 REVEALED = "s3cr3t-of-the-registry"
 NEW_KEY = "rgc_madebystub00_shownOnceAndNeverAgainShownOnceAndNeverAga000000"
+NEW_SECRET = "whsec_c2hvd25PbmNlU2hvd25PbmNlU2hvd25PbmNl"
 NOW = "2026-11-21T10:00:00Z"
 
 Json = dict[str, Any]
@@ -81,6 +82,8 @@ class StubService:
             provider("cloud", [f"*.region-{number}.example" for number in range(4)]),
             provider("generic", [], anywhere=True),
         ]
+        self.webhooks: dict[str, Json] = {}
+        self.delivery = "delivered"
         self.verdict = "ok"
         self.logins: list[Json] = []
         self.withheld: list[Json] = []
@@ -299,6 +302,50 @@ def with_credential(call: Call) -> Reply:
     return Reply(200, found)
 
 
+def webhook(number: int) -> Json:
+    return {
+        "id": f"22222222-0000-7000-8000-{number:012}",
+        "url": "https://hooks.example/in",
+        "kinds": [],
+        "disabled": False,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": 4,
+        "last_status": None,
+        "last_at": None,
+    }
+
+
+def with_secret(found: Json, asked: Json) -> Json:
+    """Return a webhook as the one answer shows it that may show a secret."""
+    given = "secret" in asked
+    return {**found, "secret": None if given else NEW_SECRET, "note": "given" if given else None}
+
+
+def create_webhook(call: Call) -> Reply:
+    asked = call.seen.json
+    made = webhook(len(call.stub.webhooks) + 1)
+    made |= {name: value for name, value in asked.items() if name != "secret"}
+    call.stub.webhooks[made["id"]] = made
+    return Reply(201, with_secret(made, asked))
+
+
+def with_webhook(call: Call) -> Reply:
+    found = call.stub.webhooks.get(call.name)
+    if found is None:
+        return problem("webhook-not-found", 404, "no such webhook")
+    if call.seen.method == "DELETE":
+        del call.stub.webhooks[call.name]
+        return NOTHING
+    if call.seen.path.endswith(":rotate-secret"):
+        return Reply(200, with_secret(found, call.seen.json))
+    if call.seen.path.endswith(":test"):
+        return Reply(200, {"status": call.stub.delivery})
+    if call.seen.method == "PATCH":
+        found.update(call.seen.json)
+    return Reply(200, found)
+
+
 def list_providers(call: Call) -> Reply:
     if call.seen.query:
         return problem("invalid-input", 422, "query: has a parameter that is not known")
@@ -399,6 +446,10 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("GET", f"{P}/credentials/([^/]+)/verdicts", history),
     *((method, f"{P}/credentials/([^/]+)", with_credential) for method in ("GET", "PATCH")),
     ("DELETE", f"{P}/credentials/([^/]+)", with_credential),
+    ("GET", f"{P}/webhooks", lambda call: listed([*call.stub.webhooks.values()], call.seen)),
+    ("POST", f"{P}/webhooks", create_webhook),
+    ("POST", f"{P}/webhooks/([^/]+):(?:rotate-secret|test)", with_webhook),
+    *((method, f"{P}/webhooks/([^/]+)", with_webhook) for method in ("GET", "PATCH", "DELETE")),
     ("GET", "/v1/providers", list_providers),
     ("GET", "/v1/providers/([^/]+)", show_provider),
     ("POST", f"{P}/registries:probe", probe),

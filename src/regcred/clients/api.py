@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from regcred.clients.calls import Calls, Json, Query, segment
+from regcred.clients.calls import Json, Query, segment
 from regcred.clients.problems import ApiProblem
+from regcred.clients.webhook_calls import WebhookCalls
 
 
-class RegcredClient(Calls):
+class RegcredClient(WebhookCalls):
     """One service with one key, in one project.
 
     Every call may raise ApiProblem, ServiceUnreachable, NotRegcred; one that puts a name into a

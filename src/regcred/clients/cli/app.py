@@ -18,6 +18,7 @@ from regcred.clients.cli import (
     keys,
     projects,
     providers,
+    webhooks,
 )
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ app.command()(images.resolve)
 app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
 app.add_typer(providers.app, name="provider")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(doctor.app, name="doctor")
 app.command()(events.events)
 app.add_typer(audit.app, name="audit")

@@ -67,6 +67,8 @@ _NEXT: dict[str, tuple[Exit, str]] = {
     "project-not-found": (Exit.NOT_FOUND, "`regcred project ls` shows the projects you reach."),
     "credential-not-found": (Exit.NOT_FOUND, "`regcred credential ls` shows what there is."),
     "key-not-found": (Exit.NOT_FOUND, "`regcred key ls` shows what there is."),
+    "webhook-not-found": (Exit.NOT_FOUND, "`regcred webhook ls` shows what there is."),
+    "too-many-webhooks": (Exit.CONFLICT, "`regcred webhook rm` deletes one."),
     "name-taken": (Exit.CONFLICT, "Choose another name, or change or delete the one that has it."),
     "version-mismatch": (Exit.CONFLICT, "Somebody else was faster: look again, then repeat."),
     "version-required": (Exit.CONFLICT, "Look again, then repeat."),
