@@ -25,6 +25,7 @@ from tests.tools.api import Api
 from tests.tools.canary import Canary, Hit, Scanner
 from tests.tools.programs import Daemon, environment, regcred, run_watched, wait_for
 from tests.tools.pullers import Machine
+from tests.tools.receiver import Receiver
 from tests.tools.world import World, running
 
 pytestmark = pytest.mark.system
@@ -226,6 +227,59 @@ def test_keys_show_once(watch: Watch) -> None:
         watch.api.send("GET", "projects/-/audit")
 
 
+def test_a_webhooks_secret_shows_once_and_never_reaches_its_receiver(watch: Watch) -> None:
+    hooks = "projects/-/webhooks"
+    with Receiver().serving() as receiver, watch.world.service.api(watch.api.key) as unscanned:
+
+        def look_for(made: Any) -> str:
+            """Look for a secret from now on, as it is shown and as the bytes it spells."""
+            text = str(made["secret"]).removeprefix("whsec_")
+            watch.scanner.add(Canary(f"signing secret {len(watch.scanner.read)}", text))
+            watch.scanner.add(Canary("its bytes", base64.b64decode(text).hex()))
+            return f"{hooks}/{made['id']}"
+
+        path = look_for(unscanned.ask("POST", hooks, {"url": receiver.url}))
+        given = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        look_for({"secret": given, "id": ""})
+        for method, where, body in (
+            ("GET", hooks, None),
+            ("GET", path, None),
+            ("POST", f"{path}:test", None),
+            ("PATCH", path, {"url": f"{receiver.url}&more"}),
+            ("POST", f"{path}:test", None),
+            ("POST", f"{path}:rotate-secret", {"secret": given}),
+            ("POST", f"{path}:test", None),
+            ("POST", hooks, {"url": receiver.url, "secret": given}),
+            ("POST", hooks, {"url": receiver.url, "secret": f"{given}\n"}),
+            ("POST", hooks, {"url": receiver.url, "secret": [given]}),
+            ("POST", hooks, {"url": f"{receiver.url}/{given}", "secrt": given}),
+            ("POST", hooks, {"url": f"http://u:{given}@127.0.0.1/", "kinds": [given]}),
+            ("POST", f"{path}:rotate-secret", {"secret": given[:-4]}),
+            ("GET", "projects/-/audit", None),
+        ):
+            assert watch.api.send(method, where, body).status_code < 500
+        look_for(unscanned.ask("POST", f"{path}:rotate-secret"))
+        watch.api.send("POST", f"{path}:test")
+        watch.login(watch.world.api.make_key("hooks", "admin")["key"])
+        id_ = path.rpartition("/")[2]
+        look_for(
+            {
+                "id": id_,
+                "secret": watch.cli("webhook", "rotate", id_, reveals=True).strip(),
+            }
+        )
+        for arguments in (("ls",), ("show", id_), ("test", id_)):
+            watch.cli("webhook", *arguments)
+        watch.cli("webhook", "add", receiver.url, "--secret-stdin", stdin=given)
+        watch.cli("webhook", "rotate", id_, "--secret-stdin", stdin=f"{given}x")
+        assert len(receiver.got) == 5
+        for got in receiver.got:
+            watch.scanner.scan("receiver", json.dumps(got.headers).encode(), got.body)
+        watch.settle()
+        for one in unscanned.ask("GET", hooks)["items"]:
+            watch.api.send("DELETE", f"{hooks}/{one['id']}")
+
+
 CLEAN: dict[str, Any] = {
     "name": "broken",
     "registry_url": "registry.example.com",
@@ -336,6 +390,8 @@ def test_a_broken_body_is_not_echoed(watch: Watch, what: str) -> None:
         ("PATCH", f"{PATH}/none"),
         ("POST", "projects/-/keys"),
         ("POST", "projects"),
+        ("POST", "projects/-/webhooks"),
+        ("POST", "projects/-/webhooks/none:rotate-secret"),
         ("POST", "projects/-/resolve"),
         ("POST", "projects/-/explain"),
         ("POST", "projects/-/docker-credential/store"),
