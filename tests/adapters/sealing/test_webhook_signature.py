@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from regcred.adapters.sealing.webhook_signature import sign_message
 from regcred.domain.secret import Secret
 from regcred.domain.webhook import new_secret
+from tests.house.source import ROOT
 
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SECRET = new_secret(bytes(range(32)))
 
 
@@ -71,3 +75,30 @@ def test_one_version_and_32_bytes(body: bytes) -> None:
 
     assert version == "v1"
     assert len(base64.b64decode(mac, validate=True)) == 32
+
+
+def test_the_documents_own_lines_believe_it_too() -> None:
+    text = (ROOT / "docs" / "webhooks.md").read_text()
+    (lines,) = [block for block in CODE.findall(text) if "def ours" in block]
+    read: dict[str, Any] = {}
+    exec(lines, read)  # noqa: S102  it is this repository's own document
+    now = int(time.time())
+    signature = sign_message(SECRET, "msg_1", now, b"{}")
+
+    def judged(body: bytes = b"{}", **changed: str) -> bool:
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(now),
+            "webhook-signature": f"v1a,other {signature}",
+        }
+        changes = {f"webhook-{name}": value for name, value in changed.items()}
+        told: bool = read["ours"](SECRET.reveal(), headers | changes, body)
+        return told
+
+    assert judged()
+    assert not judged(b"{} ")
+    assert not judged(id="msg_2")
+    assert not judged(timestamp=str(now + 1))
+    assert not judged(signature="v1,")
+    old = str(now - 3600)
+    assert not judged(timestamp=old, signature=sign_message(SECRET, "msg_1", now - 3600, b"{}"))
