@@ -245,6 +245,8 @@ def _set_back(store: SqliteStore | Looks, upto: int) -> str | None:
         (store.key_versions_behind_audit, "keys are older than its audit says"),
         (store.credentials_back_from_deletion, "credentials were deleted, and are there again"),
         (store.keys_back_from_deletion, "keys were deleted, and are there again"),
+        (store.webhooks_behind_audit, "webhooks are older than its audit says"),
+        (store.webhooks_back_from_deletion, "webhooks were deleted, and are there again"),
     )
     for look, what in looks:
         if found := look():

@@ -229,6 +229,8 @@ class TestRolledBackRows:
             set_back._KEYS_BEHIND,
             set_back._SECRETS_BACK,
             set_back._KEYS_BACK,
+            set_back._WEBHOOKS_BEHIND,
+            set_back._WEBHOOKS_BACK,
             set_back._ACCEPTED,
             set_back._DECIDING,
         ],

@@ -29,6 +29,7 @@ from regcred.adapters.storage.sqlite.webhooks import (
     webhook_of,
 )
 from regcred.domain.audit import AuditEvent
+from regcred.domain.errors import SealBroken
 from regcred.domain.event import Event
 from regcred.domain.ports import Claimed, SealedSecret, WrappedSeed
 from regcred.domain.webhook import MAX_WAITING, DeliveryStatus, Settled
@@ -117,8 +118,12 @@ class Deliveries(Access):
                 if row is None:  # its events were dropped with their age
                     transaction.change(_MOVE, place)
                     continue
+                try:
+                    claims.append(_claimed(row, until))
+                except (SealBroken, ValueError, OverflowError):
+                    _drop_unreadable(transaction, row, place, due[0])
+                    continue
                 transaction.change(_HOLD, (micros(until), *place))
-                claims.append(_claimed(row, until))
             return claims
 
         return await self._write(work)
@@ -159,6 +164,13 @@ class Deliveries(Access):
                 transaction.change(_HOLD, (micros(rest_until), *_place(claimed)))
 
         await self._write(work)
+
+
+def _drop_unreadable(transaction: Transaction, row: Row, place: Place, now: int) -> None:
+    """Take out what an edit or a newer program left, or it would be in everyone's way."""
+    transaction.change(_DONE, (row[WEBHOOK_WIDTH + _SEALED_WIDTH], *place))
+    transaction.change(_NOTE, (str(DeliveryStatus.GAVE_UP), now, *place))
+    transaction.change(_MOVE, place)
 
 
 def _is_held(transaction: Transaction, claimed: Claimed) -> bool:

@@ -23,16 +23,17 @@ _ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  con
 # The conditions on `action` are those of the partial indexes, word for word.
 _VERSIONED = """a.action IN (
     'credential.created', 'credential.replaced', 'credential.updated',
-    'key.created', 'key.updated'
+    'key.created', 'key.updated', 'webhook.created', 'webhook.updated'
 )"""
-_DELETED = "a.action IN ('credential.deleted', 'key.deleted')"
+_DELETED = "a.action IN ('credential.deleted', 'key.deleted', 'webhook.deleted')"
 _ACCEPTED = _ROW + "WHERE action = 'store.rollback_accepted' ORDER BY number DESC"
 _EVERY = _ROW + "WHERE number > ? ORDER BY number LIMIT ?"
 _DECIDING = (
     _ROW
     + """WHERE action IN (
         'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
-        'key.created', 'key.updated', 'key.deleted'
+        'key.created', 'key.updated', 'key.deleted',
+        'webhook.created', 'webhook.updated', 'webhook.deleted'
     ) AND number > ? ORDER BY number LIMIT ?"""
 )
 _SECRETS_BEHIND = f"""
@@ -64,6 +65,17 @@ _KEYS_BACK = f"""
         SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = k.id AND a.number > ?
     )
 """  # noqa: S608  constants alone
+_WEBHOOKS_BEHIND = f"""
+    SELECT w.project_id, w.id FROM webhooks w WHERE w.secret_version < (
+        SELECT max(a.secret_version) FROM audit_events a
+        WHERE a.project_id = w.project_id AND a.target = w.id AND {_VERSIONED} AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
+_WEBHOOKS_BACK = f"""
+    SELECT w.project_id, w.id FROM webhooks w WHERE EXISTS (
+        SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = w.id AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
 
 
 class SetBack(Access):
@@ -74,7 +86,7 @@ class SetBack(Access):
 
     def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, credential) whose stored secret is older than the audit says."""
-        return self._credentials(_SECRETS_BEHIND)
+        return self._pairs(_SECRETS_BEHIND)
 
     def key_versions_behind_audit(self) -> Sequence[str]:
         """Return ids of keys that stand there as they were before a change."""
@@ -82,11 +94,19 @@ class SetBack(Access):
 
     def credentials_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, credential) that are there although the audit tells of the deletion."""
-        return self._credentials(_SECRETS_BACK)
+        return self._pairs(_SECRETS_BACK)
 
     def keys_back_from_deletion(self) -> Sequence[str]:
         """Return ids of keys that are there although the audit tells of their deletion."""
         return self._keys(_KEYS_BACK)
+
+    def webhooks_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+        """Return (project, webhook) that go where, or sign as, they did before a change."""
+        return self._pairs(_WEBHOOKS_BEHIND)
+
+    def webhooks_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
+        """Return (project, webhook) that are there although the audit tells of the deletion."""
+        return self._pairs(_WEBHOOKS_BACK)
 
     def last_acceptance(self) -> int:
         """Return the number of the newest rollback that was accepted; 0: none was.
@@ -119,7 +139,7 @@ class SetBack(Access):
         sign, mac = self._writer.sign, row[-1]
         return compare_digest(sign(audit_rows.signed_bytes(row[:-1])) if sign else b"", mac)
 
-    def _credentials(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
+    def _pairs(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
         found = self._all(statement, (self.last_acceptance(),))
         return [(UUID(project), UUID(id_)) for project, id_ in found]
 

@@ -9,7 +9,7 @@ from regcred.adapters.storage.sqlite.access import Access, at_version
 from regcred.adapters.storage.sqlite.rows import Row, instant, instant_or_none, micros
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import AuditEvent
-from regcred.domain.errors import ProjectNotFound, TooManyWebhooks, WebhookNotFound
+from regcred.domain.errors import ProjectNotFound, SealBroken, TooManyWebhooks, WebhookNotFound
 from regcred.domain.event import EventKind
 from regcred.domain.ports import IdempotentRequest, SealedSecret, WrappedSeed
 from regcred.domain.webhook import MAX_WEBHOOKS, DeliveryStatus, Webhook
@@ -153,24 +153,30 @@ class Webhooks(Access):
 
 
 def webhook_of(row: Row) -> Webhook:
-    """Return the webhook that WEBHOOK's columns are."""
+    """Return the webhook that WEBHOOK's columns are.
+
+    Raise SealBroken for values that no write of this program leaves.
+    """
     (
         id_, project_id, url, created_at, updated_at, kinds, disabled, version, secret_version,
         last_status, last_at,
     ) = row  # fmt: skip
-    return Webhook(
-        UUID(id_),
-        UUID(project_id),
-        url,
-        instant(created_at),
-        instant(updated_at),
-        kinds=tuple(map(EventKind, kinds.split(","))) if kinds else (),
-        disabled=bool(disabled),
-        version=version,
-        secret_version=secret_version,
-        last_status=None if last_status is None else DeliveryStatus(last_status),
-        last_at=instant_or_none(last_at),
-    )
+    try:
+        return Webhook(
+            UUID(id_),
+            UUID(project_id),
+            url,
+            instant(created_at),
+            instant(updated_at),
+            kinds=tuple(map(EventKind, kinds.split(","))) if kinds else (),
+            disabled=bool(disabled),
+            version=version,
+            secret_version=secret_version,
+            last_status=None if last_status is None else DeliveryStatus(last_status),
+            last_at=instant_or_none(last_at),
+        )
+    except (ValueError, OverflowError) as error:
+        raise SealBroken("a webhook") from error
 
 
 def drop_waiting(transaction: Transaction, place: Place) -> None:

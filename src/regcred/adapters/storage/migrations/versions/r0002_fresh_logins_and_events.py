@@ -134,8 +134,34 @@ _EVENTS = (
     "CREATE INDEX deliveries_by_age ON webhook_deliveries (project_id, webhook_id, event_number)",
 )
 
+_AUDIT = (
+    # The three of revision 0001 by which a start notices what was put back, with webhooks in them.
+    "DROP INDEX audited_versions",
+    """
+    CREATE INDEX audited_versions ON audit_events (project_id, target, secret_version)
+    WHERE action IN (
+        'credential.created', 'credential.replaced', 'credential.updated',
+        'key.created', 'key.updated', 'webhook.created', 'webhook.updated'
+    )
+    """,
+    "DROP INDEX audited_deletions",
+    """
+    CREATE INDEX audited_deletions ON audit_events (target)
+    WHERE action IN ('credential.deleted', 'key.deleted', 'webhook.deleted')
+    """,
+    "DROP INDEX deciding_events",
+    """
+    CREATE INDEX deciding_events ON audit_events (number)
+    WHERE action IN (
+        'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
+        'key.created', 'key.updated', 'key.deleted',
+        'webhook.created', 'webhook.updated', 'webhook.deleted'
+    )
+    """,
+)
+
 
 def upgrade() -> None:
     """Make the tables and columns. Runs inside the one transaction that the caller opened."""
-    for statement in (*_LOGINS, *_CHECKS, *_EVENTS):
+    for statement in (*_LOGINS, *_CHECKS, *_EVENTS, *_AUDIT):
         op.execute(statement)
