@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.service import _kept
 from regcred.domain.audit import Action
-from tests.adapters.storage.samples import Clock, event, stored
+from regcred.domain.webhook import Webhook
+from tests.adapters.storage.samples import START, Clock, event, new_id, sealed, stored
 from tests.bootstrap.test_audit_keeper import (
     Place,
     _secret_back,
@@ -83,6 +85,23 @@ async def _older_key_back(place: Place) -> None:
     place.edit("INSERT OR REPLACE INTO api_keys SELECT * FROM kept", "DROP TABLE kept")
 
 
+async def _webhook_back(place: Place, action: Action) -> None:
+    """Put a webhook's row back to before it was moved, or deleted."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        made = Webhook(new_id(), world.id, "https://a.example", START, START)
+        done = event(Action.WEBHOOK_CREATED, world.id, made.id, secret_version=1)
+        await keeper.store.create_webhook(made, sealed(), done)
+        place.edit("CREATE TABLE kept AS SELECT * FROM webhooks")
+        done = event(action, world.id, made.id, secret_version=2)
+        if action is Action.WEBHOOK_DELETED:
+            await keeper.store.delete_webhook(world.id, made.id, None, done)
+        else:
+            await keeper.store.update_webhook(made, None, sealed(2), done)
+        await keeper.link()
+    place.edit("INSERT OR REPLACE INTO webhooks SELECT * FROM kept", "DROP TABLE kept")
+
+
 async def _acceptance_forged(place: Place) -> None:
     """Put a secret back, and write that it was accepted."""
     await _secret_back(place)
@@ -121,6 +140,14 @@ async def _seen_missing(place: Place) -> None:
 
 HARMS: dict[str, tuple[Callable[[Place], Any], str]] = {
     "a credential": (_credential_back, "1 of its credentials were deleted, and are there again"),
+    "a moved webhook": (
+        partial(_webhook_back, action=Action.WEBHOOK_UPDATED),
+        "1 of its webhooks are older than its audit says",
+    ),
+    "a webhook": (
+        partial(_webhook_back, action=Action.WEBHOOK_DELETED),
+        "1 of its webhooks were deleted, and are there again",
+    ),
     "a changed key": (_older_key_back, "1 of its keys are older than its audit says"),
     "an anchored row": (
         _edited("DELETE FROM audit_events WHERE number = 2"),
