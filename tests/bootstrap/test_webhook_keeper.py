@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
 import pytest
 import structlog
 
-from regcred.bootstrap.webhook_keeper import AT_ONCE, WebhookKeeper
+from regcred.bootstrap.webhook_keeper import AT_ONCE, WebhookKeeper, delivering
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.secret import Secret
 from regcred.domain.webhook import DeliveryStatus, Message
@@ -54,13 +54,8 @@ def logs() -> Iterator[list[Any]]:
         yield captured
 
 
-@asynccontextmanager
-async def keeping(world: World) -> Any:
-    running = asyncio.create_task(WebhookKeeper(world.deliveries, every=0.01).run())
-    yield running
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+def keeping(world: World) -> AbstractAsyncContextManager[None]:
+    return delivering(WebhookKeeper(world.deliveries, every=0.01))
 
 
 async def until(done: Callable[[], bool]) -> None:

@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 
@@ -32,7 +32,7 @@ from regcred.bootstrap.protocol import Limits, guarded
 from regcred.bootstrap.rechecker import Rechecker, checking
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
-from regcred.bootstrap.webhook_keeper import WebhookKeeper
+from regcred.bootstrap.webhook_keeper import WebhookKeeper, delivering
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
 from regcred.settings import Settings
@@ -109,7 +109,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 _kept(keeper),
                 checking(rechecker),
                 _beside(renewals.run()),
-                _beside(WebhookKeeper(events).run()),
+                delivering(WebhookKeeper(events)),
                 exposed(meter, metrics),
             ):
                 server = _Server(_configured(settings, app))
