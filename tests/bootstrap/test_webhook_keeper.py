@@ -84,14 +84,14 @@ async def test_what_happens_is_delivered(world: World, logs: list[Any]) -> None:
 async def test_so_many_at_once_and_no_more(world: World) -> None:
     slow = SlowSender()
     world.deliveries._sender = slow
-    await hooks(world, AT_ONCE + 5)
+    await hooks(world, AT_ONCE + 4)
     await world.happen()
     async with keeping(world):
         await until(lambda: slow.waiting == AT_ONCE)
         await asyncio.sleep(0.05)
         assert slow.waiting == AT_ONCE
         slow.gate.set()
-        await until(lambda: len(slow.sent) == AT_ONCE + 5)
+        await until(lambda: len(slow.sent) == AT_ONCE + 4)
 
     assert slow.most == AT_ONCE
 

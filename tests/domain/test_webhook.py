@@ -177,23 +177,33 @@ def test_which_events_are_wanted(
 
 @pytest.mark.parametrize("status", [DeliveryStatus.DELIVERED, DeliveryStatus.GONE])
 def test_what_is_done_is_done(status: DeliveryStatus) -> None:
-    assert settled(status, 3, NOON, 0.5) == Settled(status, NOON, NOON)
-    assert settled(status, 3, NOON, 0.5).disables is (status is DeliveryStatus.GONE)
+    assert settled(status, 3, 3, NOON, 0.5) == Settled(status, NOON, NOON)
+    assert settled(status, 3, 3, NOON, 0.5).disables is (status is DeliveryStatus.GONE)
 
 
 @pytest.mark.parametrize(("attempts", "wait"), list(enumerate(RETRIES)))
 def test_what_failed_is_repeated_later_and_later(attempts: int, wait: timedelta) -> None:
-    soonest = settled(DeliveryStatus.FAILED, attempts, NOON, 0)
-    latest = settled(DeliveryStatus.FAILED, attempts, NOON, 1)
+    soonest = settled(DeliveryStatus.FAILED, attempts, 0, NOON, 0)
+    latest = settled(DeliveryStatus.FAILED, attempts, 0, NOON, 1)
 
     assert soonest.retry_at == NOON + wait
     assert latest.retry_at == NOON + wait * 1.1
-    assert soonest.rest_until == NOON + min(wait, LONGEST_REST)
+    assert soonest.rest_until == latest.rest_until == NOON + RETRIES[0]
     assert soonest.status is DeliveryStatus.FAILED
 
 
+@pytest.mark.parametrize(
+    ("failures", "rest"), [(0, 5), (1, 60), (2, 600), (3, 600), (5, 600), (6, 600), (10_000, 600)]
+)
+def test_what_is_away_as_a_whole_rests_longer(failures: int, rest: int) -> None:
+    for attempts in (0, len(RETRIES)):
+        found = settled(DeliveryStatus.TIMEOUT, attempts, failures, NOON, 1)
+
+        assert found.rest_until == NOON + timedelta(seconds=rest)
+
+
 def test_and_then_it_is_given_up() -> None:
-    last = settled(DeliveryStatus.TIMEOUT, len(RETRIES), NOON, 0.5)
+    last = settled(DeliveryStatus.TIMEOUT, len(RETRIES), 9, NOON, 0.5)
 
     assert last == Settled(DeliveryStatus.GAVE_UP, NOON, NOON + LONGEST_REST)
 

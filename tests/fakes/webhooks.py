@@ -12,7 +12,14 @@ from regcred.domain.errors import TooManyWebhooks, VersionMismatch, WebhookNotFo
 from regcred.domain.event import Event
 from regcred.domain.ports import Claimed, IdempotentRequest, SealedSecret
 from regcred.domain.project import Project
-from regcred.domain.webhook import MAX_WAITING, MAX_WEBHOOKS, DeliveryStatus, Settled, Webhook
+from regcred.domain.webhook import (
+    MAX_WAITING,
+    MAX_WEBHOOKS,
+    REST_AFTER_CHANGE,
+    DeliveryStatus,
+    Settled,
+    Webhook,
+)
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +41,7 @@ class _Kept:
     secret: SealedSecret
     waiting: list[_Waiting] = field(default_factory=list)
     held_until: datetime = _EVER
+    failures: int = 0
 
     def first_due(self, now: datetime) -> _Waiting | None:
         due = [one for one in self.waiting if one.due_at <= now]
@@ -95,6 +103,8 @@ class MemoryWebhooks:
             version=kept.webhook.version + 1,
             secret_version=kept.secret.secret_version,
         )
+        kept.failures = 0
+        kept.held_until = min(kept.held_until, webhook.updated_at + REST_AFTER_CHANGE)
         if webhook.disabled:
             kept.waiting = []
         self._append(event)
@@ -130,6 +140,7 @@ class MemoryWebhooks:
                     first.event,
                     project,
                     first.attempts,
+                    kept.failures,
                     kept.held_until,
                 )
             )
@@ -162,6 +173,7 @@ class MemoryWebhooks:
             )
         kept.note(settled.status, settled.at)
         kept.held_until = settled.rest_until
+        kept.failures = 0 if settled.status is DeliveryStatus.DELIVERED else kept.failures + 1
         if disabled is not None:
             self._append(disabled)
 

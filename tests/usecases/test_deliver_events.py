@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,7 +12,9 @@ from regcred.domain.audit import Action
 from regcred.domain.errors import KeyringUnavailable, QuotaExceeded, StoreUnavailable
 from regcred.domain.event import EventKind
 from regcred.domain.ports import Claimed
-from regcred.domain.webhook import LONGEST_REST, RETRIES, SPREAD, DeliveryStatus
+from regcred.domain.secret import Secret
+from regcred.domain.webhook import LONGEST_REST, RETRIES, SPREAD, DeliveryStatus, Message
+from tests.fakes.sender import ScriptedSender
 from tests.usecases.world import HOOK, World
 
 
@@ -119,20 +121,52 @@ async def test_a_receiver_that_failed_rests_and_then_gets_the_others_first(world
     assert sent == [str(first), str(second), str(first)]
 
 
-async def test_the_rest_is_short_however_long_one_event_waits(world: World) -> None:
+async def test_a_receiver_that_is_away_is_asked_less_and_less_however_much_waits(
+    world: World,
+) -> None:
     await world.webhook()
-    await world.happen()
-    world.sender.says = DeliveryStatus.FAILED
-    for wait in RETRIES[:-1]:
+    for _ in range(100):
+        await world.happen()
+    world.sender.says = DeliveryStatus.TIMEOUT
+    for _ in range(24 * 60):
         await turn(world)
-        world.clock.forward(seconds=wait.total_seconds() * (1 + SPREAD))
-    await turn(world)
-    await world.happen()
+        world.clock.forward(minutes=1)
+    asked = len(world.sender.sent)
     world.sender.says = DeliveryStatus.DELIVERED
-
-    assert await turn(world) == []
     world.clock.forward(seconds=LONGEST_REST.total_seconds())
-    assert await turn(world) == [DeliveryStatus.DELIVERED]
+    while await turn(world):
+        pass
+
+    assert asked <= 24 * 6 + 3
+    # Once it is back, what waits comes without a pause, but for what is put off for longer.
+    assert len({message.id for _, _, message, _ in world.sender.sent[asked:]}) > 50
+
+
+async def test_one_event_that_a_receiver_cannot_take_holds_up_the_others_little(
+    world: World,
+) -> None:
+    await world.webhook()
+    bad = await world.happen()
+
+    class Picky(ScriptedSender):
+        async def send(
+            self, url: str, secret: Secret, told: Message, at: datetime
+        ) -> DeliveryStatus:
+            self.says = (
+                DeliveryStatus.FAILED if told.id.endswith(f"_{bad}") else DeliveryStatus.DELIVERED
+            )
+            return await super().send(url, secret, told, at)
+
+    world.deliveries._sender = picky = Picky()
+    for _ in range(60):
+        await world.happen()
+        while await turn(world):
+            pass
+        world.clock.forward(seconds=5)
+    while await turn(world):
+        pass
+
+    assert len({told.id for _, _, told, _ in picky.sent}) == 61
 
 
 async def test_what_failed_together_is_not_repeated_together(world: World) -> None:

@@ -20,7 +20,7 @@ from regcred.usecases.deliver_events import DeliverEvents
 EVERY = 1.0
 """Seconds between two looks while nothing is due."""
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Deliveries under way at once."""
 
 _log = structlog.get_logger("regcred.webhooks")

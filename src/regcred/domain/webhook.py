@@ -49,8 +49,11 @@ RETRIES = (
 SPREAD = 0.1
 """How much longer than that it may be, so that what failed together is not repeated together."""
 
-LONGEST_REST = timedelta(minutes=1)
-"""How long a receiver that failed is left alone at most, whatever else waits for it."""
+LONGEST_REST = timedelta(minutes=10)
+"""How long a receiver that failed again and again is left alone at most, whatever waits for it."""
+
+REST_AFTER_CHANGE = timedelta(minutes=1)
+"""How long at most it still rests once someone changed the webhook."""
 
 _MAX_URL = 2048
 # What RFC 3986 lets stand in a path and a query, but for the @.
@@ -172,14 +175,21 @@ class Settled:
         return self.status is DeliveryStatus.GONE
 
 
-def settled(status: DeliveryStatus, attempts: int, at: datetime, spread: float) -> Settled:
-    """Say what follows from an attempt after `attempts` others failed; `spread` is 0 to 1."""
+def settled(
+    status: DeliveryStatus, attempts: int, failures: int, at: datetime, spread: float
+) -> Settled:
+    """Say what follows from an attempt.
+
+    `attempts` at this event failed before, and the webhook's last `failures` at any event:
+    what is away as a whole rests longer and longer, what stumbles over one event does not.
+    `spread` is 0 to 1.
+    """
     if status in (DeliveryStatus.DELIVERED, DeliveryStatus.GONE):
         return Settled(status, at, at)
+    rest = min(RETRIES[min(failures, len(RETRIES) - 1)], LONGEST_REST)
     if attempts >= len(RETRIES):
-        return Settled(DeliveryStatus.GAVE_UP, at, at + LONGEST_REST)
-    wait = RETRIES[attempts] * (1 + SPREAD * spread)
-    return Settled(status, at, at + min(wait, LONGEST_REST), at + wait)
+        return Settled(DeliveryStatus.GAVE_UP, at, at + rest)
+    return Settled(status, at, at + rest, at + RETRIES[attempts] * (1 + SPREAD * spread))
 
 
 def message(webhook: Webhook, project: Project, event: Event) -> Message:

@@ -58,7 +58,7 @@ class DeliverEvents:
             await self._store.release_delivery(claimed, self._clock() + wait)
             return None
         spread = int.from_bytes(self._random(_DICE)) / 2 ** (8 * _DICE)
-        outcome = settled(status, claimed.attempts, self._clock(), spread)
+        outcome = settled(status, claimed.attempts, claimed.failures, self._clock(), spread)
         disabled = None
         if outcome.disables:
             webhook = claimed.webhook

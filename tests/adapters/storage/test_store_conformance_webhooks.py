@@ -66,11 +66,11 @@ async def claimed_numbers(world: World, limit: int = 10) -> list[int]:
 
 
 def delivered(world: World) -> Settled:
-    return settled(DeliveryStatus.DELIVERED, 0, world.clock(), 0)
+    return settled(DeliveryStatus.DELIVERED, 0, 0, world.clock(), 0)
 
 
-def failed(world: World, attempts: int = 0) -> Settled:
-    return settled(DeliveryStatus.FAILED, attempts, world.clock(), 0)
+def failed(world: World, attempts: int = 0, failures: int = 0) -> Settled:
+    return settled(DeliveryStatus.FAILED, attempts, failures, world.clock(), 0)
 
 
 class TestWebhooks:
@@ -283,6 +283,45 @@ class TestOutbox:
         noted = await world.store.find_webhook(world.id, webhook.id)
         assert (noted.version, noted.last_status) == (1, DeliveryStatus.DELIVERED)
 
+    async def test_failures_count_up_over_all_events_until_one_arrives(self, world: World) -> None:
+        await add(world)
+        for _ in range(5):
+            await happen(world)
+        seen = []
+        for outcome in (failed, failed, failed, delivered, failed):
+            (claimed,) = await claim(world)
+            seen.append(claimed.failures)
+            await world.store.settle_delivery(claimed, outcome(world))
+            world.clock.pass_(minutes=10)
+
+        assert seen == [0, 1, 2, 3, 0]
+
+    async def test_a_change_forgets_the_failures_and_shortens_the_rest(self, world: World) -> None:
+        webhook = await add(world)
+        await happen(world)
+        await world.store.settle_delivery((await claim(world))[0], failed(world, 0, 5))
+        changed = replace(webhook, updated_at=world.clock.pass_(seconds=10))
+        done = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
+        await world.store.update_webhook(changed, None, None, done)
+
+        world.clock.pass_(seconds=59)
+        assert await claim(world) == []
+        world.clock.pass_(seconds=1)
+        assert [(one.failures, one.attempts) for one in await claim(world)] == [(0, 1)]
+
+    async def test_a_change_leaves_a_claim_its_lease(self, world: World) -> None:
+        webhook = await add(world)
+        await happen(world)
+        (claimed,) = await claim(world)
+        changed = replace(webhook, updated_at=world.clock.pass_(seconds=10))
+        done = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
+        await world.store.update_webhook(changed, None, None, done)
+
+        assert await claim(world) == []
+        await world.store.settle_delivery(claimed, delivered(world))
+        noted = await world.store.find_webhook(world.id, webhook.id)
+        assert noted.last_status is DeliveryStatus.DELIVERED
+
     async def test_what_is_given_up_leaves_and_is_said(self, world: World) -> None:
         webhook = await add(world)
         await happen(world)
@@ -299,7 +338,7 @@ class TestOutbox:
         webhook = await add(world)
         await happen(world)
         await happen(world)
-        gone = settled(DeliveryStatus.GONE, 0, world.clock.pass_(seconds=1), 0)
+        gone = settled(DeliveryStatus.GONE, 0, 0, world.clock.pass_(seconds=1), 0)
         told = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
         await world.store.settle_delivery((await claim(world))[0], gone, told)
         await happen(world)

@@ -26,7 +26,10 @@ class Claimed:
     event: Event
     project: Project
     attempts: int
-    """Attempts that failed before this one."""
+    """Attempts at this event that failed before."""
+
+    failures: int
+    """The webhook's last attempts, at any event, that failed without one between that did not."""
 
     held_until: datetime
     """How long it is this claimant's alone; also by what the store knows the claim again."""
@@ -67,7 +70,8 @@ class WebhookStore(Protocol):
     ) -> Webhook:
         """Store url, kinds, disabled, updated_at and the secret if there is one.
 
-        The version counts up by one. What waits for a webhook that is disabled now is dropped.
+        The version counts up by one. Its failures are forgotten, and it rests no longer than
+        REST_AFTER_CHANGE. What waits for a webhook that is disabled now is dropped.
         Raise WebhookNotFound, VersionMismatch.
         """
         ...

@@ -56,6 +56,10 @@ _MOVE = """
     ) WHERE project_id = ? AND id = ?
 """
 _HOLD = "UPDATE webhooks SET held_until = ? WHERE project_id = ? AND id = ?"
+_REST = """
+    UPDATE webhooks SET held_until = ?, failures = iif(?, 0, failures + 1)
+    WHERE project_id = ? AND id = ?
+"""
 _HELD = "SELECT held_until FROM webhooks WHERE project_id = ? AND id = ?"
 _DUE = """
     SELECT project_id, id FROM webhooks WHERE due_at <= ?1 AND held_until <= ?1
@@ -65,7 +69,7 @@ _SEALED = "w.secret_version, g.kid, g.generation, g.wrapped, w.sealed"
 _SEALED_WIDTH = 5
 _PROJECT = ", ".join(f"p.{column}" for column in PROJECT.split(", "))
 _FIRST = f"""
-    SELECT {WEBHOOK}, {_SEALED}, {EVENT}, d.attempts, {_PROJECT}
+    SELECT {WEBHOOK}, {_SEALED}, {EVENT}, d.attempts, w.failures, {_PROJECT}
     FROM webhook_deliveries d
     JOIN events e ON e.number = d.event_number
     JOIN webhooks w ON w.project_id = d.project_id AND w.id = d.webhook_id
@@ -149,7 +153,8 @@ class Deliveries(Access):
                 drop_waiting(transaction, place)
                 transaction.change(_DISABLE, (micros(settled.at), *place))
             transaction.change(_NOTE, (str(settled.status), micros(settled.at), *place))
-            transaction.change(_HOLD, (micros(settled.rest_until), *place))
+            done = settled.status is DeliveryStatus.DELIVERED
+            transaction.change(_REST, (micros(settled.rest_until), done, *place))
             transaction.change(_MOVE, place)
             if disabled is not None:
                 transaction.audit(disabled)
@@ -190,7 +195,8 @@ def _claimed(row: Row, until: datetime) -> Claimed:
         webhook_of(webhook),
         SealedSecret(secret_version, WrappedSeed(kid, generation, wrapped), secret),
         event(rest[:EVENT_WIDTH]),
-        project(rest[EVENT_WIDTH + 1 :]),
+        project(rest[EVENT_WIDTH + 2 :]),
         rest[EVENT_WIDTH],
+        rest[EVENT_WIDTH + 1],
         until,
     )

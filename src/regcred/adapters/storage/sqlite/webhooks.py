@@ -12,7 +12,7 @@ from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import ProjectNotFound, SealBroken, TooManyWebhooks, WebhookNotFound
 from regcred.domain.event import EventKind
 from regcred.domain.ports import IdempotentRequest, SealedSecret, WrappedSeed
-from regcred.domain.webhook import MAX_WEBHOOKS, DeliveryStatus, Webhook
+from regcred.domain.webhook import MAX_WEBHOOKS, REST_AFTER_CHANGE, DeliveryStatus, Webhook
 
 Place = tuple[str, str]
 """Project and webhook, as text."""
@@ -39,7 +39,8 @@ _PAGE = (
 _VERSION = "SELECT version FROM webhooks WHERE project_id = ? AND id = ?"
 _UPDATE = """
     UPDATE webhooks SET
-        url = ?, kinds = ?, disabled = ?, updated_at = ?, version = version + 1
+        url = ?, kinds = ?, disabled = ?, updated_at = ?, version = version + 1,
+        failures = 0, held_until = min(held_until, ?)
     WHERE project_id = ? AND id = ?
 """
 _RESEAL = """
@@ -117,7 +118,8 @@ class Webhooks(Access):
 
         def work(transaction: Transaction) -> Webhook:
             at_version(transaction.one(_VERSION, place), expected_version, WebhookNotFound())
-            transaction.change(_UPDATE, (*_columns(webhook), *place))
+            latest = micros(webhook.updated_at + REST_AFTER_CHANGE)
+            transaction.change(_UPDATE, (*_columns(webhook), latest, *place))
             if secret is not None:
                 version, seed, sealed = secret
                 transaction.change(_RESEAL, (version, seed.generation, sealed, *place))

@@ -109,6 +109,7 @@ _EVENTS = (
         -- claimed or rests. One delivery of a webhook is under way at a time.
         due_at INTEGER,
         held_until INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
         PRIMARY KEY (project_id, id),
         FOREIGN KEY (project_id, seed_generation)
             REFERENCES project_seeds (project_id, generation) ON DELETE RESTRICT
