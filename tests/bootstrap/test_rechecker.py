@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.bootstrap import rechecker
-from regcred.bootstrap.rechecker import LEASE, Rechecker, checking
+from regcred.bootstrap.beside import beside
+from regcred.bootstrap.rechecker import LEASE, Rechecker
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.registry import ImageReference
@@ -146,7 +147,7 @@ async def test_the_turns_go_on_after_a_failure_and_stop_with_the_server(
     world.clock.forward(hours=27)
     world.store.broken = True
     with capture_logs() as logs:
-        async with checking(of(world)):
+        async with beside(of(world).run()):
             while not logs:  # noqa: ASYNC110  nobody says when
                 await asyncio.sleep(0)
             world.store.broken = False
@@ -170,7 +171,7 @@ async def test_what_was_claimed_when_it_stopped_is_due_again(world: World) -> No
         await asyncio.Event().wait()
 
     world.registries.meanwhile = hang
-    async with checking(of(world)):
+    async with beside(of(world).run()):
         await reached.wait()
 
     assert await of(world).turn() == 0

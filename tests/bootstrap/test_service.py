@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from regcred.bootstrap import listening, service
+from regcred.bootstrap import listening, service, wiring
 from regcred.bootstrap.first_run import FirstRun
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import StartRefused
@@ -87,7 +87,7 @@ ALL_WELL = {"store": "ok", "keyring": "ok", "migrations": "ok"}
 
 async def test_a_service_is_ready_when_every_part_is(place: Place) -> None:
     async with open_state(place.settings, exclusive=True) as state:
-        assert await service._readiness(state) == ALL_WELL
+        assert await wiring._readiness(state) == ALL_WELL
 
 
 def _edit(place: Place, statement: str) -> None:
@@ -112,7 +112,7 @@ async def test_a_store_that_fails_is_named_alone(
     async with open_state(place.settings, exclusive=True) as state:
         _edit(place, harm)
 
-        assert await service._readiness(state) == ALL_WELL | failing
+        assert await wiring._readiness(state) == ALL_WELL | failing
 
 
 async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
@@ -121,14 +121,14 @@ async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
         sealer.available = False
         without: State = replace(state, sealer=sealer)  # type: ignore[arg-type]  # the fake's part of a sealer is enough
 
-        assert await service._readiness(without) == ALL_WELL | {"keyring": "does not wrap a key"}
+        assert await wiring._readiness(without) == ALL_WELL | {"keyring": "does not wrap a key"}
 
 
 # Request ids
 
 
 def test_request_ids_are_sane_and_never_twice() -> None:
-    sources = [service._request_ids() for _ in range(3)]
+    sources = [wiring._request_ids() for _ in range(3)]
 
     ids = [source() for source in sources for _ in range(100)]
 

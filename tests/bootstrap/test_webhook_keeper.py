@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from regcred.bootstrap.webhook_keeper import AT_ONCE, WebhookKeeper, delivering
+from regcred.bootstrap.beside import beside
+from regcred.bootstrap.webhook_keeper import AT_ONCE, WebhookKeeper
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.secret import Secret
 from regcred.domain.webhook import DeliveryStatus, Message
@@ -55,7 +56,7 @@ def logs() -> Iterator[list[Any]]:
 
 
 def keeping(world: World) -> AbstractAsyncContextManager[None]:
-    return delivering(WebhookKeeper(world.deliveries, every=0.01))
+    return beside(WebhookKeeper(world.deliveries, every=0.01).run())
 
 
 async def until(done: Callable[[], bool]) -> None:

@@ -14,9 +14,9 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     # Into the seal.
     ("adapters/sealing/sealer.py", "EnvelopeSealer.seal"): (1, "plaintext of the sealed value"),
     # Towards the registry, on the one origin that the guard let through.
-    ("adapters/registries/client.py", "_basic"): (1, "Authorization of one request"),
-    ("adapters/registries/client.py", "_bearer"): (1, "Authorization of one request"),
-    ("adapters/registries/client.py", "_grant_fields"): (4, "body of one token request"),
+    ("adapters/registries/rendering.py", "_basic"): (1, "Authorization of one request"),
+    ("adapters/registries/rendering.py", "_bearer"): (1, "Authorization of one request"),
+    ("adapters/registries/rendering.py", "_grant_fields"): (4, "body of one token request"),
     ("adapters/registries/bearer.py", "_claims"): (1, "a token's own claims, for what it grants"),
     # Into a signature: what is sent is what the key signed.
     ("adapters/registries/signing.py", "aws_headers"): (2, "Signature Version 4 of one request"),

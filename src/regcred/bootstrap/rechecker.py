@@ -7,8 +7,7 @@ that died had claimed is due again when its lease ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -87,15 +86,3 @@ class Rechecker:
                 error=type(refused).__name__,
                 project=str(due.project_id),
             )
-
-
-@asynccontextmanager
-async def checking(rechecker: Rechecker) -> AsyncIterator[None]:
-    """Take turns beside what runs inside the block, and stop with it."""
-    turns = asyncio.create_task(rechecker.run())
-    try:
-        yield
-    finally:
-        turns.cancel()
-        with suppress(asyncio.CancelledError):
-            await turns

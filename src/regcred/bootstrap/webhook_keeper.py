@@ -7,9 +7,7 @@ stays in the outbox, and is sent again once its lease is over.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -75,15 +73,3 @@ class WebhookKeeper:
         _, self._running = await asyncio.wait(
             self._running, timeout=self.every, return_when=asyncio.FIRST_COMPLETED
         )
-
-
-@asynccontextmanager
-async def delivering(keeper: WebhookKeeper) -> AsyncIterator[None]:
-    """Deliver while the block runs."""
-    running = asyncio.create_task(keeper.run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running

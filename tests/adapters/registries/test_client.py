@@ -15,7 +15,6 @@ import trustme
 from regcred.adapters.registries import client, transport
 from regcred.adapters.registries.client import (
     MAX_BODY,
-    ForeignOrigin,
     RegistryClient,
     tls_context,
 )
@@ -29,6 +28,7 @@ from regcred.adapters.registries.exchange import (
     Unanswered,
 )
 from regcred.adapters.registries.origins import Origin
+from regcred.adapters.registries.rendering import ForeignOrigin
 from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind as V

@@ -8,27 +8,21 @@ for. One deadline covers all of it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 from collections.abc import Iterable
 from typing import Self, TypeVar
-from urllib.parse import urlencode
 
 import httpcore2
 
-from regcred.adapters.registries import signing
 from regcred.adapters.registries.exchange import (
-    Attach,
-    AWSProof,
     Dialogue,
-    GoogleProof,
-    Proof,
     Reply,
     Request,
     Unanswered,
     Unreadable,
     UnusableKey,
 )
+from regcred.adapters.registries.rendering import render
 from regcred.adapters.registries.transport import CONNECT_SECONDS, NameUnresolved
 
 _T = TypeVar("_T")
@@ -44,12 +38,6 @@ _CONNECTING, _SHAKING_HANDS = "connecting", "shaking hands"
 _TOO_LARGE = "An answer is larger than anything in this protocol."
 _ENCODED = "An answer is compressed, though none was asked to be."
 _NO_HTTP = "What answers does not speak HTTP."
-
-_FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
-
-
-class ForeignOrigin(Exception):
-    """A handshake asked for a secret to be sent where it is not for. Nothing was sent."""
 
 
 class RegistryClient:
@@ -167,9 +155,9 @@ class _Plain(httpcore2.AsyncNetworkStream):
         self._opened = opened
         self._inner = inner
         self.read = inner.read  # type: ignore[method-assign]  # as it is, without a step between
-        self.write = inner.write  # type: ignore[method-assign]
-        self.aclose = inner.aclose  # type: ignore[method-assign]
-        self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]
+        self.write = inner.write  # type: ignore[method-assign]  # as above
+        self.aclose = inner.aclose  # type: ignore[method-assign]  # as above
+        self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]  # as above
 
     async def start_tls(
         self,
@@ -218,7 +206,7 @@ class _Line:
 
     async def _exchange(self, request: Request) -> Reply:
         origin = request.origin
-        headers, content = _render(request)
+        headers, content = render(request)
         response = await self._pool.handle_async_request(
             httpcore2.Request(
                 request.method,
@@ -256,58 +244,3 @@ async def _read(request: Request, response: httpcore2.Response) -> Reply:
         if len(body) > MAX_BODY:
             raise Unreadable(_TOO_LARGE)
     return Reply(response.status, headers, bytes(body))
-
-
-def _render(request: Request) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
-    """Return the headers and body that go out. Raise ForeignOrigin."""
-    proof = request.proof
-    if proof is not None and proof.origin != request.origin:
-        raise ForeignOrigin
-    headers = [
-        (b"Host", request.origin.authority.encode()),
-        (b"User-Agent", b"regcred"),
-        (b"Accept", ", ".join(request.accept or ("application/json",)).encode()),
-        (b"Accept-Encoding", b"identity"),
-        *((name.encode(), value.encode()) for name, value in request.headers),
-    ]
-    if proof is not None and proof.attach in _HEADERS:
-        headers.append((b"Authorization", _HEADERS[proof.attach](proof)))
-    content = request.content
-    if request.form is not None:
-        content = urlencode(dict(request.form) | _grant_fields(proof)).encode()
-        headers.append(_FORM)
-    if isinstance(proof, AWSProof):
-        headers += signing.aws_headers(proof, request.method, request.target, headers, content)
-    if content is not None:
-        headers.append((b"Content-Length", str(len(content)).encode()))
-    return headers, content
-
-
-def _basic(proof: Proof) -> bytes:
-    return b"Basic " + base64.b64encode(f"{proof.username}:{proof.secret.reveal()}".encode())
-
-
-def _bearer(proof: Proof) -> bytes:
-    return b"Bearer " + proof.secret.reveal().encode()
-
-
-_HEADERS = {Attach.BASIC: _basic, Attach.BEARER: _bearer}
-
-
-def _grant_fields(proof: Proof | None) -> dict[str, str]:
-    """Return the fields of a form that prove a login: the secret ones, or what a key signed."""
-    if proof is None:
-        return {}
-    if isinstance(proof, GoogleProof):
-        return {"assertion": signing.google_assertion(proof)}
-    match proof.attach:
-        case Attach.PASSWORD_GRANT:
-            return {"username": proof.username, "password": proof.secret.reveal()}
-        case Attach.REFRESH_GRANT:
-            return {"refresh_token": proof.secret.reveal()}
-        case Attach.CLIENT_GRANT:
-            return {"client_id": proof.username, "client_secret": proof.secret.reveal()}
-        case Attach.ACCESS_TOKEN:
-            return {"access_token": proof.secret.reveal()}
-        case _:
-            return {}

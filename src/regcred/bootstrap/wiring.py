@@ -1,0 +1,188 @@
+"""The composition: every use case over the opened state, the app, and what runs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from starlette.types import ASGIApp
+
+from regcred.adapters.metrics.registries import MeasuredRegistries
+from regcred.adapters.registries.limits import ProjectRate
+from regcred.adapters.registries.registries import RealRegistries
+from regcred.adapters.sealing.webhook_signature import sign_message
+from regcred.adapters.webhooks.sender import GuardedSender
+from regcred.bootstrap.rechecker import Rechecker
+from regcred.bootstrap.renewals import Renewals
+from regcred.bootstrap.state import State
+from regcred.bootstrap.webhook_keeper import WebhookKeeper
+from regcred.domain.errors import RegcredError, StartRefused
+from regcred.domain.ports.measuring import Meter, Trigger
+from regcred.settings import Settings
+from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.deliver_events import DeliverEvents
+from regcred.usecases.exchange_logins import ExchangeLogins
+from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.manage_credentials import ManageCredentials
+from regcred.usecases.manage_keys import ManageKeys
+from regcred.usecases.manage_projects import ManageProjects
+from regcred.usecases.manage_uses import ManageUses
+from regcred.usecases.manage_webhooks import ManageWebhooks
+from regcred.usecases.probe_registry import ProbeRegistry
+from regcred.usecases.prove_login import ProveLogin
+from regcred.usecases.read_audit import ReadAudit
+from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.recheck_credentials import RecheckCredentials
+from regcred.usecases.resolve_image import ResolveImage
+from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.app import build_app, chosen_budgets
+from regcred.web.delivery.docker_credential import DockerCredential
+from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.resolve import Resolve
+from regcred.web.dialects.native import DIALECT
+from regcred.web.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one process runs."""
+
+    app: ASGIApp
+    rechecker: Rechecker
+    renewals: Renewals
+    webhooks: WebhookKeeper
+
+
+def wire(settings: Settings, state: State, registries: RealRegistries, meter: Meter) -> Parts:
+    """Put everything together."""
+    exchanges = _exchanges(state, registries, meter)
+    sender = _sender(settings)
+    events = DeliverEvents(state.store, state.sealer, sender, state.clock, state.random)
+    return Parts(
+        _app(settings, state, registries, exchanges, sender, meter),
+        _rechecker(settings, state, registries, meter),
+        Renewals(exchanges),
+        WebhookKeeper(events),
+    )
+
+
+def open_registries(settings: Settings, state: State) -> RealRegistries:
+    """Return the registries as the operator lets them be reached. Raise StartRefused."""
+    try:
+        return RealRegistries(
+            state.clock,
+            time.monotonic,
+            allow_networks=settings.allow_networks,
+            allow_http=settings.allow_http,
+            max_concurrency=settings.verify_concurrency,
+            per_host_rate=settings.verify_per_host,
+            exchange_rate=settings.exchanges_per_cloud,
+            endpoints=settings.endpoints,
+            allow_raw=settings.allow_raw,
+        )
+    except ValueError as error:
+        raise StartRefused(f"a setting cannot be used: {error}") from None
+
+
+def _exchanges(state: State, registries: RealRegistries, meter: Meter) -> ExchangeLogins:
+    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
+    store, sealer = state.store, state.sealer
+    return ExchangeLogins(store, sealer, measured, state.clock, state.random, asyncio.sleep, meter)
+
+
+def _rechecker(
+    settings: Settings, state: State, registries: RealRegistries, meter: Meter
+) -> Rechecker:
+    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
+    recheck = RecheckCredentials(state.store, state.sealer, measured, state.clock, meter)
+    # Half of the places are left to people, who wait.
+    at_once = max(1, settings.verify_concurrency // 2)
+    return Rechecker(recheck, at_once, checks=settings.recheck)
+
+
+def _sender(settings: Settings) -> GuardedSender:
+    return GuardedSender(
+        sign_message,
+        time.monotonic,
+        allow_networks=settings.allow_networks,
+        allow_http=settings.allow_http,
+        per_host_rate=settings.verify_per_host,
+    )
+
+
+def _app(
+    settings: Settings,
+    state: State,
+    registries: RealRegistries,
+    exchanges: ExchangeLogins,
+    sender: GuardedSender,
+    meter: Meter,
+) -> ASGIApp:
+    store, sealer, clock = state.store, state.sealer, state.clock
+    new_request_id = _request_ids()
+    asked = MeasuredRegistries(registries, meter, Trigger.PERSON, time.monotonic)
+    allowance = ProjectRate(settings.verify_per_project, time.monotonic)
+    prove = ProveLogin(store, asked, allowance, exchanges, meter)
+    credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
+    services = Services(
+        authenticate=Authenticate(store, state.digests, clock),
+        projects=ManageProjects(store, sealer, clock, state.new_id),
+        keys=ManageKeys(store, state.digests, clock, state.random),
+        credentials=credentials,
+        verify=VerifyCredential(store, sealer, asked, clock, allowance, exchanges, meter),
+        probe=ProbeRegistry(store, registries, allowance),
+        explain=ExplainImage(store),
+        uses=ManageUses(store, clock),
+        audit=ReadAudit(store),
+        events=ReadEvents(store),
+        docker_helper=ServeDockerHelper(credentials),
+        webhooks=ManageWebhooks(store, sealer, sender, clock, state.new_id, state.random),
+        families=registries,
+        cursors=state.keys.cursors,
+        request_digest=state.keys.request_digests.digest,
+        clock=clock,
+        monotonic=time.monotonic,
+        budgets=chosen_budgets(settings.budgets),
+        most_at_once=settings.concurrency,
+        new_request_id=new_request_id,
+        readiness=lambda: _readiness(state),
+    )
+    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges)
+    hot = HotPath(
+        {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
+        services,
+        DIALECT.render_error,
+    )
+    return build_app(services, hot_path=hot)
+
+
+async def _readiness(state: State) -> Mapping[str, str]:
+    """Ask each part that a request needs, by name."""
+    checks = {"store": "ok", "keyring": "ok", "migrations": "ok"}
+    try:
+        await state.store.check()
+    except RegcredError:
+        checks["store"] = "does not read and write"
+    try:
+        await state.sealer.new_seed("readiness")
+    except RegcredError:
+        checks["keyring"] = "does not wrap a key"
+    if not state.store.at_head():
+        checks["migrations"] = "the schema is not this program's"
+    return checks
+
+
+def _request_ids() -> Callable[[], str]:
+    """Return a source of request ids, 32 hex digits that tell nothing of how many there were.
+
+    A count under a random key of the process: drawing random bytes for each would cost the hot
+    path a system call.
+    """
+    key, count = secrets.token_bytes(32), itertools.count()
+    return lambda: blake2b(next(count).to_bytes(8), key=key, digest_size=16).hexdigest()
