@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore2
 
 from regcred.adapters.registries.addresses import IPNetwork, inside, networks, public, unmapped
+from regcred.adapters.registries.connection import connect
 from regcred.adapters.registries.origins import IPAddress, canonical_host, ip_literal
 
 PORTS = frozenset(
@@ -68,7 +69,6 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         self._allowed = networks(allow_networks)
         self._ports = PORTS if ports is None else frozenset(ports)
         self._any_port = any_port
-        self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -88,13 +88,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         failure: httpcore2.ConnectError | httpcore2.ConnectTimeout = NameUnresolved()
         for address in addresses:
             try:
-                return await self._inner.connect_tcp(
-                    str(address),
-                    port,
-                    timeout=seconds,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
+                return await connect(address, port, seconds, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -110,7 +104,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; httpcore2 asks for it between retries."""
-        await self._inner.sleep(seconds)
+        await asyncio.sleep(seconds)
 
     async def _checked(self, host: str, port: int) -> list[IPAddress]:
         """Return every address of `host`, all of them allowed. Raise as connect_tcp does."""
