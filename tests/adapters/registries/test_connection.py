@@ -39,10 +39,15 @@ def run(request: pytest.FixtureRequest) -> Run:
 async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
     """Serve one connection, not yet wrapped in TLS on this side, and close it."""
 
+    ends: set[asyncio.Task[None] | None] = set()
+
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.add(asyncio.current_task())
         with contextlib.suppress(OSError):
             await serve(reader, writer)
-        writer.close()
+        with contextlib.suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(served, str(LOOPBACK), ssl=tls)
     opened = await connect(LOOPBACK, server.sockets[0].getsockname()[1], 5)
@@ -51,6 +56,9 @@ async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncItera
     finally:
         await opened.aclose()
         server.close()
+        await asyncio.gather(*filter(None, ends), return_exceptions=True)
+        # A server whose handshake failed takes its time to let go.
+        await asyncio.sleep(0.01)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
