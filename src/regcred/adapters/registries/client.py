@@ -155,9 +155,9 @@ class _Plain(httpcore2.AsyncNetworkStream):
         self._opened = opened
         self._inner = inner
         self.read = inner.read  # type: ignore[method-assign]  # as it is, without a step between
-        self.write = inner.write  # type: ignore[method-assign]  # as above
-        self.aclose = inner.aclose  # type: ignore[method-assign]  # as above
-        self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]  # as above
+        self.write = inner.write  # type: ignore[method-assign]  # likewise
+        self.aclose = inner.aclose  # type: ignore[method-assign]  # likewise
+        self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]  # likewise
 
     async def start_tls(
         self,
