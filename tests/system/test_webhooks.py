@@ -16,9 +16,11 @@ import pytest
 from regcred.bootstrap.state import open_state
 from regcred.domain.event import Event, EventKind
 from regcred.settings import Settings
+from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.receiver import Receiver
 from tests.tools.service import Service
+from tests.tools.world import running
 
 pytestmark = pytest.mark.system
 
@@ -223,3 +225,24 @@ def test_an_idle_service_stops_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - began < 10
 
     assert "Traceback" not in (service.logs / "regcred.err").read_text()
+
+
+def test_a_login_that_goes_bad_is_told(
+    tmp_path: Path, receiver: Receiver, require_tool: RequireTool
+) -> None:
+    for name in ("docker-registry", "htpasswd", "skopeo"):
+        require_tool(name)
+    with running(tmp_path, "htpasswd") as world:
+        made = world.api.ask("POST", HOOKS, {"url": receiver.url})
+        receiver.secret = made["secret"]
+        world.add("hub")
+        assert world.api.verify("hub", world.image())["verdict"] == "ok"
+        world.set_password("puller", "another-password")
+        assert world.api.verify("hub", world.image())["verdict"] == "rejected"
+        receiver.wait(lambda it: any(m["data"].get("to") == "rejected" for m in it.messages))
+        shown = world.api.ask("GET", "projects/-/events")["items"]
+
+    told = [m for m in receiver.messages if m["data"].get("to") == "rejected"]
+    assert [m["type"] for m in told] == ["verdict.changed"]
+    assert told[0]["data"]["credential"]["name"] == "hub"
+    assert told[0]["data"]["number"] in [one["number"] for one in shown]

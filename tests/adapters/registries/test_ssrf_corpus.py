@@ -148,7 +148,7 @@ def looked_up_twice(patch: pytest.MonkeyPatch) -> None:
         guard: GuardedBackend, host: str, port: int, *_: Any, **__: Any
     ) -> httpcore2.AsyncNetworkStream:
         await guard._checked(host, port)
-        return await guard._inner.connect_tcp(host, port)
+        return await httpcore2.AnyIOBackend().connect_tcp(host, port)
 
     patch.setattr(GuardedBackend, "connect_tcp", connect_tcp)
 
