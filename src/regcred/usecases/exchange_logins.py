@@ -46,6 +46,7 @@ _FIELD = "login:"
 _PAUSE = 0.1
 _GONE = "The credential was deleted meanwhile."
 _CHANGED = "The credential was changed meanwhile: try again."
+_REFUSED = "The stored secret was refused lately and is not tried again yet: verify or replace it."
 _NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
 _BUSY = "Another exchange of this login is still under way: try again."
 
@@ -262,8 +263,7 @@ def _resting(standing: Standing, kept: KeptLogin | None, now: datetime) -> NoLog
             return NoLogin(kept.failure, kept.failure_note)
     elif standing.dead_last is not None and now < standing.dead_last + CONFIRMED_AFTER:
         # Every region would be another try of the same secret.
-        refused = Verdict(standing.last or VerdictKind.REJECTED, standing.dead_last)
-        return NoLogin(refused.kind, refused.reason)
+        return NoLogin(VerdictKind.REJECTED, _REFUSED)
     return None
 
 
