@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
-from regcred.adapters.registries.exchange import Finding, Handshake
+from regcred.adapters.registries.messages import Finding, Handshake
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded

@@ -18,7 +18,7 @@ from regcred.adapters.registries.client import (
     RegistryClient,
     tls_context,
 )
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.messages import (
     Attach,
     Finding,
     Handshake,

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from regcred.adapters.registries import providers
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.exchange import Ask, Obtained, exchanged
+from regcred.adapters.registries.messages import (
     AWSProof,
     Finding,
     GoogleProof,
@@ -21,7 +22,6 @@ from regcred.adapters.registries.exchange import (
     Unreadable,
     UnusableKey,
 )
-from regcred.adapters.registries.fresh import Ask, Obtained, exchanged
 from regcred.domain.credential import Delivery
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind as V

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.handshake import MANIFEST_TYPES, Question, verify
+from regcred.adapters.registries.judgement import Judgement, Row, Step, says
+from regcred.adapters.registries.messages import (
     Attach,
     Finding,
     Reply,
@@ -19,8 +21,6 @@ from regcred.adapters.registries.exchange import (
     Unanswered,
     Unreadable,
 )
-from regcred.adapters.registries.handshake import MANIFEST_TYPES, Question, verify
-from regcred.adapters.registries.judgement import Judgement, Row, Step, says
 from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.provider import Quirks
 from regcred.adapters.registries.realm import RealmRule

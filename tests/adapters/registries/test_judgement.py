@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from regcred.adapters.registries.exchange import Reply
 from regcred.adapters.registries.judgement import Answer, Step, judge
+from regcred.adapters.registries.messages import Reply
 from regcred.domain.verdict import VerdictKind as V
 
 EXPIRED = b"Your Authorization Token has expired. Reauthenticate and try again."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.messages import (
     Finding,
     Reply,
     Request,

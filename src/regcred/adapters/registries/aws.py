@@ -8,8 +8,8 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
-from regcred.adapters.registries.exchange import Attach, AWSProof, Reply, Request
-from regcred.adapters.registries.fresh import Ask, Words, asked, json_object, odd
+from regcred.adapters.registries.exchange import Ask, Words, asked, json_object, odd
+from regcred.adapters.registries.messages import Attach, AWSProof, Reply, Request
 from regcred.adapters.registries.origins import Origin
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret

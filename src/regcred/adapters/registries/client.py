@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 import httpcore2
 
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.messages import (
     Dialogue,
     Reply,
     Request,

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 
 from regcred.adapters.registries import providers, signing
 from regcred.adapters.registries.client import RegistryClient
-from regcred.adapters.registries.exchange import Finding
-from regcred.adapters.registries.fresh import SERVICES, Ask, Exchange, exchanged
+from regcred.adapters.registries.exchange import SERVICES, Ask, Exchange, exchanged
 from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.messages import Finding
 from regcred.adapters.registries.origins import parse_url
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import InvalidInput, QuotaExceeded

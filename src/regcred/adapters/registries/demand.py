@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from regcred.adapters.registries.challenge import Challenge, Malformed, parse_challenges
-from regcred.adapters.registries.exchange import Finding, Reply
+from regcred.adapters.registries.messages import Finding, Reply
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.realm import RealmRule, UntrustedRealm
 from regcred.domain.verdict import EvidenceValue, VerdictKind

@@ -1,171 +1,158 @@
-"""What handshakes and the client say to each other: requests, replies, and why there is none.
+"""Exchanging a stored secret for a short-lived login: what the families that do it share.
 
-A handshake is a generator: `reply = yield request`. It does no I/O; the client that drives it
-does nothing else.
+An exchange is a dialogue like a handshake (`reply = yield request`), driven by the same client
+through the same guarded transport. It ends in a login, or in a finding that says why there is
+none. Which host it talks to is fixed by the family, or by the operator: never by who typed in the
+secret.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Generator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeVar
 
+from regcred.adapters.registries.messages import (
+    Dialogue,
+    Finding,
+    Reply,
+    Request,
+    Unanswered,
+    Unreadable,
+    UnusableKey,
+)
 from regcred.adapters.registries.origins import Origin, parse_url
+from regcred.domain.credential import Delivery
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
+SERVICES = frozenset({"ecr", "ecr-public", "sts", "gcp", "azure", "acr", "digitalocean"})
+"""What exchanges talk to, by the names under which the operator may say where it is reached."""
 
-class Attach(StrEnum):
-    """How a secret is put on a request."""
-
-    BASIC = "basic"
-    BEARER = "bearer"
-    PASSWORD_GRANT = "password"  # noqa: S105 - the name of an OAuth2 grant
-    REFRESH_GRANT = "refresh_token"
-    CLIENT_GRANT = "client_credentials"
-    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a field
-    ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-    """A service account's key signs an assertion (RFC 7523); the key itself is not sent."""
-
-    AWS_SIGNATURE = "AWS4-HMAC-SHA256"
-    """A secret access key signs the request; the key itself is not sent."""
+_OK = 200
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
+_REDIRECT = "The cloud answers with a redirect, and redirects are not followed."
+_ODD = "The cloud's answer holds no login."
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """A secret and the one origin that it is for; the client refuses to send it elsewhere."""
+class Ask:
+    """One stored secret, to be exchanged at one place."""
 
-    origin: Origin
-    attach: Attach
+    delivery: Delivery
     secret: Secret
-    username: str = ""
+    place: str
+    now: datetime
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Where the operator has a service reached instead of its own address, by its name."""
+
+    def origin(self, service: str, host: str) -> Origin:
+        """Return where a service is reached: at the operator's address for it, else at `host`."""
+        chosen = self.endpoints.get(service)
+        return Origin.parse(host, "https") if chosen is None else parse_url(chosen)[0]
 
 
 @dataclass(frozen=True, slots=True)
-class AWSProof(Proof):
-    """An access key: `username` is its id, `secret` signs. For one service in one region."""
+class Obtained:
+    """A short-lived login."""
 
-    service: str = ""
-    region: str = ""
-    session_token: Secret | None = None
+    username: str
+    secret: Secret
+    expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class GoogleProof(Proof):
-    """A service account's key, whole: it signs an assertion that is good from `issued_at` on."""
-
-    issued_at: datetime = field(kw_only=True)
+Exchanging = Dialogue[Obtained | Finding]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request. `form` makes it a form post; a grant's secret fields join it when sent."""
+class Exchange:
+    """How a family turns a stored secret into a login."""
 
-    method: str
-    origin: Origin
-    target: str
-    accept: tuple[str, ...] = ()
-    form: tuple[tuple[str, str], ...] | None = None
-    proof: Proof | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    """More headers than every request has; never a secret."""
+    place: Callable[[Delivery, str], str | None]
+    """Where a secret is exchanged for a login at a host ("" for a host that is not known yet).
 
-    content: bytes | None = None
-    """A body that is no form; `headers` says of which type."""
+    None: it is handed over as it is stored.
+    """
 
-    status_only: bool = False
-    """Nothing of the answer's body is read; the connection is closed after its headers."""
+    begin: Callable[[Ask], Exchanging]
+    needs: tuple[str, ...] = ()
+    """The modules of an extra that must be there."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One whole answer: header names in lower case, the body within its bound."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = field(default=b"", repr=False)
-
-    def header(self, name: str) -> str | None:
-        """Return the first header of that (lower-case) name."""
-        return next(iter(self.all(name)), None)
-
-    def all(self, name: str) -> tuple[str, ...]:
-        """Return every header of that (lower-case) name."""
-        return tuple(value for key, value in self.headers if key == name)
+    extra: str = ""
+    as_stored: bool = True
+    """Whether the registry would take the stored secret too: what `allow_raw` is for."""
 
 
-def observed(reply: Reply) -> dict[str, EvidenceValue]:
-    """Return what the few headers say that help, each only in the form that it must have."""
-    seen: dict[str, EvidenceValue] = {
-        name: value
-        for name, header, form in _HELPFUL
-        if (value := reply.header(header)) is not None and form.match(value)
-    }
-    if reply.status in _TOO_MUCH and (seconds := _seconds(reply.header("retry-after"))):
-        seen["retry_after"] = seconds
-    if reply.status in _REDIRECTS:
-        with suppress(ValueError):
-            origin, _ = parse_url(reply.header("location") or "")
-            seen["redirect_host"] = origin.authority
-    return seen
+def exchanged(ask: Ask, exchange: Exchange) -> Exchanging:
+    """Run a family's exchange; what comes in place of an answer is a finding too."""
+    try:
+        return (yield from exchange.begin(ask))
+    except Unanswered as failure:
+        return Finding(VerdictKind.UNREACHABLE, {"cause": failure.cause, "note": _SILENT})
+    except Unreadable as failure:
+        return Finding(VerdictKind.UNSUPPORTED, {"note": failure.note})
+    except UnusableKey as failure:
+        return Finding(VerdictKind.REJECTED, {"note": failure.note})
+    except Refused as refused:
+        return refused.finding
 
 
-_REDIRECTS = range(300, 400)
-_TOO_MUCH = frozenset({429, 503})
-_LONGEST_WAIT = 86_400
-_RATE = re.compile(r"[0-9]{1,9}(?:;w=[0-9]{1,9})?\Z")
-_HELPFUL = (
-    ("digest", "docker-content-digest", re.compile(r"sha256:[0-9a-f]{64}\Z")),
-    ("ratelimit_limit", "ratelimit-limit", _RATE),
-    ("ratelimit_remaining", "ratelimit-remaining", _RATE),
+_SILENT = "The cloud that exchanges the stored secret did not answer."
+
+
+class Refused(Exception):
+    """A cloud gave no login."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        super().__init__(finding.kind)
+
+
+Words = Mapping[str, tuple[VerdictKind, str]]
+"""What a cloud's error codes mean: the verdict, and what to do about it."""
+
+
+def asked(
+    request: Request, words: Words, code_of: Callable[[Reply], str]
+) -> Generator[Request, Reply, Reply]:
+    """Send a request and return its answer if it is 200. Raise Refused."""
+    reply = yield request
+    if reply.status == _OK:
+        return reply
+    code = code_of(reply)
+    evidence: dict[str, EvidenceValue] = {"exchange_status": reply.status}
+    if _CODE.match(code):
+        evidence["exchange_error"] = code
+    kind, note = words.get(code) or next(
+        meaning for statuses, meaning in _STATUSES if reply.status in statuses
+    )
+    if kind is VerdictKind.UNREACHABLE:
+        evidence["cause"] = "server_error"
+    raise Refused(Finding(kind, {**evidence, "note": note}))
+
+
+_V = VerdictKind
+_STATUSES: tuple[tuple[Container[int], tuple[VerdictKind, str]], ...] = (
+    ({429}, (_V.RATE_LIMITED, "The cloud limits requests: it is asked again later.")),
+    (range(500, 600), (_V.UNREACHABLE, "The cloud fails to answer: it is asked again later.")),
+    (range(300, 400), (_V.UNSUPPORTED, _REDIRECT)),
+    ({401}, (_V.REJECTED, "The cloud does not accept the stored secret.")),
+    ({403}, (_V.DENIED, "The cloud does not let the stored secret get a login.")),
+    (range(1000), (_V.UNSUPPORTED, _ODD)),
 )
 
 
-def _seconds(header: str | None) -> int:
-    """Return for how long to wait, up to a day; 0 for what is no whole number of seconds."""
-    digits = (header or "").strip()
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(_LONGEST_WAIT)):
-        return 0
-    return int(digits) if int(digits) <= _LONGEST_WAIT else 0
+def odd(note: str = _ODD) -> Refused:
+    """Return the refusal for an answer that holds no login."""
+    return Refused(Finding(VerdictKind.UNSUPPORTED, {"exchange_status": _OK, "note": note}))
 
 
-class Unanswered(Exception):
-    """No reply came. `cause` is one of dns, connect, tls, timeout."""
-
-    def __init__(self, cause: str) -> None:
-        self.cause = cause
-        super().__init__(cause)
-
-
-class Unreadable(Exception):
-    """Something came back that is no bounded HTTP answer; `note` is a fixed sentence."""
-
-    def __init__(self, note: str) -> None:
-        self.note = note
-        super().__init__(note)
-
-
-class UnusableKey(Exception):
-    """A stored secret is no key that can sign; nothing was sent. `note` is a fixed sentence."""
-
-    def __init__(self, note: str) -> None:
-        self.note = note
-        super().__init__(note)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a handshake found out: a verdict but for its time."""
-
-    kind: VerdictKind
-    evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
-
-
-_Result = TypeVar("_Result")
-Dialogue = Generator[Request, Reply, _Result]
-
-Handshake = Dialogue[Finding]
+def json_object(reply: Reply) -> dict[str, object]:
+    """Return the JSON object of an answer, an empty one for all else."""
+    try:
+        value = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

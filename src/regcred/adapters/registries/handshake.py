@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 from regcred.adapters.registries.bearer import Token, read_token
 from regcred.adapters.registries.demand import UNREADABLE, TokenServer, Unusable, read_demand
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.judgement import Answer, Step, judge
+from regcred.adapters.registries.messages import (
     Attach,
     Finding,
     Handshake,
@@ -25,7 +26,6 @@ from regcred.adapters.registries.exchange import (
     Unreadable,
     observed,
 )
-from regcred.adapters.registries.judgement import Answer, Step, judge
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.provider import Quirks
 from regcred.adapters.registries.realm import RealmRule

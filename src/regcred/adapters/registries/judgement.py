@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import chain
 
 from regcred.adapters.registries.challenge import Malformed, parse_challenges
-from regcred.adapters.registries.exchange import Reply
+from regcred.adapters.registries.messages import Reply
 from regcred.domain.verdict import EvidenceValue, VerdictKind
 
 

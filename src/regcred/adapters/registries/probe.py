@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from regcred.adapters.registries.demand import Unusable, read_demand
-from regcred.adapters.registries.exchange import (
+from regcred.adapters.registries.judgement import Answer, Row, Step, judge
+from regcred.adapters.registries.messages import (
     Finding,
     Handshake,
     Reply,
@@ -19,7 +20,6 @@ from regcred.adapters.registries.exchange import (
     Unreadable,
     observed,
 )
-from regcred.adapters.registries.judgement import Answer, Row, Step, judge
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.realm import RealmRule
 from regcred.domain.ports import Clock

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from regcred.adapters.registries.fresh import Exchange
+from regcred.adapters.registries.exchange import Exchange
 from regcred.adapters.registries.judgement import Row
 from regcred.adapters.registries.realm import pinned_origins
 from regcred.domain.credential import Draft, derive_scopes

@@ -12,9 +12,9 @@ from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
 from regcred.adapters.registries.client import RegistryClient
 from regcred.adapters.registries.clouds import EXCHANGE_SECONDS, Clouds
-from regcred.adapters.registries.exchange import Finding, Handshake
 from regcred.adapters.registries.handshake import Question, verify
 from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.messages import Finding, Handshake
 from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.probe import probe
 from regcred.adapters.registries.provider import Provider

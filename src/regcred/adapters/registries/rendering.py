@@ -10,7 +10,7 @@ import base64
 from urllib.parse import urlencode
 
 from regcred.adapters.registries import signing
-from regcred.adapters.registries.exchange import Attach, AWSProof, GoogleProof, Proof, Request
+from regcred.adapters.registries.messages import Attach, AWSProof, GoogleProof, Proof, Request
 
 _FORM = (b"Content-Type", b"application/x-www-form-urlencoded")
 

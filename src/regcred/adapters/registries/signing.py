@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from importlib import import_module
 
-from regcred.adapters.registries.exchange import AWSProof, GoogleProof, UnusableKey
+from regcred.adapters.registries.messages import AWSProof, GoogleProof, UnusableKey
 
 AWS = ("botocore.auth", "botocore.awsrequest", "botocore.credentials")
 GOOGLE = ("google.auth.crypt", "google.auth.jwt")

@@ -14,8 +14,8 @@ import orjson
 
 from regcred.adapters.registries.addresses import IPNetwork
 from regcred.adapters.registries.client import RegistryClient
-from regcred.adapters.registries.exchange import Dialogue, Request, Unanswered, Unreadable
 from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.messages import Dialogue, Request, Unanswered, Unreadable
 from regcred.adapters.registries.origins import HttpHosts, Origin, parse_url
 from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.errors import InvalidInput, QuotaExceeded

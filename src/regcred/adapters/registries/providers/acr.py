@@ -13,8 +13,7 @@ from collections.abc import Generator
 from datetime import datetime
 
 from regcred.adapters.registries.bearer import expiry_of, read_bearer
-from regcred.adapters.registries.exchange import Attach, Proof, Reply, Request
-from regcred.adapters.registries.fresh import (
+from regcred.adapters.registries.exchange import (
     Ask,
     Exchange,
     Exchanging,
@@ -25,6 +24,7 @@ from regcred.adapters.registries.fresh import (
     odd,
 )
 from regcred.adapters.registries.judgement import Judgement, Row, says
+from regcred.adapters.registries.messages import Attach, Proof, Reply, Request
 from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft

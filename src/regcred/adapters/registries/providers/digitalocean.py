@@ -13,8 +13,7 @@ import re
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from regcred.adapters.registries.exchange import Attach, Proof, Reply, Request
-from regcred.adapters.registries.fresh import (
+from regcred.adapters.registries.exchange import (
     Ask,
     Exchange,
     Exchanging,
@@ -24,6 +23,7 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.messages import Attach, Proof, Reply, Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput

@@ -24,8 +24,7 @@ from regcred.adapters.registries.aws import (
     signed_by,
     stored_key,
 )
-from regcred.adapters.registries.exchange import Request
-from regcred.adapters.registries.fresh import (
+from regcred.adapters.registries.exchange import (
     Ask,
     Exchange,
     Exchanging,
@@ -35,6 +34,7 @@ from regcred.adapters.registries.fresh import (
     odd,
 )
 from regcred.adapters.registries.judgement import Judgement, Row, Step
+from regcred.adapters.registries.messages import Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput

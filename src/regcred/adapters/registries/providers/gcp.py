@@ -13,8 +13,7 @@ from datetime import timedelta
 
 from regcred.adapters.registries import signing
 from regcred.adapters.registries.bearer import read_token
-from regcred.adapters.registries.exchange import Attach, GoogleProof, Reply, Request
-from regcred.adapters.registries.fresh import (
+from regcred.adapters.registries.exchange import (
     Ask,
     Exchange,
     Exchanging,
@@ -24,6 +23,7 @@ from regcred.adapters.registries.fresh import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.messages import Attach, GoogleProof, Reply, Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
