@@ -34,8 +34,7 @@ def news(
     **evidence: EvidenceValue,
 ) -> Sequence[Event]:
     verdict = Verdict(kind, AT, "r.example/app", evidence)
-    after = (before or Standing()).after(verdict)
-    return news_of(LOGIN, verdict, after, earlier=earlier, was_low=was_low)
+    return news_of(LOGIN, verdict, before or Standing(), earlier=earlier, was_low=was_low)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +70,7 @@ def test_another_verdict_is_news(earlier: VerdictKind | None, kind: VerdictKind)
 
 def test_news_says_whether_the_login_is_withheld_now() -> None:
     before = Standing(VerdictKind.REJECTED, AT - DAY, AT - DAY, AT - DAY)
-    (told,) = news(VerdictKind.EXPIRED, VerdictKind.REJECTED, before=before)
+    told, _ = news(VerdictKind.EXPIRED, VerdictKind.REJECTED, before=before)
 
     assert told.details["withheld"] is True
 
@@ -143,3 +142,21 @@ def test_a_notice_says_how_near_the_end_is(left: timedelta, days: int, ended: bo
     assert (told.details["days_left"], told.details["ended"]) == (days, ended)
     assert told.details["expires_at"] == (AT + left).isoformat().replace("+00:00", "Z")
     assert ("has ended" in str(told.details["next_step"])) is ended
+
+
+def test_the_refusal_that_withholds_a_login_is_news_although_it_is_the_same_word() -> None:
+    refused = Standing(
+        VerdictKind.REJECTED,
+        AT - timedelta(hours=1),
+        AT - timedelta(hours=1),
+        AT - timedelta(hours=1),
+    )
+
+    rejected = VerdictKind.REJECTED
+
+    (told,) = news(rejected, rejected, before=refused)
+    again = news(rejected, rejected, before=refused.after(Verdict(rejected, AT)))
+
+    assert told.kind is EventKind.LOGIN_WITHHELD
+    assert told.details["verdict"] == "rejected"
+    assert again == []

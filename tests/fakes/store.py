@@ -721,7 +721,7 @@ class MemoryStore(MemoryWebhooks):
         news = news_of(
             _subject(held),
             verdict,
-            after,
+            before,
             earlier=before.last or (held.verdicts[-1][1].kind if held.verdicts else None),
             was_low=any(
                 allowance_low(v.evidence)

@@ -111,8 +111,9 @@ async def test_a_login_that_goes_bad_is_confirmed_withheld_and_left_alone(world:
 
     assert withheld == [False, True, True, True, True]
     assert len(world.registries.asked) == 1 + 2
-    (event,) = await told(world)
-    assert (event.kind, event.details["to"]) == (EventKind.VERDICT_CHANGED, "rejected")
+    changed, kept_back = await told(world)
+    assert (changed.kind, changed.details["to"]) == (EventKind.VERDICT_CHANGED, "rejected")
+    assert kept_back.kind is EventKind.LOGIN_WITHHELD
 
 
 async def test_a_persons_verify_wakes_it(world: World) -> None:
@@ -127,7 +128,11 @@ async def test_a_persons_verify_wakes_it(world: World) -> None:
 
     assert await turn(world) == [None]
     assert not (await stands(world, login)).standing.withheld
-    assert [e.details["to"] for e in await told(world)] == ["rejected", "ok"]
+    assert [e.kind for e in await told(world)] == [
+        EventKind.VERDICT_CHANGED,
+        EventKind.LOGIN_WITHHELD,
+        EventKind.VERDICT_CHANGED,
+    ]
 
 
 async def test_two_persons_refusals_still_get_one_automatic_confirmation(world: World) -> None:

@@ -17,6 +17,9 @@ class EventKind(StrEnum):
     VERDICT_CHANGED = "verdict.changed"
     """A check says something else of a login than the one before."""
 
+    LOGIN_WITHHELD = "login.withheld"
+    """A login was turned away twice: pullers do not get it any more."""
+
     EXPIRY_NEAR = "expiry.near"
     """A login ends in 30, 14, 7 or 1 days; or it has ended."""
 

@@ -36,17 +36,18 @@ class Subject(NamedTuple):
 def news_of(
     subject: Subject,
     verdict: Verdict,
-    after: Standing,
+    before: Standing,
     *,
     earlier: VerdictKind | None,
     was_low: bool,
 ) -> Sequence[Event]:
-    """Return what there is to tell once `verdict` has led to the standing `after`.
+    """Return what there is to tell once `verdict` follows the standing `before`.
 
     `earlier` is what the check before said, None before the first; `was_low` whether the
     allowance was low when it was last seen. A first verdict that is `ok` is no news.
     """
     told: list[Event] = []
+    after = before.after(verdict)
     if verdict.kind is not (earlier or VerdictKind.OK):
         details: dict[str, EvidenceValue] = {
             "from": None if earlier is None else str(earlier),
@@ -56,6 +57,13 @@ def news_of(
             "next_step": verdict.next_step,
         }
         told.append(_event(subject, verdict.checked_at, EventKind.VERDICT_CHANGED, details))
+    if after.withheld and not before.withheld:
+        kept_back: dict[str, EvidenceValue] = {
+            "verdict": str(verdict.kind),
+            "image": verdict.image,
+            "next_step": verdict.next_step,
+        }
+        told.append(_event(subject, verdict.checked_at, EventKind.LOGIN_WITHHELD, kept_back))
     if not was_low and allowance_low(verdict.evidence):
         allowance: dict[str, EvidenceValue] = {
             "remaining": _count(verdict.evidence.get("ratelimit_remaining")),

@@ -29,7 +29,9 @@ _EVENT = Noun(
 def events(
     kind: Annotated[
         str | None,
-        typer.Option(help="verdict.changed, expiry.near, allowance.low or exchange.failed."),
+        typer.Option(
+            help="verdict.changed, login.withheld, expiry.near, allowance.low or exchange.failed."
+        ),
     ] = None,
     credential: Annotated[
         str | None, typer.Option(help="A credential's name or id; also the id of a deleted one.")

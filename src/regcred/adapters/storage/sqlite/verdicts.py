@@ -175,7 +175,7 @@ def _move(
     news = news_of(
         Subject(UUID(place[0]), credential_id, name),
         verdict,
-        after,
+        before,
         earlier=before.last or _earlier(transaction, place),
         was_low=allowance_low(verdict.evidence) and _was_low(transaction, place),
     )
