@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from regcred.bootstrap.listening import authority, listen
-from regcred.bootstrap.protocol import Limits, guarded
+from regcred.bootstrap.protocol import Limits, configured
 from regcred.domain.ports import Families
 from regcred.settings import Settings
 from regcred.web.metrics import metrics_app
@@ -77,17 +77,8 @@ async def exposed(
     if meter is None or listening is None:
         yield
         return
-    config = uvicorn.Config(
-        metrics_app(meter.exposition),
-        http=guarded(Limits(_CONNECTIONS, _CONNECTIONS)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
+    config = configured(
+        metrics_app(meter.exposition), Limits(_CONNECTIONS, _CONNECTIONS), keep_alive=5, grace=1
     )
     server = _Beside(config)
     serving = asyncio.create_task(server.serve([listening]))

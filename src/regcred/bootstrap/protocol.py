@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _TICKS = 6
@@ -43,6 +45,26 @@ class Limits:
     def tick(self) -> float:
         """How often a connection is looked at, which is how late a deadline may be."""
         return min(self.header_deadline, self.drain_deadline) / _TICKS
+
+
+def configured(app: ASGIApp, limits: Limits, *, keep_alive: int, grace: int) -> uvicorn.Config:
+    """Return how uvicorn serves an app here: guarded, and without what it would say by itself.
+
+    `keep_alive` and `grace` are in seconds.
+    """
+    return uvicorn.Config(
+        app,
+        http=guarded(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=grace,
+    )
 
 
 def guarded(limits: Limits) -> type[GuardedProtocol]:

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
 
 from regcred import __version__
 from regcred.bootstrap.audit_keeper import AuditKeeper
@@ -19,7 +18,7 @@ from regcred.bootstrap.beside import beside
 from regcred.bootstrap.first_run import FirstRun, make_first_project
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
-from regcred.bootstrap.protocol import Limits, guarded
+from regcred.bootstrap.protocol import Limits, configured
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.wiring import open_registries, wire
 from regcred.domain.errors import StartRefused
@@ -73,7 +72,14 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.webhooks.run()),
                 exposed(meter, metrics),
             ):
-                server = _Server(_configured(settings, parts.app))
+                server = _Server(
+                    configured(
+                        parts.app,
+                        Limits(settings.peer_connections, 2 * settings.concurrency),
+                        keep_alive=_KEEP_ALIVE,
+                        grace=settings.grace,
+                    )
+                )
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
                 await server.serve([listening])
@@ -126,19 +132,3 @@ def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=guarded(Limits(settings.peer_connections, 2 * settings.concurrency)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=settings.grace,
-    )
