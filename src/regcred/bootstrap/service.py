@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from regcred import __version__
 from regcred.bootstrap.audit_keeper import AuditKeeper
@@ -72,14 +73,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.webhooks.run()),
                 exposed(meter, metrics),
             ):
-                server = _Server(
-                    configured(
-                        parts.app,
-                        Limits(settings.peer_connections, 2 * settings.concurrency),
-                        keep_alive=_KEEP_ALIVE,
-                        grace=settings.grace,
-                    )
-                )
+                server = _Server(_configured(settings, parts.app))
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
                 await server.serve([listening])
@@ -132,3 +126,8 @@ def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    limits = Limits(settings.peer_connections, 2 * settings.concurrency)
+    return configured(app, limits, keep_alive=_KEEP_ALIVE, grace=settings.grace)
