@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from regcred.domain.errors import InvalidInput
 from regcred.domain.fresh_login import FreshLogin, retry_at
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -23,8 +23,15 @@ def login(life: timedelta = 12 * HOUR, **more: str) -> FreshLogin:
     return FreshLogin(more.pop("username", "AWS"), password, NOW, NOW + life)
 
 
-def failed(kind: VerdictKind, times: int, spread: float = 0.0) -> timedelta | None:
-    again = retry_at(Verdict(kind, NOW), times, spread)
+def failed(
+    kind: VerdictKind,
+    times: int,
+    spread: float = 0.0,
+    *,
+    earlier: VerdictKind | None = None,
+    **evidence: EvidenceValue,
+) -> timedelta | None:
+    again = retry_at(Verdict(kind, NOW, None, evidence), earlier, times, spread)
     return None if again is None else again - NOW
 
 
@@ -60,10 +67,19 @@ def test_a_login_shows_no_secret() -> None:
 
 
 def test_a_refused_secret_is_tried_once_more_and_then_rests() -> None:
-    for kind in (VerdictKind.REJECTED, VerdictKind.EXPIRED):
+    refused = VerdictKind.REJECTED
+    for kind in (refused, VerdictKind.EXPIRED):
         assert failed(kind, 1) == 20 * MINUTE
-        assert failed(kind, 2) is None
-        assert failed(kind, 9) is None
+        assert failed(kind, 2, earlier=refused) is None
+
+
+def test_a_first_refusal_is_one_however_often_the_cloud_was_away_before() -> None:
+    assert failed(VerdictKind.REJECTED, 5, earlier=VerdictKind.UNREACHABLE) == 20 * MINUTE
+
+
+def test_no_try_comes_before_the_time_that_the_cloud_names() -> None:
+    assert failed(VerdictKind.RATE_LIMITED, 1, retry_after=3600) == HOUR
+    assert failed(VerdictKind.RATE_LIMITED, 1, retry_after=1) == timedelta(seconds=5)
 
 
 def test_a_cloud_that_is_away_is_asked_again_soon_and_then_less_often() -> None:

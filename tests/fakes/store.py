@@ -52,7 +52,7 @@ from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.schedule import RESTS, Plan
 from regcred.domain.use import Use
-from regcred.domain.verdict import Standing, Verdict
+from regcred.domain.verdict import WORKING, Standing, Verdict
 from tests.fakes.webhooks import MemoryWebhooks
 
 _T = TypeVar("_T")
@@ -368,6 +368,12 @@ class MemoryStore(MemoryWebhooks):
         news: Sequence[Event] = []
         if secret_version == held.credential.secret_version:
             news = self._move(held, verdict, automatic=automatic)
+            if verdict.kind in WORKING:
+                for found in held.logins.values():
+                    if found.kept.failure is not None or found.kept.refresh_at is None:
+                        found.kept = found.kept._replace(
+                            refresh_at=verdict.checked_at, failures=0, failure=None, failure_note=""
+                        )
         self._last_verdict += 1
         held.verdicts = [*held.verdicts, (self._last_verdict, verdict)][-_KEPT_VERDICTS:]
         self._append(event)
@@ -480,17 +486,7 @@ class MemoryStore(MemoryWebhooks):
         found = self._logins(place).get(place.place)
         return None if found is None else found.kept
 
-    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
-        self._awake()
-        found = self._login_row(place, secret_version)
-        if found is not None:
-            found.kept = found.kept._replace(
-                refresh_at=at, failures=0, failure=None, failure_note=""
-            )
-
-    async def claim_login(
-        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
-    ) -> bool:
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:
         self._awake()
         all_places = self._logins(place)
         if len(all_places) >= _MAX_PLACES:
@@ -498,9 +494,9 @@ class MemoryStore(MemoryWebhooks):
                 if name != place.place and other.kept.sealed is None and other.kept.failure:
                     del all_places[name]
         found = self._login_row(place, secret_version)
-        if found is None or _claimed(found, now):
+        if found is None:
             return False
-        found.claim, found.kept = claim, found.kept._replace(claimed_until=until)
+        found.kept = found.kept._replace(refresh_at=at, failures=0, failure=None, failure_note="")
         return True
 
     async def claim_due_logins(
@@ -508,7 +504,12 @@ class MemoryStore(MemoryWebhooks):
     ) -> Sequence[LoginPlace]:
         self._awake()
         due = [
-            (found.kept.refresh_at, LoginPlace(str(project_id), str(id_), name), found)
+            (
+                found.kept.sealed is not None,
+                found.kept.refresh_at,
+                LoginPlace(str(project_id), str(id_), name),
+                found,
+            )
             for project_id, all_held in self._held.items()
             for id_, held in all_held.items()
             for name, found in held.logins.items()
@@ -516,10 +517,17 @@ class MemoryStore(MemoryWebhooks):
             and found.kept.refresh_at <= now
             and not _claimed(found, now)
         ]
-        taken = sorted(due, key=lambda one: one[:2])[:limit]
-        for _, _, found in taken:
+        taken = sorted(due, key=lambda one: one[:3])[:limit]
+        for *_, found in taken:
             found.claim, found.kept = claim, found.kept._replace(claimed_until=until)
-        return [place for _, place, _ in taken]
+        return [place for *_, place, _ in taken]
+
+    async def put_off_login(self, place: LoginPlace, claim: str, at: datetime | None) -> None:
+        self._awake()
+        found = self._logins(place).get(place.place)
+        if found is not None and found.claim == claim:
+            found.claim = None
+            found.kept = found.kept._replace(refresh_at=at, claimed_until=None)
 
     async def keep_login(
         self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
@@ -532,6 +540,9 @@ class MemoryStore(MemoryWebhooks):
         ):
             return False
         found.claim = None
+        held = self._held[event.project_id][UUID(event.target)]
+        standing = replace(held.credential.standing, dead_since=None, dead_last=None)
+        held.credential = replace(held.credential, standing=standing)
         found.kept = KeptLogin(
             login.secret_version, login.seed, login.sealed, login.refresh_at, 0, None, "", None
         )

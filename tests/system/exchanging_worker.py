@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regcred.adapters.registries.registries import RealRegistries
+from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.first_run import make_first_project
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State, open_state
@@ -57,7 +58,7 @@ def renew(folder: Path, cloud: str) -> None:
     async def work() -> None:
         async with open_state(Settings(data=folder), exclusive=False) as state:
             exchanges = use_cases(state, _registries(state, cloud)).exchanges
-            renewals = Renewals(exchanges)
+            renewals = Renewals(exchanges, TaskBell())
             while await renewals.turn():
                 pass
             left = len(await exchanges.claim_due(PLENTY))

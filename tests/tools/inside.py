@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 
 from regcred.adapters.registries.limits import ProjectRate
+from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.state import State
 from regcred.domain.ports import Registries
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -30,7 +30,9 @@ def use_cases(state: State, registries: Registries) -> UseCases:
     """Wire them as the service does, without its quotas."""
     store, sealer, clock = state.store, state.sealer, state.clock
     allowance = ProjectRate(PLENTY, time.monotonic)
-    exchanges = ExchangeLogins(store, sealer, registries, clock, state.random, asyncio.sleep)
+    exchanges = ExchangeLogins(
+        store, sealer, registries, clock, state.random, allowance, TaskBell(), TaskBell()
+    )
     prove = ProveLogin(store, registries, allowance, exchanges)
     return UseCases(
         exchanges,

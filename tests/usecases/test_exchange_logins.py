@@ -12,15 +12,16 @@ from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.event import EventKind
-from regcred.domain.ports import EventFilter, LoginPlace
+from regcred.domain.ports import EventFilter
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
+from regcred.usecases import exchange_logins
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
 from regcred.usecases.resolve_image import Login, Resolution
 from tests.fakes.registries import AWAY, REJECTED
-from tests.usecases.world import World
+from tests.usecases.world import CHECKS, World
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 SECRET = "a secret access key"
@@ -58,10 +59,11 @@ def only(answer: Resolution) -> Login:
 async def test_a_puller_gets_the_login_and_never_the_secret(world: World) -> None:
     await store(world)
 
+    now = world.clock()
     login = only(await pull(world))
 
     assert (login.username, login.password.reveal()) == ("AWS", "fresh login 1")
-    assert login.expires_at == world.clock() + timedelta(hours=12)
+    assert login.expires_at == now + timedelta(hours=12)
     assert world.registries.exchanged == [(KEY_ID, "eu-west-1")]
 
 
@@ -138,25 +140,57 @@ async def test_many_first_pulls_ask_the_cloud_once(world: World) -> None:
 
 
 async def test_who_waits_too_long_for_another_is_told_so(world: World) -> None:
-    stored = await store(world, None)
-    place = LoginPlace(str(stored.project_id), str(stored.id), "eu-west-1")
-    now = world.clock()
-    assert await world.store.claim_login(place, 1, "hangs", now, now + timedelta(hours=1))
+    await store(world, None)
+    world.bell.hangs = True
+    before = world.clock()
 
     answer = await pull(world)
 
     assert answer.logins == []
     (withheld,) = answer.withheld
     assert (withheld.verdict, "under way" in withheld.reason) == ("unreachable", True)
-    assert world.clock() - now < timedelta(seconds=9)
+    assert timedelta(seconds=8) <= world.clock() - before < timedelta(seconds=9)
+
+
+async def test_a_pull_of_many_logins_waits_no_longer_than_one(world: World) -> None:
+    for number in range(5):
+        await world.login(f"ecr-{number}", HOST, username=KEY_ID, password=SECRET, provider="ecr")
+    world.bell.hangs = True
+    before = world.clock()
+
+    answer = await pull(world)
+
+    assert len(answer.withheld) == 5
+    assert world.clock() - before < timedelta(seconds=9)
+    world.bell.hangs = False
+    assert await renew(world) == 5, "all of them were asked for"
+
+
+async def test_so_many_pulls_wait_and_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(world, None)
+    monkeypatch.setattr(exchange_logins, "MAX_WAITING", 3)
+    world.bell.hangs = True
+    key = await world.key(Role.PULLER)
+
+    answers = await asyncio.gather(*(world.pull(key, IMAGE) for _ in range(10)))
+
+    assert world.bell.most == 3
+    assert all(answer.withheld for answer in answers)
 
 
 async def test_a_worker_that_died_is_replaced(world: World) -> None:
-    stored = await store(world, None)
-    place = LoginPlace(str(stored.project_id), str(stored.id), "eu-west-1")
-    now = world.clock()
-    await world.store.claim_login(place, 1, "dead", now, now + timedelta(seconds=5))
+    await store(world, None)
+    world.bell.hangs = True
+    await pull(world)
+    (place, _), *_ = await world.exchanges.claim_due(1)
+    world.bell.hangs = False
+    busy = await pull(world)
+    world.clock.forward(seconds=30)
 
+    assert place.place == "eu-west-1"
+    assert busy.logins == []
     assert only(await pull(world)).password.reveal() == "fresh login 1"
 
 
@@ -267,9 +301,12 @@ async def test_a_failed_exchange_is_audited_with_its_verdict(world: World) -> No
 
 
 async def test_the_first_failure_in_a_row_is_news(world: World) -> None:
-    stored = await store(world, password=AWAY)
+    stored = await store(world)
+    await renew(world)
+    world.registries.away = True
+    world.clock.forward(hours=8)
     for _ in range(3):
-        await pull(world)
+        assert await renew(world) == 1
         world.clock.forward(minutes=20)
 
     told = await world.store.list_events(
@@ -282,6 +319,72 @@ async def test_the_first_failure_in_a_row_is_news(world: World) -> None:
         "place": "eu-west-1",
         "next_step": "The script says no.",
     }
+
+
+async def test_a_place_that_is_not_there_and_never_worked_is_no_news(world: World) -> None:
+    await store(world, None)
+    world.registries.away = True
+    for number in range(5):
+        await pull(world, IMAGE.replace("eu-west-1", f"eu-fake-{number}"))
+
+    assert not await world.store.list_events(world.home.id, EventFilter(), 0, 10)
+
+
+@pytest.mark.parametrize("registry", [HOST.replace("eu-west-1", "foo"), "1.dkr-ecr.x.on.aws"])
+async def test_where_one_cannot_tell_the_region_the_key_stays_here_all_the_same(
+    world: World, registry: str
+) -> None:
+    await store(world, None)
+
+    answer = await pull(world, f"{registry}/team/app:1", force=True)
+
+    assert answer.logins == []
+    assert [w.verdict for w in answer.withheld] == ["unsupported"]
+    assert world.store.reveals == []
+
+
+async def test_a_good_exchange_ends_the_run_of_refusals(world: World) -> None:
+    stored = await store(world)
+    await renew(world)
+    for _ in range(2):
+        world.registries.says = VerdictKind.REJECTED
+        await world.verification.stored(world.operator, None, stored.id, None)
+        world.clock.forward(hours=8)
+        await renew(world)
+
+    found = await world.store.find_credential(world.home.id, stored.id)
+    assert not found.standing.withheld
+
+
+async def test_what_rests_in_one_region_is_woken_by_a_check_in_another(world: World) -> None:
+    stored = await store(world, None)
+    await pull(world)
+    await pull(world, ELSEWHERE)
+    world.registries.says = VerdictKind.REJECTED
+    for _ in range(2):
+        await world.verification.stored(
+            world.operator, None, stored.id, ImageReference.parse(IMAGE)
+        )
+        world.clock.forward(hours=13)
+        await renew(world)
+    world.registries.says = VerdictKind.OK
+    await world.verification.stored(world.operator, None, stored.id, ImageReference.parse(IMAGE))
+
+    assert len((await pull(world)).logins) == 1
+    assert len((await pull(world, ELSEWHERE)).logins) == 1
+
+
+async def test_first_exchanges_are_counted_for_their_project_and_renewals_are_not(
+    world: World,
+) -> None:
+    await store(world, None)
+    for number in range(CHECKS + 5):
+        await pull(world, IMAGE.replace("eu-west-1", f"eu-north-{number % 40}"))
+
+    assert len(world.registries.exchanged) < CHECKS + 5
+    assert not await world.store.list_events(world.home.id, EventFilter(), 0, 10)
+    failed = await world.events(Action.CREDENTIAL_EXCHANGED)
+    assert all("verdict" not in event.details for event in failed)
 
 
 async def test_a_login_token_is_handed_over_as_it_was_stored(world: World) -> None:
@@ -318,6 +421,7 @@ async def test_regions_that_do_not_exist_are_no_way_to_wear_a_login_out(world: W
     for number in range(40):
         await pull(world, IMAGE.replace("eu-west-1", f"eu-fake-{number}"))
     world.registries.away = False
+    world.clock.forward(minutes=5)
 
     assert only(await pull(world)).password.reveal() == "fresh login 1"
     assert len((await pull(world, ELSEWHERE)).logins) == 1
@@ -350,6 +454,7 @@ async def test_a_login_of_a_secret_that_was_replaced_meanwhile_is_not_handed_out
 
     assert answer.logins == []
     assert "changed meanwhile" in answer.withheld[0].reason
+    assert only(await pull(world)).password.reveal() == "fresh login 2"
 
 
 async def test_renaming_a_login_does_not_try_a_refused_secret_again(world: World) -> None:

@@ -187,6 +187,31 @@ class WatchedStore(MemoryStore):
         self.reveals.append(reveal)
 
 
+class TurningBell:
+    """While someone waits, what is due is exchanged, and the time passes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.hangs = False
+        """Whether nobody exchanges anything."""
+
+        self.waiting = self.most = 0
+        """How many wait now, and waited at once at most."""
+
+    def ring(self) -> None:
+        """Wake nobody: who waits goes on by itself."""
+
+    async def wait(self, seconds: float) -> None:
+        if not self.hangs:
+            for place, claim in await self._world.exchanges.claim_due(16):
+                await self._world.exchanges.renew(place, claim)
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(0)
+        self.waiting -= 1
+        self._world.clock.forward(seconds=seconds)
+
+
 class World:
     """One service with an operator; projects and keys are made as tests need them."""
 
@@ -208,7 +233,10 @@ class World:
         self.allowance = ProjectRate(CHECKS, clock.monotonic)
         self.projects = ManageProjects(store, sealer, clock, new_id)
         self.keys = ManageKeys(store, self.digests, clock, random)
-        self.exchanges = ExchangeLogins(store, sealer, self.registries, clock, random, self.sleep)
+        self.bell = TurningBell(self)
+        self.exchanges = ExchangeLogins(
+            store, sealer, self.registries, clock, random, self.allowance, self.bell, self.bell
+        )
         prove = ProveLogin(store, self.registries, self.allowance, self.exchanges)
         self.credentials = ManageCredentials(store, sealer, prove, clock, new_id)
         self.verification = VerifyCredential(
@@ -228,11 +256,6 @@ class World:
         self.webhooks = ManageWebhooks(store, sealer, self.sender, clock, new_id, random)
         self.deliveries = DeliverEvents(store, sealer, self.sender, clock, random)
         self.authenticate = Authenticate(store, self.digests, clock)
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the time pass, and others go on."""
-        self.clock.forward(seconds=seconds)
-        await asyncio.sleep(0)
 
     async def open(self) -> World:
         """Make the first project, with the operator's key in it."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from regcred.adapters.registries.registries import RealRegistries
+from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.renewals import Renewals
 from regcred.domain.audit import Action
 from regcred.domain.ports import AuditFilter
@@ -80,7 +81,7 @@ async def test_an_access_key_stored_through_sevallas_face_resolves_to_a_login(
 async def test_that_login_is_renewed_at_half_of_its_life(world: World, moto: aws.Moto) -> None:
     await store(world, moto, moto.secret)
     await pull(world)
-    renewals = Renewals(world.exchanges)
+    renewals = Renewals(world.exchanges, TaskBell())
     early = await renewals.turn()
     world.clock.now += timedelta(hours=8)
     due = await renewals.turn()

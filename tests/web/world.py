@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,8 @@ import httpx2
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.service_keys import ServiceKeys
+from regcred.bootstrap.bell import TaskBell
+from regcred.bootstrap.renewals import Renewals
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.ports import Clock, Store, StoredKey
@@ -95,8 +96,16 @@ class World:
 
         self._ids = itertools.count(1)
         self._requests = itertools.count(1)
+        self.allowance = ProjectRate(checks_a_minute, self.clock.monotonic)
         self.exchanges = ExchangeLogins(
-            self.store, self.sealer, self.registries, self.clock, os.urandom, asyncio.sleep
+            self.store,
+            self.sealer,
+            self.registries,
+            self.clock,
+            os.urandom,
+            self.allowance,
+            TaskBell(),
+            self,
         )
         self.services = self._services()
         resolve = ResolveImage(
@@ -113,6 +122,14 @@ class World:
         }
         hot = HotPath(endpoints, self.services, DIALECT.render_error)
         self.app = build_app(self.services, hot)
+
+    def ring(self) -> None:
+        """Be the bell of ended exchanges: who waits exchanges by itself."""
+
+    async def wait(self, seconds: float) -> None:
+        """Exchange what is due."""
+        del seconds
+        await Renewals(self.exchanges, TaskBell()).turn()
 
     async def populate(self) -> World:
         """Make the projects and keys. The home is project 1, the foreign one project 2."""
@@ -181,7 +198,7 @@ class World:
     def _services(self) -> Services:
         store, clock = self.store, self.clock
         registries = self.registries
-        allowance = ProjectRate(self.checks_a_minute, clock.monotonic)
+        allowance = self.allowance
         prove = ProveLogin(store, registries, allowance, self.exchanges)
         credentials = ManageCredentials(store, self.sealer, prove, clock, self.new_id)
         digests = self.service_keys.key_digests

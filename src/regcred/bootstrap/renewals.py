@@ -1,46 +1,72 @@
-"""Renew exchanged logins beside the server, ahead of their end."""
+"""Exchange what is due beside the server: first logins that pulls wait for, and renewals."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from regcred.domain.ports import LoginPlace
+from regcred.domain.ports import Bell, LoginPlace
 from regcred.usecases.exchange_logins import ExchangeLogins
 
 EVERY = 1.0
-"""Seconds between two looks for what is due, when nothing was."""
+"""Seconds between two looks for what is due, when nobody rings."""
 
 AT_ONCE = 16
-"""Exchanges that one turn runs side by side."""
+"""Exchanges under way at once: a slow cloud takes places, and never all of a turn."""
 
 _log = structlog.get_logger("regcred.renewals")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Renewals:
     """One worker's share: any number of them claim from one store, and none takes another's."""
 
     exchanges: ExchangeLogins
+    due: Bell
+    _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
-        """Renew what is due until cancelled; what fails is loud, and tried again."""
-        while True:
-            try:
-                renewed = await self.turn()
-            except Exception as error:  # noqa: BLE001  whatever it is, the loop lives on
-                _log.error("renewing logins stands still", error=type(error).__name__)
-                renewed = 0
-            if renewed < AT_ONCE:
-                await asyncio.sleep(EVERY)
+        """Exchange what is due until cancelled, and take what is under way along."""
+        try:
+            while True:
+                if await self.begin() == 0:
+                    await self._rest()
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     async def turn(self) -> int:
-        """Renew what is due now, up to a turn's worth, and return how many that were."""
-        due = await self.exchanges.claim_due(AT_ONCE)
-        await asyncio.gather(*(self._renew(place, claim) for place, claim in due))
+        """Exchange what is due now, to its end; return how many exchanges that were."""
+        begun = await self.begin()
+        while self._running:
+            await asyncio.wait(self._running)
+        return begun
+
+    async def begin(self) -> int:
+        """Begin exchanges for the free places; return how many. What fails is loud."""
+        free = AT_ONCE - len(self._running)
+        if not free:
+            return 0
+        try:
+            due = await self.exchanges.claim_due(free)
+        except Exception as error:  # noqa: BLE001  whatever it is, the loop lives on
+            _log.error("renewing logins stands still", error=type(error).__name__)
+            return 0
+        for place, claim in due:
+            task = asyncio.create_task(self._renew(place, claim))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         return len(due)
+
+    async def _rest(self) -> None:
+        """Wait for a free place if all are taken, else for the bell or a while."""
+        if len(self._running) == AT_ONCE:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await self.due.wait(EVERY)
 
     async def _renew(self, place: LoginPlace, claim: str) -> None:
         try:

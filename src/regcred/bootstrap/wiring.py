@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import secrets
 import time
@@ -17,6 +16,7 @@ from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.webhook_signature import sign_message
 from regcred.adapters.webhooks.sender import GuardedSender
+from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State
@@ -61,13 +61,25 @@ class Parts:
 
 def wire(settings: Settings, state: State, registries: RealRegistries, meter: Meter) -> Parts:
     """Put everything together."""
-    exchanges = _exchanges(state, registries, meter)
+    allowance = ProjectRate(settings.verify_per_project, time.monotonic)
+    due = TaskBell()
+    exchanges = ExchangeLogins(
+        state.store,
+        state.sealer,
+        MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic),
+        state.clock,
+        state.random,
+        allowance,
+        due,
+        TaskBell(),
+        meter,
+    )
     sender = _sender(settings)
     events = DeliverEvents(state.store, state.sealer, sender, state.clock, state.random)
     return Parts(
-        _app(settings, state, registries, exchanges, sender, meter),
+        _app(settings, state, registries, allowance, exchanges, sender, meter),
         _rechecker(settings, state, registries, meter),
-        Renewals(exchanges),
+        Renewals(exchanges, due),
         WebhookKeeper(events),
     )
 
@@ -88,12 +100,6 @@ def open_registries(settings: Settings, state: State) -> RealRegistries:
         )
     except ValueError as error:
         raise StartRefused(f"a setting cannot be used: {error}") from None
-
-
-def _exchanges(state: State, registries: RealRegistries, meter: Meter) -> ExchangeLogins:
-    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
-    store, sealer = state.store, state.sealer
-    return ExchangeLogins(store, sealer, measured, state.clock, state.random, asyncio.sleep, meter)
 
 
 def _rechecker(
@@ -120,6 +126,7 @@ def _app(
     settings: Settings,
     state: State,
     registries: RealRegistries,
+    allowance: ProjectRate,
     exchanges: ExchangeLogins,
     sender: GuardedSender,
     meter: Meter,
@@ -127,7 +134,6 @@ def _app(
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
     asked = MeasuredRegistries(registries, meter, Trigger.PERSON, time.monotonic)
-    allowance = ProjectRate(settings.verify_per_project, time.monotonic)
     prove = ProveLogin(store, asked, allowance, exchanges, meter)
     credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
     services = Services(

@@ -71,20 +71,26 @@ class FreshLogin:
         return self.obtained_at + life * (_RENEWED_AFTER + _SPREAD * spread)
 
 
-def retry_at(failure: Verdict, failures: int, spread: float) -> datetime | None:
+def retry_at(
+    failure: Verdict, earlier: VerdictKind | None, failures: int, spread: float
+) -> datetime | None:
     """Return when to try an exchange again that failed for the `failures`-th time in a row.
 
-    None: not before the secret changes or a person verifies it. A refused secret is tried once
-    more, because one refusal may be a cloud's bad moment and a third may lock an account.
+    `earlier` is how it failed the time before. None: not before the secret changes or a check
+    says that it works. A refused secret is tried once more, because one refusal may be a cloud's
+    bad moment and a third may lock an account.
     """
     if failure.kind in DEAD:
-        if failures > 1:
+        if earlier in DEAD:
             return None
         wait = CONFIRMED_AFTER
     elif failure.kind in _TRANSIENT:
         wait = _doubled(_SOON, failures, _LATE)
     else:
         wait = _doubled(_REFUSED, failures, _SELDOM)
+    asked_to_wait = failure.evidence.get("retry_after")
+    if isinstance(asked_to_wait, int):
+        wait = max(wait, timedelta(seconds=asked_to_wait))
     return failure.checked_at + wait * (1 + spread / 4)
 
 

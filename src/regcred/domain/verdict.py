@@ -30,6 +30,9 @@ DEAD = frozenset({VerdictKind.REJECTED, VerdictKind.EXPIRED})
 ACCEPTED = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.DENIED})
 """The registry looked at the login and did not turn it away. `public` proves nothing."""
 
+WORKING = ACCEPTED | {VerdictKind.PUBLIC}
+"""What no check says whose stored secret could not be exchanged."""
+
 PROVEN = frozenset({VerdictKind.OK, VerdictKind.MISSING})
 """What `verify=require` takes for a login that works.
 

@@ -1,9 +1,10 @@
 """Exchange stored secrets for short-lived logins: once for all workers, ahead of their end.
 
-A login that still works is handed out, whatever becomes of the next one. Without one the pull
-waits: whoever claims the place first asks the cloud, everyone else waits for what that brings.
-The one thing you would get wrong: a secret that a cloud refused is not tried again by pulls, or a
-fleet of nodes that wants an image locks the account.
+A pull exchanges nothing itself. It takes the login that is kept, or says what it wants and waits a
+little; `renew`, beside the server, claims what is due and asks the cloud, so that a pull that is
+given up spoils no exchange and a slow cloud holds up no pull for long. The one thing you would get
+wrong: a secret that a cloud refused is not tried again by pulls, or a fleet of nodes that wants an
+image locks the account.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from uuid import UUID
 
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, RegistryCredential
-from regcred.domain.errors import CredentialNotFound
+from regcred.domain.errors import CredentialNotFound, QuotaExceeded
 from regcred.domain.event import Event, EventKind
 from regcred.domain.fresh_login import CONFIRMED_AFTER, FreshLogin, retry_at
 from regcred.domain.ports import (
+    UNKNOWN_PLACE,
+    Allowance,
+    Bell,
     Clock,
     KeptLogin,
     LoginPlace,
@@ -27,7 +31,6 @@ from regcred.domain.ports import (
     SealContext,
     SealedLogin,
     Sealer,
-    Sleep,
     Store,
 )
 from regcred.domain.ports.measuring import UNMEASURED, Meter
@@ -42,13 +45,17 @@ PATIENCE = timedelta(seconds=8)
 CLAIMED_FOR = timedelta(seconds=30)
 """More than the longest exchange takes; a worker that died is replaced after it."""
 
+MAX_WAITING = 256
+"""Pulls that wait at once: others must not find all places taken by them."""
+
+_LOOK_AGAIN = 0.5
+"""Seconds: what another process exchanged rings no bell here."""
+
 _FIELD = "login:"
-_PAUSE = 0.1
-_GONE = "The credential was deleted meanwhile."
+_BUSY = "The exchange of this login is still under way: try again."
 _CHANGED = "The credential was changed meanwhile: try again."
 _REFUSED = "The stored secret was refused lately and is not tried again yet: verify or replace it."
 _NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
-_BUSY = "Another exchange of this login is still under way: try again."
 
 
 class Exchangeable(NamedTuple):
@@ -77,16 +84,22 @@ class ExchangeLogins:
         registries: Registries,
         clock: Clock,
         random: RandomBytes,
-        sleep: Sleep,
+        allowance: Allowance,
+        due: Bell,
+        done: Bell,
         meter: Meter = UNMEASURED,
     ) -> None:
+        """Take the bells that ring when an exchange is wanted, and when one has ended."""
         self._store = store
         self._sealer = sealer
         self._registries = registries
         self._clock = clock
         self._random = random
-        self._sleep = sleep
+        self._allowance = allowance
+        self._due = due
+        self._done = done
         self._meter = meter
+        self._waiting = 0
 
     async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
         """Return a login that works now, waiting until then for one that does not exist yet.
@@ -96,24 +109,24 @@ class ExchangeLogins:
         while True:
             kept = await self._store.find_login(wanted.place)
             if kept is not None and kept.secret_version != wanted.secret_version:
-                kept = None  # replaced between two reads: what is there is another secret's
+                return NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
             login = await self._open(wanted, kept)
             if login is not None:
                 return login
             now = self._clock()
             if failed := _resting(wanted.standing, kept, now):
                 return failed
-            if kept is None or kept.claimed_until is None or kept.claimed_until <= now:
-                claim = self._claim()
-                if await self._store.claim_login(
-                    wanted.place, wanted.secret_version, claim, now, now + CLAIMED_FOR
-                ):
-                    return await self._exchange(wanted.place, claim)
-                if kept is None and await self._store.find_login(wanted.place) is None:
+            if kept is None or kept.refresh_at is None:
+                if not await self._store.plan_login(wanted.place, wanted.secret_version, now):
                     return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
-            if now >= until:
+                self._due.ring()
+            if now >= until or self._waiting >= MAX_WAITING:
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
-            await self._sleep(_PAUSE)
+            self._waiting += 1
+            try:
+                await self._done.wait(_LOOK_AGAIN)
+            finally:
+                self._waiting -= 1
 
     async def prepare(
         self, credential: RegistryCredential, registry: RegistryAddress | None = None
@@ -124,12 +137,13 @@ class ExchangeLogins:
         it is not known yet at which place the secret will be exchanged.
         """
         name = self._registries.place(credential.delivery, registry)
-        if name is None:
+        if name is None or name == UNKNOWN_PLACE:
             return
         place = LoginPlace(str(credential.project_id), str(credential.id), name)
         kept = await self._store.find_login(place)
         if kept is None or kept.failure is not None:
             await self._store.plan_login(place, credential.secret_version, self._clock())
+            self._due.ring()
 
     async def claim_due(self, limit: int) -> Sequence[tuple[LoginPlace, str]]:
         """Claim up to `limit` places whose login is due; each goes to `renew` with its claim."""
@@ -138,34 +152,40 @@ class ExchangeLogins:
         return [(place, claim) for place in due]
 
     async def renew(self, place: LoginPlace, claim: str) -> None:
-        """Exchange a place that was claimed, unless its secret is known to be dead."""
-        try:
-            credential = await self._store.find_credential(*_ids(place))
-        except CredentialNotFound:
-            return
-        if credential.standing.withheld:
-            dead = Verdict(credential.standing.last or VerdictKind.REJECTED, self._clock())
-            event = self._event(credential, place, verdict=str(dead.kind))
-            await self._store.fail_login(place, claim, dead, None, event)
-            return
-        await self._exchange(place, claim)
+        """Exchange a place that was claimed, and wake the pulls that wait for it.
 
-    async def _exchange(self, place: LoginPlace, claim: str) -> FreshLogin | NoLogin:
+        A secret that is known to be dead rests instead, and what our own bounds hold up is due
+        again later. Raise SealBroken, KeyringUnavailable, StoreUnavailable.
+        """
         try:
-            credential, secret = await open_current(self._store, self._sealer, *_ids(place))
+            await self._renew(place, claim)
         except CredentialNotFound:
-            return NoLogin(VerdictKind.UNSUPPORTED, _GONE)
+            return  # and with it what was claimed
+        except QuotaExceeded as full:
+            later = self._clock() + timedelta(seconds=full.retry_after)
+            await self._store.put_off_login(place, claim, later)
+        finally:
+            self._done.ring()
+
+    async def _renew(self, place: LoginPlace, claim: str) -> None:
+        credential, secret = await open_current(self._store, self._sealer, *_ids(place))
+        if credential.standing.withheld:
+            await self._store.put_off_login(place, claim, None)
+            return
+        kept = await self._store.find_login(place)
+        if kept is None or kept.sealed is None:
+            # Whoever pulls names places; renewing what was exchanged once is nobody's question.
+            self._allowance.take(credential.project_id)
         outcome = await self._registries.exchange(credential.delivery, secret, place.place)
         if isinstance(outcome, Verdict):
-            return await self._failed(place, claim, credential, outcome)
-        if not await self._keep(place, claim, credential, outcome):
-            return NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
-        return outcome
+            await self._failed(place, claim, credential, kept, outcome)
+        else:
+            await self._keep(place, claim, credential, outcome)
 
     async def _keep(
         self, place: LoginPlace, claim: str, credential: RegistryCredential, login: FreshLogin
-    ) -> bool:
-        """Keep a login. False if its secret was replaced while it was got: it is not handed out."""
+    ) -> None:
+        """Keep a login, unless its secret was replaced while it was got."""
         seed = await self._store.project_seed(credential.project_id)
         context = _context(place, credential.secret_version, credential.delivery)
         sealed = SealedLogin(
@@ -176,24 +196,30 @@ class ExchangeLogins:
             login.renew_at(self._spread()),
         )
         event = self._event(credential, place, expires_at=login.expires_at.isoformat())
-        return await self._store.keep_login(place, claim, sealed, event)
+        await self._store.keep_login(place, claim, sealed, event)
 
     async def _failed(
-        self, place: LoginPlace, claim: str, credential: RegistryCredential, failure: Verdict
-    ) -> NoLogin:
-        kept = await self._store.find_login(place)
-        failures = 1 if kept is None else kept.failures + 1
-        again = retry_at(failure, failures, self._spread())
+        self,
+        place: LoginPlace,
+        claim: str,
+        credential: RegistryCredential,
+        kept: KeptLogin | None,
+        failure: Verdict,
+    ) -> None:
+        failures, earlier = (1, None) if kept is None else (kept.failures + 1, kept.failure)
+        again = retry_at(failure, earlier, failures, self._spread())
         event = self._event(credential, place, verdict=str(failure.kind))
-        # The first of a row alone: what goes on failing is no news.
-        news = self._news(credential, place, failure) if failures == 1 else None
+        news = None
+        # What goes on failing is no news, nor that a place which never worked is not there.
+        worked = kept is not None and kept.sealed is not None
+        if failures == 1 and (worked or failure.kind is not VerdictKind.UNREACHABLE):
+            news = self._news(credential, place, failure)
         stands = await self._store.fail_login(place, claim, failure, again, event, news)
         if stands and news is not None:
             self._meter.told([news])
         if stands and failure.kind in DEAD:
             # The same words as after a check: two of them and the login is withheld.
             await self._record(credential, place, failure)
-        return NoLogin(failure.kind, failure.reason)
 
     async def _record(
         self, credential: RegistryCredential, place: LoginPlace, failure: Verdict
@@ -201,17 +227,14 @@ class ExchangeLogins:
         event = self._event(
             credential, place, Action.CREDENTIAL_VERIFIED, verdict=str(failure.kind)
         )
-        try:
-            told = await self._store.record_verdict(
-                credential.project_id,
-                credential.id,
-                credential.secret_version,
-                failure,
-                event,
-                automatic=True,
-            )
-        except CredentialNotFound:
-            return  # deleted meanwhile: there is nothing left to say it of
+        told = await self._store.record_verdict(
+            credential.project_id,
+            credential.id,
+            credential.secret_version,
+            failure,
+            event,
+            automatic=True,
+        )
         self._meter.told(told)
 
     async def _open(self, wanted: Exchangeable, kept: KeptLogin | None) -> FreshLogin | None:

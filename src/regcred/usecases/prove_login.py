@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from regcred.domain.access import Caller
 from regcred.domain.audit import Action
 from regcred.domain.credential import Draft, RegistryCredential
-from regcred.domain.errors import CredentialRejected
+from regcred.domain.errors import CredentialRejected, StoreUnavailable
 from regcred.domain.ports import Allowance, Registries, Store
 from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.project import Project
@@ -58,7 +59,9 @@ class ProveLogin:
     ) -> RegistryCredential:
         """Record the proof of what was stored, and have a `fresh` secret's login made ready."""
         if fresh:
-            await self._exchanges.prepare(stored)
+            # What was to be stored is stored; at the worst the first pull asks for its login.
+            with suppress(StoreUnavailable):
+                await self._exchanges.prepare(stored)
         if verdict is None:
             return stored
         kind, at = str(verdict.kind), verdict.checked_at

@@ -17,6 +17,7 @@ from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import NotAuthenticated, ProjectNotFound
 from regcred.domain.ports import (
+    UNKNOWN_PLACE,
     Candidate,
     Clock,
     KeyDigests,
@@ -32,6 +33,7 @@ from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
+from regcred.domain.verdict import VerdictKind
 from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.exchange_logins import PATIENCE, Exchangeable, ExchangeLogins, NoLogin
 from regcred.usecases.seal_secret import PASSWORD_FIELD
@@ -41,6 +43,12 @@ from regcred.usecases.seal_secret import PASSWORD_FIELD
 _parse = lru_cache(maxsize=4096)(ImageReference.parse)
 _address = lru_cache(maxsize=4096)(RegistryAddress.parse)
 _uuid = lru_cache(maxsize=16384)(UUID)
+
+
+_NOWHERE = (
+    "The stored secret is exchanged for a login, and the registry's name does not say where: check "
+    "the name, and the credential's settings."
+)
 
 
 class Question(NamedTuple):
@@ -179,6 +187,9 @@ class ResolveImage:
         place = self._registries.place(candidate.delivery, question.address)
         if place is None:
             return await self._open(project_id, candidate, question)
+        if place == UNKNOWN_PLACE:
+            kind = str(VerdictKind.UNSUPPORTED)
+            return Withheld(candidate.id, candidate.name, kind, _NOWHERE)
         where = LoginPlace(project_id, candidate.id, place)
         wanted = Exchangeable(
             where, candidate.secret_version, candidate.delivery, candidate.standing

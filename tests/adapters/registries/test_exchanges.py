@@ -23,6 +23,7 @@ from regcred.adapters.registries.messages import (
     UnusableKey,
 )
 from regcred.domain.credential import Delivery
+from regcred.domain.ports import UNKNOWN_PLACE
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind as V
 from tests.adapters.registries.scripted import jwt
@@ -179,16 +180,14 @@ def wall(code: str, *, status: int = 403) -> Reply:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (amazon("UnrecognizedClientException"), V.REJECTED, "does not accept the access key"),
         (amazon("InvalidSignatureException"), V.REJECTED, "create a new one"),
-        (wall("InvalidClientTokenId"), V.REJECTED, "does not accept the access key"),
         (wall("SignatureDoesNotMatch"), V.REJECTED, "create a new one"),
         (amazon("ExpiredTokenException"), V.EXPIRED, "session's time is over"),
         (amazon("AccessDeniedException"), V.DENIED, "ecr:GetAuthorizationToken"),
         (amazon("ThrottlingException"), V.RATE_LIMITED, "later"),
         (
             amazon("InvalidSignatureException", message="Signature expired: 20261121 is earlier"),
-            V.UNSUPPORTED,
+            V.UNREACHABLE,
             "clock",
         ),
         (amazon("ServerException", status=500), V.UNREACHABLE, "later"),
@@ -210,6 +209,55 @@ def test_what_amazon_says_becomes_a_verdict(answer: Step, kind: V, words: str) -
 
     assert found(outcome)[0] is kind
     assert words in found(outcome)[1]
+
+
+CALLER = says(200, b"<GetCallerIdentityResponse/>")
+UNKNOWN_KEY = wall("InvalidClientTokenId")
+
+
+@pytest.mark.parametrize("refusal", [amazon("UnrecognizedClientException"), UNKNOWN_KEY])
+def test_a_key_that_every_partition_refuses_is_wrong(refusal: Reply) -> None:
+    asked, outcome = run(ecr(), "af-south-1", refusal, *[UNKNOWN_KEY] * 3)
+
+    assert found(outcome)[0] is V.REJECTED
+    assert "does not accept the access key" in found(outcome)[1]
+    assert [request.origin.host for request in asked[1:]] == [
+        "sts.us-east-1.amazonaws.com",
+        "sts.us-gov-west-1.amazonaws.com",
+        "sts.cn-north-1.amazonaws.com.cn",
+    ]
+
+
+@pytest.mark.parametrize("homes", [0, 1, 2])
+def test_a_good_key_in_a_region_that_does_not_know_it_is_not_called_wrong(homes: int) -> None:
+    """It must not be withheld in the regions where it works."""
+    refusals = [UNKNOWN_KEY] * homes
+    _, outcome = run(ecr(), "af-south-1", amazon("UnrecognizedClientException"), *refusals, CALLER)
+
+    assert found(outcome)[0] is V.DENIED
+    assert "switched off" in found(outcome)[1]
+
+
+def test_a_key_is_not_called_wrong_while_its_partition_cannot_be_asked() -> None:
+    _, outcome = run(
+        ecr(), "af-south-1", amazon("UnrecognizedClientException"), Unanswered("timeout")
+    )
+
+    assert found(outcome)[0] is V.UNREACHABLE
+
+
+def test_what_the_public_registry_wants_is_said_of_it() -> None:
+    _, outcome = run(ecr(), "public.ecr.aws", amazon("AccessDeniedException"))
+
+    assert "ecr-public:GetAuthorizationToken" in found(outcome)[1]
+
+
+def test_a_cloud_says_how_long_to_leave_it_alone() -> None:
+    busy = says(429, {}, ("retry-after", "120"))
+    _, outcome = run(ecr(), "eu-west-1", busy)
+
+    assert isinstance(outcome, Finding)
+    assert outcome.evidence["retry_after"] == 120
 
 
 def test_a_role_that_may_not_be_become_is_told_from_a_login_that_may_not_be_had() -> None:
@@ -276,7 +324,7 @@ def test_google_gives_an_hour_for_what_the_key_signed(username: str, secret: str
         (says(400, {"error": "invalid_grant", "error_description":
                     "Invalid JWT: Token must be a short-lived token (60 minutes) and in a "
                     "reasonable timeframe. Check your iat and exp values in the JWT claim."}),
-         V.UNSUPPORTED, "clock"),
+         V.UNREACHABLE, "clock"),
         (says(401, {"error": "invalid_client"}), V.REJECTED, "deleted or disabled"),
         (says(401, {"error": "unauthorized_client"}), V.DENIED, "does not let"),
         (says(429, {}), V.RATE_LIMITED, "later"),
@@ -357,6 +405,15 @@ def test_a_refresh_token_is_narrowed_without_entra() -> None:
     assert request.proof.secret == Secret(ends(3))
 
 
+def test_a_refresh_token_past_its_end_is_refused() -> None:
+    about = acr(NULL, repositories="team/app")
+    answer = says(401, {"errors": [{"code": "UNAUTHORIZED"}]})
+    _, outcome = run(about, ACR[0], answer, secret=ends(3))
+
+    assert found(outcome)[0] is V.REJECTED
+    assert "three hours" in found(outcome)[1]
+
+
 @pytest.mark.parametrize(
     ("host", "entra"),
     [
@@ -382,7 +439,25 @@ ENTRA_OK = says(200, {"access_token": "entra-token"})
         ([says(400, {"error": "invalid_request"})], V.UNSUPPORTED, "tenant_id"),
         ([says(400, {"error": "invalid_resource"})], V.DENIED, "no token"),
         ([says(200, {"token_type": "Bearer"})], V.UNSUPPORTED, "no login"),
-        ([ENTRA_OK, says(401, {"errors": [{"code": "UNAUTHORIZED"}]})], V.REJECTED, "tenant"),
+        ([ENTRA_OK, says(401, {"errors": [{"code": "UNAUTHORIZED"}]})], V.DENIED, "tenant"),
+        (
+            [
+                ENTRA_OK,
+                says(
+                    403,
+                    {
+                        "errors": [
+                            {
+                                "code": "DENIED",
+                                "message": "client with IP '192.0.2.1' is not allowed access.",
+                            }
+                        ]
+                    },
+                ),
+            ],
+            V.UNREACHABLE,
+            "firewall",
+        ),
         ([ENTRA_OK, says(403, {"errors": [{"code": "DENIED"}]})], V.DENIED, "AcrPull"),
         ([ENTRA_OK, says(403, {"errors": "none"})], V.DENIED, "does not let"),
         ([ENTRA_OK, says(200, {"refresh_token": "opaque"})], V.UNSUPPORTED, "when it ends"),
@@ -463,11 +538,11 @@ def test_what_digitalocean_says_becomes_a_verdict(answer: Step, kind: V, words: 
         (ecr(), "1.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
         (ecr(), "1.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
         (ecr(), "public.ecr.aws", "public.ecr.aws"),
-        (ecr(), "", None),
+        (ecr(), "", UNKNOWN_PLACE),
         (ecr(region="eu-west-3"), "", "eu-west-3"),
         (ecr(region="eu-west-3"), "1.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
-        (ecr(), "1.dkr.ecr.evil.amazonaws.com", None),
-        (ecr(), "1.dkr.ecr.a-b-1@evil.amazonaws.com", None),
+        (ecr(), "1.dkr.ecr.evil.amazonaws.com", UNKNOWN_PLACE),
+        (ecr(), "1.dkr.ecr.a-b-1@evil.amazonaws.com", UNKNOWN_PLACE),
         (ecr("AWS"), "1.dkr.ecr.eu-west-1.amazonaws.com", None),
         (ecr("ASIAIOSFODNN7EXAMPLE"), "1.dkr.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
         (ecr("ci-pull"), "1.dkr.ecr.eu-west-1.amazonaws.com", None),
@@ -475,8 +550,8 @@ def test_what_digitalocean_says_becomes_a_verdict(answer: Step, kind: V, words: 
         (delivery("gcp", ("gcr.io",), "_json_key_base64"), "", ""),
         (delivery("gcp", ("gcr.io",), "oauth2accesstoken"), "gcr.io", None),
         (acr(tenant_id=TENANT), ACR[0], ACR[0]),
-        (acr(tenant_id=TENANT), "", None),
-        (acr(tenant_id=TENANT), "azurecr.io.evil.example", None),
+        (acr(tenant_id=TENANT), "", UNKNOWN_PLACE),
+        (acr(tenant_id=TENANT), "azurecr.io.evil.example", UNKNOWN_PLACE),
         (acr(), ACR[0], None),
         (acr(NULL), ACR[0], None),
         (acr(NULL, repositories="a"), ACR[0], ACR[0]),

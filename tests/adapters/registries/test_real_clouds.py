@@ -126,7 +126,7 @@ async def test_a_login_that_has_ended_already_blames_the_clock(moto: aws.Moto) -
     outcome = await asked.exchange(about, Secret(moto.secret), REGION)
 
     assert isinstance(outcome, Verdict)
-    assert outcome.kind is V.UNSUPPORTED
+    assert outcome.kind is V.UNREACHABLE
     assert "clock" in outcome.reason
 
 

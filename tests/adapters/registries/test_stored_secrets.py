@@ -11,9 +11,9 @@ import pytest
 
 from regcred.adapters.registries import signing
 from regcred.domain.credential import Draft
-from regcred.domain.errors import InvalidInput
+from regcred.domain.errors import InvalidInput, QuotaExceeded
 from regcred.domain.fresh_login import FreshLogin
-from regcred.domain.registry import RegistryAddress
+from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict
 from regcred.domain.verdict import VerdictKind as V
@@ -240,16 +240,42 @@ def minting(_: object) -> Says:
     return Says(200, (), json.dumps(body).encode())
 
 
-async def test_too_many_exchanges_with_a_cloud_are_put_off_and_not_refused() -> None:
+async def test_too_many_exchanges_with_a_cloud_are_our_refusal_and_not_the_clouds() -> None:
     about = docean("ada@example.com").delivery
     async with Server(script=minting).serving() as server:
         asked = registries(endpoints={"digitalocean": server.url}, exchange_rate=2)
-        outcomes = [await asked.exchange(about, Secret(API_TOKEN), "") for _ in range(3)]
+        outcomes = [await asked.exchange(about, Secret(API_TOKEN), "") for _ in range(2)]
+        with pytest.raises(QuotaExceeded):
+            await asked.exchange(about, Secret(API_TOKEN), "")
 
-    assert [type(outcome) for outcome in outcomes] == [FreshLogin, FreshLogin, Verdict]
-    assert isinstance(outcomes[-1], Verdict)
-    assert outcomes[-1].kind is V.RATE_LIMITED
+    assert [type(outcome) for outcome in outcomes] == [FreshLogin, FreshLogin]
     assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("login", ["with\ta tab:minted", "minted:" + "x" * 16384])
+async def test_a_login_that_cannot_be_kept_is_a_verdict(login: str) -> None:
+    auth = base64.b64encode(login.encode()).decode()
+    body = json.dumps({"auths": {"registry.digitalocean.com": {"auth": auth}}}).encode()
+    async with Server(script=lambda _: Says(200, (), body)).serving() as server:
+        asked = registries(endpoints={"digitalocean": server.url})
+        outcome = await asked.exchange(docean("a@b").delivery, Secret(API_TOKEN), "")
+
+    assert isinstance(outcome, Verdict)
+    assert outcome.kind is V.UNSUPPORTED
+    assert "minted" not in outcome.reason
+
+
+async def test_a_key_that_is_exchanged_is_sent_to_no_registry_whose_region_one_cannot_tell() -> (
+    None
+):
+    about = ecr().delivery
+    image = ImageReference.parse("123456789012.dkr.ecr.foo.amazonaws.com/team/app:1")
+    anywhere = about._replace(registry_url=None, scopes=("*.dkr.ecr.*.amazonaws.com",))
+
+    verdict = await registries().verify(anywhere, Secret("a secret"), image)
+
+    assert verdict.kind is V.UNSUPPORTED
+    assert "does not say where" in verdict.reason
 
 
 async def test_the_secret_goes_to_the_cloud_alone_and_the_login_to_the_registry() -> None:

@@ -42,7 +42,10 @@ def a_login(text: str = "fresh", version: int = 1, refresh_at: datetime = START)
 async def claim(
     world: World, at: LoginPlace, who: str = "w1", now: datetime = START, version: int = 1
 ) -> bool:
-    return await world.store.claim_login(at, version, who, now, now + LEASE)
+    """Have a place exchanged now, and claim it as the only one that is due."""
+    if not await world.store.plan_login(at, version, START):
+        return False
+    return at in await world.store.claim_due_logins(who, now, now + LEASE, 99)
 
 
 async def keep(world: World, login: RegistryCredential, name: str = "eu-west-1") -> LoginPlace:
@@ -56,7 +59,7 @@ async def test_there_is_nothing_before_the_first_exchange(world: World) -> None:
     login = await world.add()
 
     assert await world.store.find_login(place(login)) is None
-    assert await world.store.claim_due_logins("w", START + 99 * HOUR, START + 99 * HOUR, 9) == []
+    assert not await world.store.claim_due_logins("w", START + 99 * HOUR, START + 99 * HOUR, 9)
 
 
 async def test_what_was_kept_is_found_with_its_audit_row(world: World) -> None:
@@ -84,10 +87,14 @@ async def test_a_place_is_claimed_by_one_until_its_time_is_over(world: World) ->
 
 async def test_of_many_claims_at_once_one_holds(world: World) -> None:
     at = place(await world.add())
+    await world.store.plan_login(at, 1, START)
 
-    won = await asyncio.gather(*(claim(world, at, f"w{n}") for n in range(20)))
+    won = await asyncio.gather(
+        *(world.store.claim_due_logins(f"w{n}", START, START + LEASE, 9) for n in range(20))
+    )
 
-    assert won.count(True) == 1
+    assert max(won, key=len) == [at]
+    assert sum(map(len, won)) == 1
 
 
 async def test_who_lost_the_claim_keeps_nothing(world: World) -> None:
@@ -118,7 +125,7 @@ async def test_due_places_are_claimed_once_and_oldest_first(world: World) -> Non
 
     assert sorted(first) == sorted(place(login) for login in logins[:3])
     assert second == [place(logins[3])]
-    assert third == []
+    assert not third
     assert sorted(after) == sorted(place(login) for login in logins[:4])
 
 
@@ -148,20 +155,85 @@ async def test_a_login_that_failed_keeps_the_one_before_it(world: World) -> None
 async def test_failures_are_counted_until_a_login_comes(world: World) -> None:
     login = await world.add()
     at = place(login)
-    for _ in range(3):
-        await claim(world, at)
-        await world.store.fail_login(
-            at, "w1", a_verdict(VerdictKind.UNREACHABLE), None, exchanged(login)
-        )
+    assert await claim(world, at)
+    for n in range(1, 4):
+        failure = a_verdict(VerdictKind.UNREACHABLE)
+        now = START + n * LEASE
+        await world.store.fail_login(at, "w1", failure, now, exchanged(login))
+        assert await world.store.claim_due_logins("w1", now, now + LEASE, 9) == [at]
     failed = await world.store.find_login(at)
-    await claim(world, at)
     await world.store.keep_login(at, "w1", a_login(), exchanged(login))
     healed = await world.store.find_login(at)
 
     assert failed is not None
-    assert (failed.failures, failed.refresh_at) == (3, None)
+    assert (failed.failures, failed.failure) == (3, VerdictKind.UNREACHABLE)
     assert healed is not None
     assert (healed.failures, healed.failure, healed.failure_note) == (0, None, "")
+
+
+async def test_an_exchange_that_was_put_off_is_due_later_and_failed_nothing(world: World) -> None:
+    login = await world.add()
+    at = place(login)
+    await claim(world, at)
+    before = await world.actions()
+    await world.store.put_off_login(at, "another", START)
+    await world.store.put_off_login(at, "w1", START + HOUR)
+
+    assert await world.store.find_login(at) == NOTHING._replace(refresh_at=START + HOUR)
+    assert await world.actions() == before
+    assert not await world.store.claim_due_logins("w2", START, START + LEASE, 9)
+    assert await world.store.claim_due_logins("w2", START + HOUR, START + 2 * HOUR, 9) == [at]
+    await world.store.put_off_login(at, "w2", None)
+    assert not await world.store.claim_due_logins("w3", START + 9 * HOUR, START + 10 * HOUR, 9)
+
+
+async def test_what_has_no_login_yet_is_claimed_before_what_is_renewed(world: World) -> None:
+    old, new = await world.add("old"), await world.add("new")
+    await keep(world, old)
+    await world.store.plan_login(place(new), 1, START + HOUR)
+    now = START + 2 * HOUR
+
+    assert await world.store.claim_due_logins("w1", now, now + LEASE, 1) == [place(new)]
+    assert await world.store.claim_due_logins("w1", now, now + LEASE, 1) == [place(old)]
+
+
+async def test_a_login_ends_the_run_of_refusals(world: World) -> None:
+    login = await world.add()
+    await _said(world, login, VerdictKind.REJECTED)
+    await keep(world, login)
+
+    standing = (await world.store.find_credential(world.id, login.id)).standing
+    assert (standing.last, standing.dead_since) == (VerdictKind.REJECTED, None)
+
+
+async def test_a_check_that_says_it_works_wakes_every_place_that_rests(world: World) -> None:
+    login = await world.add()
+    failed, resting, fine = (place(login, name) for name in ("failed", "resting", "fine"))
+    await keep(world, login, "fine")
+    for at in (failed, resting):
+        assert await claim(world, at)
+    await world.store.fail_login(
+        failed, "w1", a_verdict(VerdictKind.REJECTED), None, exchanged(login)
+    )
+    await world.store.put_off_login(resting, "w1", None)
+    await _said(world, login, VerdictKind.UNREACHABLE)
+    before = await world.store.find_login(failed)
+    await _said(world, login, VerdictKind.DENIED)
+
+    assert before is not None
+    assert before.refresh_at is None
+    for at in (failed, resting):
+        kept = await world.store.find_login(at)
+        assert kept is not None
+        assert (kept.refresh_at, kept.failure, kept.failures) == (START, None, 0)
+    kept = await world.store.find_login(fine)
+    assert kept is not None
+    assert kept.sealed is not None
+
+
+async def _said(world: World, login: RegistryCredential, kind: VerdictKind) -> None:
+    verified = event(Action.CREDENTIAL_VERIFIED, world.id, login.id)
+    await world.store.record_verdict(world.id, login.id, 1, a_verdict(kind), verified)
 
 
 async def test_a_plan_forgets_failures_and_keeps_the_login(world: World) -> None:

@@ -8,19 +8,21 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
-from regcred.adapters.registries.exchange import Ask, Words, asked, json_object, odd
-from regcred.adapters.registries.messages import Attach, AWSProof, Reply, Request
+from regcred.adapters.registries.exchange import Ask, Refused, Words, asked, json_object, odd
+from regcred.adapters.registries.judgement import Judgement
+from regcred.adapters.registries.messages import Attach, AWSProof, Dialogue, Finding, Reply, Request
 from regcred.adapters.registries.origins import Origin
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
+
+_OK = 200
 
 # Which domain the API of a region is in: that of its partition.
 _PARTITIONS = (
     ("cn-", "amazonaws.com.cn"),
     ("us-iso-", "c2s.ic.gov"),
     ("us-isob-", "sc2s.sgov.gov"),
-    ("eusc-", "amazonaws.eu"),
     ("", "amazonaws.com"),
 )
 
@@ -45,19 +47,42 @@ WORDS: Words = {
             "IncompleteSignature",
             "AuthFailure",
         ),
-        (VerdictKind.REJECTED, _WRONG_KEY),
+        Judgement(VerdictKind.REJECTED, _WRONG_KEY),
     ),
-    "ExpiredToken": (VerdictKind.EXPIRED, _ENDED),
-    "ExpiredTokenException": (VerdictKind.EXPIRED, _ENDED),
-    "AccessDenied": (VerdictKind.DENIED, _MAY_NOT),
-    "AccessDeniedException": (VerdictKind.DENIED, _MAY_NOT),
-    "Throttling": (VerdictKind.RATE_LIMITED, _LIMITED),
-    "ThrottlingException": (VerdictKind.RATE_LIMITED, _LIMITED),
-    "TooManyRequestsException": (VerdictKind.RATE_LIMITED, _LIMITED),
-    "RequestExpired": (VerdictKind.UNSUPPORTED, _SKEWED),
-    "RequestTimeTooSkewed": (VerdictKind.UNSUPPORTED, _SKEWED),
+    "ExpiredToken": Judgement(VerdictKind.EXPIRED, _ENDED),
+    "ExpiredTokenException": Judgement(VerdictKind.EXPIRED, _ENDED),
+    "AccessDenied": Judgement(VerdictKind.DENIED, _MAY_NOT),
+    "AccessDeniedException": Judgement(VerdictKind.DENIED, _MAY_NOT),
+    "Throttling": Judgement(VerdictKind.RATE_LIMITED, _LIMITED),
+    "ThrottlingException": Judgement(VerdictKind.RATE_LIMITED, _LIMITED),
+    "TooManyRequestsException": Judgement(VerdictKind.RATE_LIMITED, _LIMITED),
+    "RequestExpired": Judgement(VerdictKind.UNREACHABLE, _SKEWED, "clock"),
+    "RequestTimeTooSkewed": Judgement(VerdictKind.UNREACHABLE, _SKEWED, "clock"),
 }
 
+
+PUBLIC_WORDS: Words = {
+    **WORDS,
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException"),
+        Judgement(
+            VerdictKind.DENIED,
+            "The key may not ask for logins of the public registry: let it do "
+            "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken.",
+        ),
+    ),
+}
+
+_UNKNOWN_KEY = frozenset({"UnrecognizedClientException", "InvalidClientTokenId"})
+"""What a region says of a key that is wrong, and of one that it does not know."""
+
+_HOMES = ("us-east-1", "us-gov-west-1", "cn-north-1")
+"""A region of each partition that knows every key of its partition."""
+
+_NOT_THERE = (
+    "The key is good, and this region does not know it: it is switched off for the account, or "
+    "belongs to another partition."
+)
 
 _MAY_NOT_ASSUME = (
     "The key may not become the role: let it do sts:AssumeRole, and let the role's trust policy "
@@ -65,8 +90,8 @@ _MAY_NOT_ASSUME = (
 )
 _ROLE_WORDS: Words = {
     **WORDS,
-    "AccessDenied": (VerdictKind.DENIED, _MAY_NOT_ASSUME),
-    "AccessDeniedException": (VerdictKind.DENIED, _MAY_NOT_ASSUME),
+    "AccessDenied": Judgement(VerdictKind.DENIED, _MAY_NOT_ASSUME),
+    "AccessDeniedException": Judgement(VerdictKind.DENIED, _MAY_NOT_ASSUME),
 }
 
 
@@ -110,6 +135,31 @@ def assume_role(
         )
     except (KeyError, InvalidInput):
         raise odd() from None
+
+
+def sure_that_it_is_wrong(ask: Ask, key: AccessKey, refused: Refused) -> Dialogue[Refused]:
+    """Return what a region's refusal comes to, once the key's own partition was asked.
+
+    A region that is switched off says of a good key what all say of a wrong one.
+    """
+    if refused.code not in _UNKNOWN_KEY:
+        return refused
+    for region in _HOMES:
+        origin = ask.origin("sts", f"sts.{region}.{domain_of(region)}")
+        request = Request(
+            "POST",
+            origin,
+            "/",
+            proof=signed_by(origin, key, "sts", region),
+            headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+            content=b"Action=GetCallerIdentity&Version=2011-06-15",
+        )
+        reply = yield request
+        if reply.status == _OK:
+            return Refused(
+                Finding(VerdictKind.DENIED, {**refused.finding.evidence, "note": _NOT_THERE})
+            )
+    return refused
 
 
 def signed_by(origin: Origin, key: AccessKey, service: str, region: str) -> AWSProof:

@@ -15,20 +15,29 @@ from regcred.adapters.registries.limits import HostRate, Places
 from regcred.adapters.registries.messages import Finding
 from regcred.adapters.registries.origins import parse_url
 from regcred.domain.credential import Delivery
-from regcred.domain.errors import InvalidInput, QuotaExceeded
+from regcred.domain.errors import InvalidInput
 from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import Clock
 from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import VerdictKind
+from regcred.domain.verdict import EvidenceValue, VerdictKind
 
 EXCHANGE_SECONDS = 7.5
 """For a whole exchange: less than a pull waits for its login."""
 
+AT_ONCE = 32
+"""Exchanges under way at once, apart from checks: slow registries hold up no pull's login."""
+
+_PATIENCE = 1.0
+"""Seconds that an exchange waits for its place."""
+
 _NO_EXCHANGE = "The credential's provider exchanges no secrets."
 _NOT_INSTALLED = "This server was installed without what signs for this cloud: regcred[{}]."
-_TOO_MANY = "Too many exchanges with this cloud at once: it is asked again later."
-_ENDED = "The cloud gave a login that has ended already: check the clock of this server."
+_UNKEEPABLE = "The cloud gave a login that cannot be kept: it is too long, or no text."
+_ENDED: Mapping[str, EvidenceValue] = {
+    "cause": "clock",
+    "note": "The cloud gave a login that has ended already: check the clock of this server.",
+}
 
 
 class Clouds:
@@ -39,7 +48,6 @@ class Clouds:
         clock: Clock,
         client: RegistryClient,
         rate: HostRate,
-        places: Places,
         endpoints: Mapping[str, str],
         allow_raw: Collection[str],
     ) -> None:
@@ -50,7 +58,7 @@ class Clouds:
         self._clock = clock
         self._client = client
         self._rate = rate
-        self._places = places
+        self._places = Places(AT_ONCE, _PATIENCE)
         self._endpoints = _checked(endpoints)
         self._allow_raw = frozenset(allow_raw)
         able = {
@@ -71,7 +79,7 @@ class Clouds:
     async def exchange(
         self, delivery: Delivery, secret: Secret, place: str
     ) -> FreshLogin | Finding:
-        """Exchange a stored secret, within the bounds."""
+        """Exchange a stored secret, within the bounds. Raise QuotaExceeded: nothing was asked."""
         exchange = self._exchange(delivery)
         if exchange is None:
             return _unsupported(_NO_EXCHANGE)
@@ -79,16 +87,17 @@ class Clouds:
             return _unsupported(_NOT_INSTALLED.format(exchange.extra))
         now = self._clock()
         ask = Ask(delivery, secret, place, now, self._endpoints)
-        try:
-            self._rate.take(providers.family(delivery.provider, delivery.scopes))
-            async with self._places.one():
-                obtained = await self._client.run(exchanged(ask, exchange))
-        except QuotaExceeded:
-            return Finding(VerdictKind.RATE_LIMITED, {"note": _TOO_MANY})
+        self._rate.take(providers.family(delivery.provider, delivery.scopes))
+        async with self._places.one():
+            obtained = await self._client.run(exchanged(ask, exchange))
         if isinstance(obtained, Finding):
             return obtained
-        login = FreshLogin(obtained.username, obtained.secret, now, obtained.expires_at)
-        return login if login.usable(now) else _unsupported(_ENDED)
+        try:
+            login = FreshLogin(obtained.username, obtained.secret, now, obtained.expires_at)
+            login.packed()
+        except InvalidInput:
+            return _unsupported(_UNKEEPABLE)
+        return login if login.usable(now) else Finding(VerdictKind.UNREACHABLE, _ENDED)
 
     def _exchange(self, delivery: Delivery) -> Exchange | None:
         slug = providers.family(delivery.provider, delivery.scopes)

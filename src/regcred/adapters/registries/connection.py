@@ -114,7 +114,13 @@ class Connection(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
     ) -> httpcore2.AsyncNetworkStream:
-        """Shake hands. Raise ConnectError, ConnectTimeout."""
+        """Shake hands. Raise ConnectError, ConnectTimeout.
+
+        Whatever came before the handshake came from anyone: it must never be read as what came in
+        it (the plaintext injection of STARTTLS, CVE-2011-0411).
+        """
+        if self._received.waiting or self._received.over:
+            raise httpcore2.ConnectError("there was an answer before the handshake")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):

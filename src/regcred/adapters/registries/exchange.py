@@ -2,8 +2,9 @@
 
 An exchange is a dialogue like a handshake (`reply = yield request`), driven by the same client
 through the same guarded transport. It ends in a login, or in a finding that says why there is
-none. Which host it talks to is fixed by the family, or by the operator: never by who typed in the
-secret.
+none. Whom it asks is a cloud's own host, or the operator's address for it: of what was typed in,
+only a region, a tenant's id and a registry of the cloud's own reach an address, each in a fixed
+form.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from regcred.adapters.registries.judgement import Judgement
 from regcred.adapters.registries.messages import (
     Dialogue,
     Finding,
@@ -22,11 +24,12 @@ from regcred.adapters.registries.messages import (
     Unanswered,
     Unreadable,
     UnusableKey,
+    observed,
 )
 from regcred.adapters.registries.origins import Origin, parse_url
 from regcred.domain.credential import Delivery
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import EvidenceValue, VerdictKind
+from regcred.domain.verdict import VerdictKind
 
 SERVICES = frozenset({"ecr", "ecr-public", "sts", "gcp", "azure", "acr", "digitalocean"})
 """What exchanges talk to, by the names under which the operator may say where it is reached."""
@@ -73,7 +76,8 @@ class Exchange:
     place: Callable[[Delivery, str], str | None]
     """Where a secret is exchanged for a login at a host ("" for a host that is not known yet).
 
-    None: it is handed over as it is stored.
+    UNKNOWN_PLACE: it is exchanged, and the host does not say where. None: it is handed over as it
+    is stored.
     """
 
     begin: Callable[[Ask], Exchanging]
@@ -105,12 +109,15 @@ _SILENT = "The cloud that exchanges the stored secret did not answer."
 class Refused(Exception):
     """A cloud gave no login."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Finding, code: str = "") -> None:
         self.finding = finding
+        self.code = code
+        """The cloud's own word for it, as it came."""
+
         super().__init__(finding.kind)
 
 
-Words = Mapping[str, tuple[VerdictKind, str]]
+Words = Mapping[str, Judgement]
 """What a cloud's error codes mean: the verdict, and what to do about it."""
 
 
@@ -122,25 +129,29 @@ def asked(
     if reply.status == _OK:
         return reply
     code = code_of(reply)
-    evidence: dict[str, EvidenceValue] = {"exchange_status": reply.status}
+    evidence = {**observed(reply), "exchange_status": reply.status}
     if _CODE.match(code):
         evidence["exchange_error"] = code
-    kind, note = words.get(code) or next(
+    judgement = words.get(code) or next(
         meaning for statuses, meaning in _STATUSES if reply.status in statuses
     )
-    if kind is VerdictKind.UNREACHABLE:
-        evidence["cause"] = "server_error"
-    raise Refused(Finding(kind, {**evidence, "note": note}))
+    kind = judgement.kind or VerdictKind.UNSUPPORTED
+    raise Refused(Finding(kind, {**evidence, **judgement.evidence}), code)
 
 
 _V = VerdictKind
-_STATUSES: tuple[tuple[Container[int], tuple[VerdictKind, str]], ...] = (
-    ({429}, (_V.RATE_LIMITED, "The cloud limits requests: it is asked again later.")),
-    (range(500, 600), (_V.UNREACHABLE, "The cloud fails to answer: it is asked again later.")),
-    (range(300, 400), (_V.UNSUPPORTED, _REDIRECT)),
-    ({401}, (_V.REJECTED, "The cloud does not accept the stored secret.")),
-    ({403}, (_V.DENIED, "The cloud does not let the stored secret get a login.")),
-    (range(1000), (_V.UNSUPPORTED, _ODD)),
+_STATUSES: tuple[tuple[Container[int], Judgement], ...] = (
+    ({429}, Judgement(_V.RATE_LIMITED, "The cloud limits requests: it is asked again later.")),
+    (
+        range(500, 600),
+        Judgement(
+            _V.UNREACHABLE, "The cloud fails to answer: it is asked again later.", "server_error"
+        ),
+    ),
+    (range(300, 400), Judgement(_V.UNSUPPORTED, _REDIRECT)),
+    ({401}, Judgement(_V.REJECTED, "The cloud does not accept the stored secret.")),
+    ({403}, Judgement(_V.DENIED, "The cloud does not let the stored secret get a login.")),
+    (range(1000), Judgement(_V.UNSUPPORTED, _ODD)),
 )
 
 

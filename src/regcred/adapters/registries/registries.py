@@ -24,7 +24,7 @@ from regcred.adapters.registries.transport import GuardedBackend
 from regcred.domain.credential import Delivery, Draft, derive_scopes
 from regcred.domain.errors import InvalidInput
 from regcred.domain.fresh_login import FreshLogin
-from regcred.domain.ports import Clock, Family
+from regcred.domain.ports import UNKNOWN_PLACE, Clock, Family
 from regcred.domain.registry import ImageReference, RegistryAddress, Scope
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import EvidenceValue, Probe, Verdict, VerdictKind
@@ -35,6 +35,7 @@ _HTTP_REFUSED: Mapping[str, EvidenceValue] = {
     "cause": "connect",
     "note": "Plain http is not allowed for this host: the operator would have to allow it.",
 }
+_NOWHERE = "The stored secret is exchanged, and the registry's name does not say where."
 _DEFAULT_PORT = 443
 
 
@@ -86,7 +87,6 @@ class RealRegistries:
             clock,
             RegistryClient(backend, min(deadline, EXCHANGE_SECONDS)),
             HostRate(exchange_rate, monotonic),
-            self._places,
             endpoints or {},
             allow_raw,
         )
@@ -155,6 +155,8 @@ class RealRegistries:
             return self._verdict(VerdictKind.UNREACHABLE, image, _HTTP_REFUSED)
         username, seen = delivery.username, dict[str, EvidenceValue]()
         place = self.place(delivery, image.address() if image else None)
+        if place == UNKNOWN_PLACE:
+            return self._verdict(VerdictKind.UNSUPPORTED, image, {"note": _NOWHERE})
         if place is not None:
             login = await self._clouds.exchange(delivery, secret, place)
             if isinstance(login, Finding):

@@ -8,10 +8,12 @@ without ever suspending.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
+from regcred.domain.ports.registries import UNKNOWN_PLACE as UNKNOWN_PLACE
 from regcred.domain.ports.registries import Allowance as Allowance
 from regcred.domain.ports.registries import Families as Families
 from regcred.domain.ports.registries import Family as Family
@@ -50,5 +52,14 @@ NewId = Callable[[], UUID]
 RandomBytes = Callable[[int], bytes]
 """Returns that many bytes from the system's secure source."""
 
-Sleep = Callable[[float], Awaitable[None]]
-"""Waits for so many seconds while others go on."""
+
+class Bell(Protocol):
+    """Wakes those who wait in this process. Those in others look now and then."""
+
+    def ring(self) -> None:
+        """Wake everyone who waits now."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Return when it rings, or after so many seconds."""
+        ...

@@ -24,28 +24,22 @@ class LoginStore(Protocol):
         """Return what is kept of a place, if anything."""
         ...
 
-    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:
         """Have a place exchanged at `at`, whatever was planned; failures are forgotten.
 
-        A login that is kept stays. Nothing happens if the secret has another version by now, the
-        credential is gone, or it has as many places as it may (32).
-        """
-        ...
-
-    async def claim_login(
-        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
-    ) -> bool:
-        """Claim a place of the present secret, making it if it is not there.
-
-        False if another's claim holds, and for what `plan_login` passes over. Where there is no
-        room, places that failed and never gave a login are forgotten.
+        A login that is kept stays. False, and nothing happens, if the secret has another version
+        by now, the credential is gone, or it has as many places as it may (32); those that failed
+        and never gave a login make room.
         """
         ...
 
     async def claim_due_logins(
         self, claim: str, now: datetime, until: datetime, limit: int
     ) -> Sequence[LoginPlace]:
-        """Claim up to `limit` places that are due, those that waited longest first."""
+        """Claim up to `limit` places that are due: those without a login first, for pulls wait.
+
+        Among them those that waited longest.
+        """
         ...
 
     async def keep_login(
@@ -53,7 +47,8 @@ class LoginStore(Protocol):
     ) -> bool:
         """Keep what an exchange gave, and let the claim go.
 
-        False, and nothing is written, if the claim is no longer held or the secret was replaced.
+        The secret works, so that the run of its refusals ends. False, and nothing is written, if
+        the claim is no longer held or the secret was replaced.
         """
         ...
 
@@ -72,4 +67,8 @@ class LoginStore(Protocol):
 
         False, and nothing is written, as `keep_login`.
         """
+        ...
+
+    async def put_off_login(self, place: LoginPlace, claim: str, at: datetime | None) -> None:
+        """Let a claim go without an exchange, which is due again at `at` (None: it rests)."""
         ...

@@ -12,6 +12,9 @@ from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Probe, Verdict
 
+UNKNOWN_PLACE = "unknown"
+"""Where a secret is exchanged that is never handed out, and of which one cannot tell where."""
+
 
 class Family(NamedTuple):
     """One family of registries, for people to read."""
@@ -66,15 +69,19 @@ class Registries(Families, Protocol):
     def place(self, delivery: Delivery, registry: RegistryAddress | None) -> str | None:
         """Return where a stored secret is exchanged for a login at that registry.
 
-        Without a registry: at the only one that the login is for, if there is one. None: it is
-        handed out as it is stored.
+        Without a registry: at the only one that the login is for, if there is one. UNKNOWN_PLACE:
+        it is exchanged, and where cannot be told, so there is no login. None: it is handed out as
+        it is stored.
         """
         ...
 
     async def exchange(
         self, delivery: Delivery, secret: Secret, place: str
     ) -> FreshLogin | Verdict:
-        """Exchange a stored secret for a short-lived login, or say why there is none."""
+        """Exchange a stored secret for a short-lived login, or say why there is none.
+
+        Raise QuotaExceeded: nothing was asked.
+        """
         ...
 
     async def verify(

@@ -29,6 +29,7 @@ from regcred.adapters.registries.origins import Origin
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
+from regcred.domain.ports import UNKNOWN_PLACE
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 
@@ -50,39 +51,55 @@ _NOT_ACCEPTED = (
     "password. It asks for the secret's value, not its id."
 )
 _ENTRA_WORDS: Words = {
-    "invalid_client": (VerdictKind.REJECTED, _NOT_ACCEPTED),
-    "unauthorized_client": (
+    "invalid_client": Judgement(VerdictKind.REJECTED, _NOT_ACCEPTED),
+    "unauthorized_client": Judgement(
         VerdictKind.REJECTED,
         "The tenant has no such application: check the user name and `tenant_id`.",
     ),
-    "invalid_request": (
+    "invalid_request": Judgement(
         VerdictKind.UNSUPPORTED,
         "Entra does not understand the question: check `tenant_id`.",
     ),
-    "invalid_resource": (
+    "invalid_resource": Judgement(
         VerdictKind.DENIED,
         "Entra gives this application no token for container registries.",
     ),
 }
+_FIREWALL = Judgement(
+    VerdictKind.UNREACHABLE,
+    "The registry's firewall does not let this server in: allow its address there.",
+    "firewall",
+)
 _REGISTRY_WORDS: Words = {
-    "UNAUTHORIZED": (
-        VerdictKind.REJECTED,
-        "The registry does not take the token: is the service principal in the registry's tenant?",
+    "FIREWALL": _FIREWALL,
+    "UNAUTHORIZED": Judgement(
+        # Entra has accepted the secret by then.
+        VerdictKind.DENIED,
+        "The registry does not take Entra's token: is the service principal in its tenant?",
     ),
-    "DENIED": (
+    "DENIED": Judgement(
         VerdictKind.DENIED,
         "The registry lets the service principal do nothing: give it the role AcrPull.",
     ),
 }
+_REFRESH_WORDS: Words = {
+    **_REGISTRY_WORDS,
+    "UNAUTHORIZED": Judgement(
+        VerdictKind.REJECTED,
+        "The registry does not take the refresh token: it ends after about three hours. Store a "
+        "service principal instead.",
+    ),
+}
+_FIREWALL_WORDS = b"is not allowed access"
 
 
 def _place(delivery: Delivery, host: str) -> str | None:
     """Return the registry that gives the login; None for a secret that has no exchange."""
     principal = _UUID.match(delivery.username) and "tenant_id" in delivery.settings
     narrowed = delivery.username == TOKEN_USER and "repositories" in delivery.settings
-    if not (principal or narrowed) or not host.endswith(tuple(_CLOUDS)):
+    if not (principal or narrowed):
         return None
-    return host
+    return host if host.endswith(tuple(_CLOUDS)) else UNKNOWN_PLACE
 
 
 def _begin(ask: Ask) -> Exchanging:
@@ -143,7 +160,9 @@ def _narrowed(ask: Ask, registry: Origin, token: Secret) -> Generator[Request, R
         ),
         proof=Proof(registry, Attach.REFRESH_GRANT, token),
     )
-    return _bearer((yield from asked(request, _REGISTRY_WORDS, _registry_code)), "access_token")
+    stored = ask.delivery.username == TOKEN_USER
+    words = _REFRESH_WORDS if stored else _REGISTRY_WORDS
+    return _bearer((yield from asked(request, words, _registry_code)), "access_token")
 
 
 def _bearer(reply: Reply, name: str) -> Secret:
@@ -159,6 +178,8 @@ def _entra_code(reply: Reply) -> str:
 
 def _registry_code(reply: Reply) -> str:
     """Return the code of the first error, as the distribution specification has them."""
+    if _FIREWALL_WORDS in reply.body:
+        return "FIREWALL"
     errors = json_object(reply).get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
     return str(first.get("code", "")) if isinstance(first, dict) else ""
@@ -184,18 +205,7 @@ _QUIRKS = Quirks(
         "the registry asks for roles by repository); a token's scope map needs content/read on "
         "this repository."
     ),
-    rows=(
-        Row(
-            None,
-            {403},
-            Judgement(
-                VerdictKind.UNREACHABLE,
-                "The registry's firewall does not let this server in: allow its address there.",
-                "firewall",
-            ),
-            says("is not allowed access"),
-        ),
-    ),
+    rows=(Row(None, {403}, _FIREWALL, says(_FIREWALL_WORDS.decode())),),
 )
 
 

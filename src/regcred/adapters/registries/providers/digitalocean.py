@@ -23,6 +23,7 @@ from regcred.adapters.registries.exchange import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.judgement import Judgement
 from regcred.adapters.registries.messages import Attach, Proof, Reply, Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
@@ -42,11 +43,11 @@ _NOT_ACCEPTED = (
     "DigitalOcean does not accept the API token: create a new one and replace the password."
 )
 _WORDS: Words = {
-    "Unauthorized": (VerdictKind.REJECTED, _NOT_ACCEPTED),
-    "unauthorized": (VerdictKind.REJECTED, _NOT_ACCEPTED),
-    "Forbidden": (VerdictKind.DENIED, "The API token needs the scope registry:read."),
-    "forbidden": (VerdictKind.DENIED, "The API token needs the scope registry:read."),
-    "not_found": (
+    "Unauthorized": Judgement(VerdictKind.REJECTED, _NOT_ACCEPTED),
+    "unauthorized": Judgement(VerdictKind.REJECTED, _NOT_ACCEPTED),
+    "Forbidden": Judgement(VerdictKind.DENIED, "The API token needs the scope registry:read."),
+    "forbidden": Judgement(VerdictKind.DENIED, "The API token needs the scope registry:read."),
+    "not_found": Judgement(
         VerdictKind.DENIED,
         "The token's account has no such registry: check the name in the registry's address.",
     ),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from regcred.adapters.registries import signing
 from regcred.adapters.registries.aws import (
+    PUBLIC_WORDS,
     WORDS,
     AccessKey,
     assume_role,
@@ -23,12 +24,14 @@ from regcred.adapters.registries.aws import (
     session_fields,
     signed_by,
     stored_key,
+    sure_that_it_is_wrong,
 )
 from regcred.adapters.registries.exchange import (
     Ask,
     Exchange,
     Exchanging,
     Obtained,
+    Refused,
     asked,
     json_object,
     odd,
@@ -38,6 +41,7 @@ from regcred.adapters.registries.messages import Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
 from regcred.domain.errors import InvalidInput
+from regcred.domain.ports import UNKNOWN_PLACE
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 
@@ -62,16 +66,19 @@ def _place(delivery: Delivery, host: str) -> str | None:
         return _PUBLIC
     named = _HOST.match(host)
     region = named[1] if named else delivery.settings.get("region", "")
-    return region if _REGION.match(region) else None
+    return region if _REGION.match(region) else UNKNOWN_PLACE
 
 
 def _begin(ask: Ask) -> Exchanging:
     key = stored_key(ask.delivery.username, ask.secret)
     region = _PUBLIC_REGION if ask.place == _PUBLIC else ask.place
     role = ask.delivery.settings.get("role_arn")
-    if role is not None:
-        key = yield from assume_role(ask, key, region, role)
-    return (yield from _login(ask, key, region))
+    try:
+        if role is not None:
+            key = yield from assume_role(ask, key, region, role)
+        return (yield from _login(ask, key, region))
+    except Refused as refused:
+        raise (yield from sure_that_it_is_wrong(ask, key, refused)) from None
 
 
 def _login(ask: Ask, key: AccessKey, region: str) -> Exchanging:
@@ -91,7 +98,7 @@ def _login(ask: Ask, key: AccessKey, region: str) -> Exchanging:
         ),
         content=b"{}",
     )
-    reply = yield from asked(request, WORDS, error_code)
+    reply = yield from asked(request, PUBLIC_WORDS if public else WORDS, error_code)
     data = json_object(reply).get("authorizationData")
     # The private API answers with a list of one, the public with the one itself.
     data = data[0] if isinstance(data, list) and data else data

@@ -23,6 +23,7 @@ from regcred.adapters.registries.exchange import (
     json_object,
     odd,
 )
+from regcred.adapters.registries.judgement import Judgement
 from regcred.adapters.registries.messages import Attach, GoogleProof, Reply, Request
 from regcred.adapters.registries.provider import Provider, Quirks
 from regcred.domain.credential import Delivery, Draft
@@ -52,13 +53,14 @@ _WRONG_KEY = (
     "Create a new key and replace the password."
 )
 _WORDS: Words = {
-    "invalid_grant": (VerdictKind.REJECTED, _WRONG_KEY),
-    "invalid_client": (VerdictKind.REJECTED, _WRONG_KEY),
-    "clock": (
-        VerdictKind.UNSUPPORTED,
+    "invalid_grant": Judgement(VerdictKind.REJECTED, _WRONG_KEY),
+    "invalid_client": Judgement(VerdictKind.REJECTED, _WRONG_KEY),
+    "clock": Judgement(
+        VerdictKind.UNREACHABLE,
         "Google says that the time is wrong: check the clock of this server.",
+        "clock",
     ),
-    "unauthorized_client": (
+    "unauthorized_client": Judgement(
         VerdictKind.DENIED,
         "Google does not let this account get tokens: look at it in the Cloud console.",
     ),

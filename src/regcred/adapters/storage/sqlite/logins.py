@@ -44,15 +44,6 @@ _PLAN = f"""
     ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
         refresh_at = excluded.refresh_at, failures = 0, failure = NULL, failure_note = NULL
 """  # noqa: S608  constants alone
-_CLAIM = f"""
-    INSERT INTO credential_logins (
-        project_id, credential_id, place, secret_version, claim, claimed_until
-    )
-    SELECT one.*, ?5, ?6 FROM ({_ROOM}) AS one WHERE true
-    ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
-        claim = excluded.claim, claimed_until = excluded.claimed_until
-    WHERE credential_logins.claimed_until IS NULL OR credential_logins.claimed_until <= ?7
-"""  # noqa: S608  constants alone
 # Places that never gave a login make room: names of regions that do not exist cost nothing.
 _MAKE_ROOM = f"""
     DELETE FROM credential_logins
@@ -61,20 +52,37 @@ _MAKE_ROOM = f"""
         SELECT count(*) FROM credential_logins WHERE project_id = ?1 AND credential_id = ?2
     ) >= {MAX_PLACES}
 """  # noqa: S608  a constant number
+# Two steps over two indexes: what no pull can use yet goes first.
+_DUE = "SELECT 1 FROM credential_logins WHERE refresh_at <= ? LIMIT 1"
 _CLAIM_DUE = """
     UPDATE credential_logins SET claim = ?1, claimed_until = ?2
     WHERE (project_id, credential_id, place) IN (
         SELECT project_id, credential_id, place FROM credential_logins
-        WHERE refresh_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3)
+        WHERE refresh_at <= ?3 AND (claimed_until IS NULL OR claimed_until <= ?3) AND {which}
         ORDER BY refresh_at LIMIT ?4
     )
     RETURNING project_id, credential_id, place
 """
+_CLAIM_WANTED = _CLAIM_DUE.format(which="sealed IS NULL")
+_CLAIM_ANY = _CLAIM_DUE.format(which="true")
 _KEEP = """
     UPDATE credential_logins SET
         seed_generation = ?, sealed = ?, expires_at = ?, refresh_at = ?,
         claim = NULL, claimed_until = NULL, failures = 0, failure = NULL, failure_note = NULL
     WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ? AND secret_version = ?
+"""
+_WORKS = """
+    UPDATE credentials SET dead_since = NULL, dead_last = NULL
+    WHERE project_id = ? AND id = ? AND dead_since IS NOT NULL
+"""
+_PUT_OFF = """
+    UPDATE credential_logins SET refresh_at = ?, claim = NULL, claimed_until = NULL
+    WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ?
+"""
+_WAKE = """
+    UPDATE credential_logins SET
+        refresh_at = ?, failures = 0, failure = NULL, failure_note = NULL
+    WHERE project_id = ? AND credential_id = ? AND (failure IS NOT NULL OR refresh_at IS NULL)
 """
 _FAIL = """
     UPDATE credential_logins SET
@@ -107,30 +115,37 @@ class Logins(Access):
             instant_or_none(until),
         )
 
-    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> None:
+    async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:
         """Have a place exchanged at `at`; see the port."""
         row = (*place, secret_version, micros(at))
-        await self._write(lambda transaction: transaction.change(_PLAN, row))
-
-    async def claim_login(
-        self, place: LoginPlace, secret_version: int, claim: str, now: datetime, until: datetime
-    ) -> bool:
-        """Claim a place of the present secret; see the port."""
-        row = (*place, secret_version, claim, micros(until), micros(now))
 
         def work(transaction: Transaction) -> bool:
             transaction.change(_MAKE_ROOM, place)
-            return bool(transaction.change(_CLAIM, row))
+            return bool(transaction.change(_PLAN, row))
 
         return await self._write(work)
 
     async def claim_due_logins(
         self, claim: str, now: datetime, until: datetime, limit: int
     ) -> Sequence[LoginPlace]:
-        """Claim up to `limit` places that are due."""
-        row = (claim, micros(until), micros(now), limit)
-        rows = await self._write(lambda transaction: transaction.all(_CLAIM_DUE, row))
-        return [LoginPlace(*each) for each in rows]
+        """Claim up to `limit` places that are due; see the port."""
+        if self._one(_DUE, (micros(now),)) is None:
+            return ()  # an idle service writes nothing
+
+        def work(transaction: Transaction) -> list[LoginPlace]:
+            claimed: list[LoginPlace] = []
+            for statement in (_CLAIM_WANTED, _CLAIM_ANY):
+                left = limit - len(claimed)
+                rows = transaction.all(statement, (claim, micros(until), micros(now), left))
+                claimed += [LoginPlace(*row) for row in rows]
+            return claimed
+
+        return await self._write(work)
+
+    async def put_off_login(self, place: LoginPlace, claim: str, at: datetime | None) -> None:
+        """Let a claim go without an exchange; see the port."""
+        row = (micros_or_none(at), *place, claim)
+        await self._write(lambda transaction: transaction.change(_PUT_OFF, row))
 
     async def keep_login(
         self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
@@ -171,8 +186,10 @@ class Logins(Access):
         def work(transaction: Transaction) -> bool:
             if not transaction.change(statement, row):
                 return False
-            # What it replaces may still open a registry for hours.
-            transaction.secrets_died |= statement is _KEEP
+            # What it replaces may still open a registry for hours, and the secret works.
+            if statement is _KEEP:
+                transaction.secrets_died = True
+                transaction.change(_WORKS, (str(event.project_id), event.target))
             transaction.audit(event)
             if news is not None:
                 put_event(transaction, news)
@@ -185,3 +202,8 @@ def forget_logins(transaction: Transaction, place: tuple[str, str]) -> None:
     """Delete what a credential's secret was exchanged for: the secret is going."""
     if transaction.change(_FORGET, place):
         transaction.secrets_died = True
+
+
+def wake_logins(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
+    """Have every place exchanged anew that failed or rests: the secret works."""
+    transaction.change(_WAKE, (micros(at), *place))

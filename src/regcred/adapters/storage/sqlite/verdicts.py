@@ -9,6 +9,7 @@ from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access
 from regcred.adapters.storage.sqlite.events import put_event
+from regcred.adapters.storage.sqlite.logins import wake_logins
 from regcred.adapters.storage.sqlite.rows import (
     MAX_INTEGER,
     Row,
@@ -27,7 +28,7 @@ from regcred.domain.errors import CredentialNotFound, UseNotFound
 from regcred.domain.event import Event
 from regcred.domain.notices import Subject, allowance_low, news_of
 from regcred.domain.use import Use
-from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.verdict import WORKING, Verdict, VerdictKind
 
 KEPT = 100
 """Verdicts in the history of one credential."""
@@ -120,6 +121,8 @@ class Verdicts(Access):
             news: Sequence[Event] = []
             if present[0] == secret_version:
                 news = _move(transaction, place, present, verdict, automatic=automatic)
+                if verdict.kind in WORKING:
+                    wake_logins(transaction, place, verdict.checked_at)
             transaction.change(_INSERT, (*place, *kept))
             transaction.change(_FORGET, (*place, KEPT))
             transaction.audit(event)

@@ -42,6 +42,10 @@ _LOGINS = (
     CREATE INDEX logins_due ON credential_logins (refresh_at)
     WHERE refresh_at IS NOT NULL
     """,
+    """
+    CREATE INDEX logins_wanted ON credential_logins (refresh_at)
+    WHERE refresh_at IS NOT NULL AND sealed IS NULL
+    """,
 )
 
 _CHECKS = (
