@@ -76,7 +76,8 @@ async def test_slow_clouds_take_places_and_hold_up_no_others() -> None:
     slow = asyncio.Event()
     begun: list[str] = []
 
-    async def renew(place: LoginPlace, _claim: str) -> None:
+    async def renew(place: LoginPlace, claim: str) -> None:
+        assert claim == "claim"
         begun.append(place.credential_id)
         if int(place.credential_id) < AT_ONCE - 1:
             await slow.wait()

@@ -491,7 +491,9 @@ class MemoryStore(MemoryWebhooks):
         all_places = self._logins(place)
         if len(all_places) >= _MAX_PLACES:
             for name, other in list(all_places.items()):
-                if name != place.place and other.kept.sealed is None and other.kept.failure:
+                again = other.kept.refresh_at
+                forgettable = other.kept.sealed is None and other.kept.failure is not None
+                if name != place.place and forgettable and again is not None and again <= at:
                     del all_places[name]
         found = self._login_row(place, secret_version)
         if found is None:

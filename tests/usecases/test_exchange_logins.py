@@ -11,6 +11,7 @@ import pytest
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import InvalidInput
 from regcred.domain.event import EventKind
 from regcred.domain.ports import EventFilter
 from regcred.domain.registry import ImageReference
@@ -341,6 +342,48 @@ async def test_where_one_cannot_tell_the_region_the_key_stays_here_all_the_same(
     assert answer.logins == []
     assert [w.verdict for w in answer.withheld] == ["unsupported"]
     assert world.store.reveals == []
+
+
+@pytest.mark.parametrize("provider", ["ecr", "generic"])
+async def test_an_editor_may_not_have_pullers_get_the_key_by_another_user_name(
+    world: World, provider: str
+) -> None:
+    stored = await store(world, provider=provider)
+    editor = await world.caller(Role.EDITOR)
+    change = Change(frozenset({"username"}), username="AWS")
+
+    with pytest.raises(InvalidInput, match="password: must be given again"):
+        await world.credentials.patch(editor, None, stored.id, None, change)
+    await world.credentials.patch(world.operator, None, stored.id, None, change)
+
+    assert only(await pull(world)).password.reveal() == SECRET, "an admin may see it anyway"
+
+
+async def test_an_editor_may_mend_a_user_name_where_nothing_is_exchanged(world: World) -> None:
+    stored = await world.login("hub")
+    editor = await world.caller(Role.EDITOR)
+    change = Change(frozenset({"username"}), username="grace")
+
+    changed = await world.credentials.patch(editor, None, stored.id, None, change)
+
+    assert changed.username == "grace"
+
+
+async def test_what_should_not_happen_gives_the_claim_back(world: World) -> None:
+    await store(world)
+
+    async def breaks() -> None:
+        raise RuntimeError("a library's own")
+
+    world.registries.meanwhile = breaks
+    ((place, claim),) = await world.exchanges.claim_due(9)
+    with pytest.raises(RuntimeError):
+        await world.exchanges.renew(place, claim)
+
+    assert await renew(world) == 0
+    world.clock.forward(minutes=5)
+    assert await renew(world) == 1
+    assert only(await pull(world)).password.reveal() == "fresh login 2"
 
 
 async def test_a_good_exchange_ends_the_run_of_refusals(world: World) -> None:

@@ -72,20 +72,25 @@ class FreshLogin:
 
 
 def retry_at(
-    failure: Verdict, earlier: VerdictKind | None, failures: int, spread: float
+    failure: Verdict,
+    earlier: VerdictKind | None,
+    failures: int,
+    spread: float,
+    *,
+    worked: bool = True,
 ) -> datetime | None:
     """Return when to try an exchange again that failed for the `failures`-th time in a row.
 
-    `earlier` is how it failed the time before. None: not before the secret changes or a check
-    says that it works. A refused secret is tried once more, because one refusal may be a cloud's
-    bad moment and a third may lock an account.
+    `earlier` is how it failed the time before, `worked` whether it ever gave a login. None: not
+    before the secret changes or a check says that it works. A refused secret is tried once more,
+    because one refusal may be a cloud's bad moment and a third may lock an account.
     """
     if failure.kind in DEAD:
         if earlier in DEAD:
             return None
         wait = CONFIRMED_AFTER
     elif failure.kind in _TRANSIENT:
-        wait = _doubled(_SOON, failures, _LATE)
+        wait = _doubled(_SOON, failures, _LATE if worked else _SELDOM)
     else:
         wait = _doubled(_REFUSED, failures, _SELDOM)
     asked_to_wait = failure.evidence.get("retry_after")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent, AuditValue
-from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput, VersionMismatch
 from regcred.domain.secret import Secret
 
@@ -104,14 +104,22 @@ def refuse_moved(present: RegistryCredential, expected_version: int | None) -> N
 
 
 def refuse_redirection(
-    caller: Caller, old: RegistryCredential, draft: Draft, change: Change
+    caller: Caller,
+    old: RegistryCredential,
+    draft: Draft,
+    change: Change,
+    exchanged: Callable[[Delivery], bool],
 ) -> None:
     """Refuse to send a stored password elsewhere for someone who may not see it.
 
-    Whoever names the registry that a login is checked against receives its password. Raise
+    Whoever names the registry that a login is checked against receives its password; and where a
+    secret is `exchanged`, the user name says that it is, and pullers would receive it. Raise
     InvalidInput.
     """
-    moved = (draft.provider, draft.registry_url, draft.scopes, draft.settings) != (
+    renamed = draft.username != old.username and (
+        exchanged(old.delivery) or exchanged(draft.delivery)
+    )
+    moved = renamed or (draft.provider, draft.registry_url, draft.scopes, draft.settings) != (
         old.provider,
         old.registry_url,
         old.scopes,

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.credential import Delivery, RegistryCredential
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import CredentialNotFound, QuotaExceeded
 from regcred.domain.event import Event, EventKind
-from regcred.domain.fresh_login import CONFIRMED_AFTER, FreshLogin, retry_at
+from regcred.domain.fresh_login import FreshLogin, retry_at
 from regcred.domain.ports import (
     UNKNOWN_PLACE,
     Allowance,
@@ -28,14 +27,14 @@ from regcred.domain.ports import (
     LoginPlace,
     RandomBytes,
     Registries,
-    SealContext,
     SealedLogin,
     Sealer,
     Store,
 )
 from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import RegistryAddress
-from regcred.domain.verdict import DEAD, Standing, Verdict, VerdictKind
+from regcred.domain.verdict import DEAD, Verdict, VerdictKind
+from regcred.usecases.kept_login import Exchangeable, NoLogin, resting, seal_place
 from regcred.usecases.seal_secret import open_current
 
 PRINCIPAL = "system:exchange"
@@ -51,27 +50,12 @@ MAX_WAITING = 256
 _LOOK_AGAIN = 0.5
 """Seconds: what another process exchanged rings no bell here."""
 
-_FIELD = "login:"
+_BROKEN_FOR = timedelta(minutes=5)
+"""After what should not have happened."""
+
 _BUSY = "The exchange of this login is still under way: try again."
 _CHANGED = "The credential was changed meanwhile: try again."
-_REFUSED = "The stored secret was refused lately and is not tried again yet: verify or replace it."
 _NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
-
-
-class Exchangeable(NamedTuple):
-    """A stored login as far as its exchange is concerned."""
-
-    place: LoginPlace
-    secret_version: int
-    delivery: Delivery
-    standing: Standing
-
-
-class NoLogin(NamedTuple):
-    """Why there is no login to hand out: the verdict and a sentence."""
-
-    kind: VerdictKind
-    note: str
 
 
 class ExchangeLogins:
@@ -114,7 +98,7 @@ class ExchangeLogins:
             if login is not None:
                 return login
             now = self._clock()
-            if failed := _resting(wanted.standing, kept, now):
+            if failed := resting(wanted.standing, kept, now):
                 return failed
             if kept is None or kept.refresh_at is None:
                 if not await self._store.plan_login(wanted.place, wanted.secret_version, now):
@@ -164,6 +148,9 @@ class ExchangeLogins:
         except QuotaExceeded as full:
             later = self._clock() + timedelta(seconds=full.retry_after)
             await self._store.put_off_login(place, claim, later)
+        except Exception:
+            await self._store.put_off_login(place, claim, self._clock() + _BROKEN_FOR)
+            raise
         finally:
             self._done.ring()
 
@@ -187,7 +174,7 @@ class ExchangeLogins:
     ) -> None:
         """Keep a login, unless its secret was replaced while it was got."""
         seed = await self._store.project_seed(credential.project_id)
-        context = _context(place, credential.secret_version, credential.delivery)
+        context = seal_place(place, credential.secret_version, credential.delivery)
         sealed = SealedLogin(
             credential.secret_version,
             seed,
@@ -207,12 +194,13 @@ class ExchangeLogins:
         failure: Verdict,
     ) -> None:
         failures, earlier = (1, None) if kept is None else (kept.failures + 1, kept.failure)
-        again = retry_at(failure, earlier, failures, self._spread())
         event = self._event(credential, place, verdict=str(failure.kind))
-        news = None
-        # What goes on failing is no news, nor that a place which never worked is not there.
         worked = kept is not None and kept.sealed is not None
-        if failures == 1 and (worked or failure.kind is not VerdictKind.UNREACHABLE):
+        again = retry_at(failure, earlier, failures, self._spread(), worked=worked)
+        own = self._registries.place(credential.delivery, None) == place.place
+        news = None
+        # What goes on failing is no news, nor what becomes of places that only pulls have named.
+        if failures == 1 and (worked or own):
             news = self._news(credential, place, failure)
         stands = await self._store.fail_login(place, claim, failure, again, event, news)
         if stands and news is not None:
@@ -241,7 +229,7 @@ class ExchangeLogins:
         """Return the login that is kept, if it works still."""
         if kept is None or kept.seed is None or kept.sealed is None:
             return None
-        context = _context(wanted.place, kept.secret_version, wanted.delivery)
+        context = seal_place(wanted.place, kept.secret_version, wanted.delivery)
         login = FreshLogin.unpacked(await self._sealer.open(kept.seed, context, kept.sealed))
         return login if login.usable(self._clock()) else None
 
@@ -277,23 +265,6 @@ class ExchangeLogins:
 
     def _spread(self) -> float:
         return int.from_bytes(self._random(2)) / 2**16
-
-
-def _resting(standing: Standing, kept: KeptLogin | None, now: datetime) -> NoLogin | None:
-    """Return why the cloud is not asked now, if it refused the secret or failed, lately."""
-    if kept is not None and kept.failure is not None:
-        if kept.refresh_at is None or kept.refresh_at > now:
-            return NoLogin(kept.failure, kept.failure_note)
-    elif standing.dead_last is not None and now < standing.dead_last + CONFIRMED_AFTER:
-        # Every region would be another try of the same secret.
-        return NoLogin(VerdictKind.REJECTED, _REFUSED)
-    return None
-
-
-def _context(place: LoginPlace, secret_version: int, delivery: Delivery) -> SealContext:
-    return SealContext(
-        place.project_id, place.credential_id, _FIELD + place.place, secret_version, delivery
-    )
 
 
 def _ids(place: LoginPlace) -> tuple[UUID, UUID]:

@@ -171,7 +171,7 @@ class ManageCredentials(ReadCredentials):
                 continue
             draft = self._prove.check(merged(old, change, password))
             caller.require_within(draft.scopes)
-            refuse_redirection(caller, old, draft, change)
+            refuse_redirection(caller, old, draft, change, self._prove.exchanged)
             if proven and (proof is None or proof[:2] != (draft.delivery, password)):
                 proof = (draft.delivery, password, await self._prove(project, draft))
             new = rewritten(old, draft, self._clock())

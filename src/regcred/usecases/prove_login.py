@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from regcred.domain.access import Caller
 from regcred.domain.audit import Action
-from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import CredentialRejected, StoreUnavailable
 from regcred.domain.ports import Allowance, Registries, Store
 from regcred.domain.ports.measuring import UNMEASURED, Meter
@@ -40,6 +40,10 @@ class ProveLogin:
         Raise InvalidInput.
         """
         return self._registries.check(draft)
+
+    def exchanged(self, delivery: Delivery) -> bool:
+        """Whether a stored secret is exchanged, so that it is for nobody's eyes."""
+        return self._registries.place(delivery, None) is not None
 
     async def __call__(self, project: Project, draft: Draft) -> Verdict:
         """Have the registry accept the login. Raise CredentialRejected, QuotaExceeded."""

@@ -35,7 +35,8 @@ from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.authenticate import caller_behind
-from regcred.usecases.exchange_logins import PATIENCE, Exchangeable, ExchangeLogins, NoLogin
+from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
+from regcred.usecases.kept_login import Exchangeable, NoLogin
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 
 # All are pure functions of text that many nodes ask about again and again.

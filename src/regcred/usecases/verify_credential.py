@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Draft
-from regcred.domain.errors import CredentialNotFound
+from regcred.domain.errors import CredentialNotFound, InvalidInput
 from regcred.domain.ports import (
     Allowance,
     Clock,
@@ -60,6 +61,7 @@ class VerifyCredential:
         login's scope), QuotaExceeded, SealBroken.
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
+        _require_pullable(caller, image)
         # Before it is opened: what is not the caller's looks the same when its seal is broken.
         if not caller.may_see(await self._store.find_credential(project.id, credential)):
             raise CredentialNotFound
@@ -93,6 +95,7 @@ class VerifyCredential:
         Raise ProjectNotFound, AccessDenied, InvalidInput, QuotaExceeded.
         """
         project = await reach_project(self._store, caller, ref, Permission.VERIFY)
+        _require_pullable(caller, image)
         draft = self._registries.check(draft)
         self._allowance.take(project.id)
         verdict = await self._registries.verify(draft.delivery, draft.password, image)
@@ -121,4 +124,20 @@ class VerifyCredential:
         found = await self._store.find_credential(project.id, credential)
         if not caller.may_see(found):
             raise CredentialNotFound
-        return await self._store.list_verdicts(project.id, found.id, before, limit)
+        verdicts = await self._store.list_verdicts(project.id, found.id, before, limit)
+        return [(number, _told(caller, verdict)) for number, verdict in verdicts]
+
+
+def _require_pullable(caller: Caller, image: ImageReference | None) -> None:
+    """Raise InvalidInput for an image that a narrowed key may not pull: it would learn of it."""
+    if image is not None and not caller.may_pull(image.address(), image.repository):
+        raise InvalidInput("image", "must be one that this key may pull")
+
+
+def _told(caller: Caller, verdict: Verdict) -> Verdict:
+    """Return a verdict as the caller may read it: without the name of others' images."""
+    if verdict.image is None or not caller.image_patterns:
+        return verdict
+    image = ImageReference.parse(verdict.image)
+    mine = caller.may_pull(image.address(), image.repository)
+    return verdict if mine else replace(verdict, image=None)

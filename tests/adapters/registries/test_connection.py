@@ -244,6 +244,35 @@ def test_tls_is_for_the_name(run: Run, ca: trustme.CA) -> None:
     run(act)
 
 
+def test_what_came_before_the_handshake_is_never_read_as_what_came_in_it(
+    run: Run, ca: trustme.CA
+) -> None:
+    """Anyone between may send it in the clear, and then let the real server shake hands."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(tls)
+    client = ssl.create_default_context()
+    ca.configure_trust(client)
+
+    async def first_in_clear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nINJECTED")
+        await writer.drain()
+        await writer.start_tls(tls)
+        await reader.read(1)
+
+    async def act() -> None:
+        for pause in (0, 0, 0, 0.001, 0.02):
+            async with serving(first_in_clear) as opened:
+                await asyncio.sleep(pause)
+                read = b""
+                with contextlib.suppress(httpcore2.NetworkError, ssl.SSLError):
+                    wrapped = await opened.start_tls(client, "localhost", timeout=5)
+                    await wrapped.write(b"?")
+                    read = await wrapped.read(100, timeout=5)
+                assert read == b""
+
+    run(act)
+
+
 def test_a_handshake_that_comes_to_nothing(run: Run, ca: trustme.CA) -> None:
     _, client = contexts(ca)
 

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import trustme
 
 from regcred.adapters.registries import signing
 from regcred.domain.credential import Draft
@@ -29,6 +30,7 @@ ACR = "https://contoso.azurecr.io"
 DIGITALOCEAN = "https://registry.digitalocean.com/acme"
 API_TOKEN = "dop_v1_" + "0123456789abcdef" * 4
 ROLE = "arn:aws:iam::123456789012:role/team/pull"
+PEM = trustme.CA().cert_pem.bytes().decode()
 LATER = NOW + timedelta(hours=12)
 
 
@@ -78,8 +80,22 @@ def gcp(password: str) -> Draft:
         (acr("admin", repositories="a"), "settings.repositories", "tenant_id"),
         (acr(tenant_id="t.com", repositories="UPPER"), "settings.repositories", "1 to 64"),
         (acr(tenant_id="t.com", repositories=" ,"), "settings.repositories", "1 to 64"),
-        (acr(registry=None, tenant_id="t.com"), "registry_url", "must name the registry"),
+        (acr(registry=None, tenant_id="t.com"), "registry_url", "must name one registry"),
+        (
+            acr(registry="*.azurecr.io", tenant_id="t.com"),
+            "registry_url",
+            "must name one registry",
+        ),
+        (gcp(google(private_key="k" * 2601)), "password", "3072 bits"),
         (docean(API_TOKEN), "username", "are shown"),
+        (
+            draft(DIGITALOCEAN, username=API_TOKEN, password=API_TOKEN),
+            "username",
+            "are shown",
+        ),
+        (draft("https://gcr.io", username="_json_key", password="half"), "password", "whole"),
+        (draft(ACR, username="admin", tenant_id="t.com"), "settings.tenant_id", "principal"),
+        (draft(ACR, username=PRINCIPAL, region="x"), "settings.region", "provider generic"),
         (docean("ada"), "username", "e-mail"),
         (docean("ada@x.example", lifetime_hours="0"), "settings.lifetime_hours", "1 to 720"),
         (docean("ada@x.example", lifetime_hours="721"), "settings.lifetime_hours", "1 to 720"),
@@ -111,6 +127,8 @@ def test_what_cannot_work_is_refused_by_field_and_rule(
         gcp(google()),
         acr(tenant_id="contoso.onmicrosoft.com", repositories="team/app, team/db_x"),
         acr("scope-map-token"),
+        draft(ACR, username=PRINCIPAL, tenant_id="t.com", ca_bundle=PEM),
+        draft(ECR, username="AWS", ca_bundle=PEM),
         acr(registry=None),
         docean("ada@example.com", lifetime_hours="720"),
         docean("minted", "minted"),
@@ -229,6 +247,43 @@ async def test_a_server_without_the_extra_says_what_to_install(
 
     assert isinstance(outcome, Verdict)
     assert (outcome.kind, "regcred[gcp]" in outcome.reason) == (V.UNSUPPORTED, True)
+
+
+BROKEN_KEYS = [
+    google(private_key="k" * 8000),
+    google(private_key=7),
+    google(client_email=None),
+    google(
+        private_key="-----BEGIN PRIVATE KEY-----\n"
+        "MC4CAQAwBQYDK2VuBCIEIHBgJSkzrG56SpsOsmMsWgQKhyV624aaPszD0WtyTyZH\n"
+        "-----END PRIVATE KEY-----"
+    ),
+    "[" * 15_000,
+    "\ud800".encode("utf-8", "replace").decode(),
+]
+
+
+@pytest.mark.parametrize("key", BROKEN_KEYS)
+async def test_what_is_no_key_ends_in_a_verdict_at_once_and_is_sent_nowhere(key: str) -> None:
+    about = draft("https://gcr.io", username="_json_key", password=key).delivery
+    async with Server().serving() as server:
+        outcome = await registries(endpoints={"gcp": server.url}).exchange(about, Secret(key), "")
+
+    assert isinstance(outcome, Verdict)
+    assert outcome.kind in (V.REJECTED, V.UNSUPPORTED)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("password", ["{}", '{"SecretAccessKey": "a\\u0000"}', "{" * 9000])
+async def test_what_is_no_session_ends_in_a_verdict(password: str) -> None:
+    about = ecr().delivery
+    async with Server().serving() as server:
+        asked = registries(endpoints={"ecr": server.url})
+        outcome = await asked.exchange(about, Secret(password), "eu-west-1")
+
+    assert isinstance(outcome, Verdict)
+    assert outcome.kind is V.UNSUPPORTED
+    assert server.seen == []
 
 
 # The bounds

@@ -302,11 +302,14 @@ async def test_places_that_never_gave_a_login_make_room(world: World) -> None:
     for n in range(31):
         await claim(world, place(login, f"r{n}"))
         failure = a_verdict(VerdictKind.UNREACHABLE)
-        await world.store.fail_login(place(login, f"r{n}"), "w1", failure, None, exchanged(login))
+        again = START if n == 0 else START + HOUR
+        await world.store.fail_login(place(login, f"r{n}"), "w1", failure, again, exchanged(login))
 
-    assert await claim(world, place(login, "one-more"))
+    assert await world.store.plan_login(place(login, "one-more"), 1, START)
+    assert not await world.store.plan_login(place(login, "yet-one"), 1, START)
     assert await world.store.find_login(good) is not None
     assert await world.store.find_login(place(login, "r0")) is None
+    assert await world.store.find_login(place(login, "r1")) is not None
 
 
 async def test_an_unknown_project_or_credential_is_no_error(world: World) -> None:

@@ -35,6 +35,12 @@ MAX_HEADER_BYTES = 64 * 1024
 _MAX_CONTEXTS = 32
 _CONNECTING, _SHAKING_HANDS = "connecting", "shaking hands"
 
+MAX_ANSWER = 192 * 1024
+"""Of a whole answer as it comes: what is parsed is paid for, and tiny chunks are mostly framing."""
+
+_AT_A_TIME = 8 * 1024
+"""Bytes parsed before others have their turn."""
+
 _TOO_LARGE = "An answer is larger than anything in this protocol."
 _ENCODED = "An answer is compressed, though none was asked to be."
 _NO_HTTP = "What answers does not speak HTTP."
@@ -117,6 +123,9 @@ class _Opened(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, inner: httpcore2.AsyncNetworkBackend) -> None:
         self.phase = ""
+        self.left = MAX_ANSWER
+        """Bytes that the present answer may still bring, with its framing and what precedes it."""
+
         self._inner = inner
         self._streams: list[httpcore2.AsyncNetworkStream] = []
 
@@ -138,7 +147,7 @@ class _Opened(httpcore2.AsyncNetworkBackend):
         )
         self._streams.append(stream)
         self.phase = ""
-        return _Plain(stream, self)
+        return _Watched(stream, self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,16 +157,27 @@ class _Opened(httpcore2.AsyncNetworkBackend):
             await stream.aclose()
 
 
-class _Plain(httpcore2.AsyncNetworkStream):
-    """A connection without TLS, or before it."""
+class _Watched(httpcore2.AsyncNetworkStream):
+    """A connection that brings no more than an answer may be."""
 
     def __init__(self, inner: httpcore2.AsyncNetworkStream, opened: _Opened) -> None:
         self._opened = opened
         self._inner = inner
-        self.read = inner.read  # type: ignore[method-assign]  # as it is, without a step between
-        self.write = inner.write  # type: ignore[method-assign]  # likewise
+        self.write = inner.write  # type: ignore[method-assign]  # as it is, without a step between
         self.aclose = inner.aclose  # type: ignore[method-assign]  # likewise
         self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]  # likewise
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+    ) -> bytes:
+        """Return what came. Raise Unreadable once that is more than a whole answer may be."""
+        came = await self._inner.read(min(max_bytes, _AT_A_TIME), timeout)
+        self._opened.left -= len(came)
+        if self._opened.left < 0:
+            raise Unreadable(_TOO_LARGE)
+        return came
 
     async def start_tls(
         self,
@@ -168,7 +188,7 @@ class _Plain(httpcore2.AsyncNetworkStream):
         self._opened.phase = _SHAKING_HANDS
         stream = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         self._opened.phase = ""
-        return stream
+        return _Watched(stream, self._opened)
 
 
 class _Line:
@@ -185,7 +205,7 @@ class _Line:
 
     async def ask(self, request: Request) -> Reply | Unanswered | Unreadable | UnusableKey:
         """Send one request and read its whole answer, or say why there is none."""
-        self._opened.phase = ""
+        self._opened.phase, self._opened.left = "", MAX_ANSWER
         try:
             return await self._exchange(request)
         except (Unreadable, UnusableKey) as failure:

@@ -82,7 +82,9 @@ class Connection(httpcore2.AsyncNetworkStream):
     ) -> bytes:
         """Return what came, b"" at the end. Raise ReadTimeout, ReadError, ssl.SSLError."""
         received = self._received
-        if not received.waiting:
+        if received.waiting:
+            await asyncio.sleep(0)  # who sends without a pause must not keep others from theirs
+        else:
             try:
                 async with asyncio.timeout(timeout):
                     await received.something()

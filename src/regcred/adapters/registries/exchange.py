@@ -101,9 +101,15 @@ def exchanged(ask: Ask, exchange: Exchange) -> Exchanging:
         return Finding(VerdictKind.REJECTED, {"note": failure.note})
     except Refused as refused:
         return refused.finding
+    except Exception:  # noqa: BLE001  what a tenant typed in must not leave an exchange half done
+        return Finding(VerdictKind.UNSUPPORTED, {"note": _UNUSABLE})
 
 
-_SILENT = "The cloud that exchanges the stored secret did not answer."
+_UNUSABLE = "What is stored cannot be used for an exchange: type it in again."
+_SILENT = (
+    "The cloud that exchanges the stored secret did not answer: check the network, and whether the "
+    "operator lets it be reached."
+)
 
 
 class Refused(Exception):

@@ -97,7 +97,7 @@ class RealRegistries:
 
         Return the draft whole: one without a registry is for the provider's own.
         """
-        provider = providers.find(draft.provider)
+        provider = providers.rules(draft.provider, draft.delivery.scopes)
         provider.check_draft(draft)
         scopes = provider.scopes() if draft.registry_url is None else draft.scopes
         # What a secret says of its own end is truer than what was typed in beside an older one.
@@ -231,7 +231,7 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
     try:
         named = providers.find(delivery.provider)
         # What was stored before a rule was made may break it.
-        named.check_settings(delivery.settings)
+        providers.rules(named.slug, delivery.scopes).check_settings(delivery.settings)
     except InvalidInput:
         return _NO_PROVIDER
     scopes = [Scope.parse(text) for text in delivery.scopes]

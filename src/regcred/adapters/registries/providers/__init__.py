@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from regcred.adapters.registries.provider import Provider
@@ -76,3 +77,22 @@ def family(slug: str, scopes: tuple[str, ...]) -> str:
     hosts = {Scope.parse(text).host for text in scopes}
     families = {for_host(slug, host).slug for host in hosts}
     return families.pop() if len(families) == 1 else slug
+
+
+@lru_cache(maxsize=1024)
+def rules(slug: str, scopes: tuple[str, ...]) -> Provider:
+    """Return by whose rules what is typed in is checked. Raise InvalidInput.
+
+    A generic login at a family's host is that family's: it may have the family's settings beside
+    its own, and the family looks at its secret.
+    """
+    named = find(slug)
+    owner = find(family(slug, scopes))
+    if owner is named:
+        return named
+    return replace(
+        owner,
+        slug=named.slug,
+        anywhere=True,
+        settings={**owner.settings, **named.settings},
+    )

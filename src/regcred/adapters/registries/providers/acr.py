@@ -220,6 +220,9 @@ def _repositories_setting(value: str) -> None:
         raise ValueError(f"must be 1 to {_MAX_REPOSITORIES} repositories, separated by commas")
 
 
+_OWN = {"tenant_id", "repositories"}
+
+
 def _check(draft: Draft) -> None:
     """Refuse settings that the login could make no use of."""
     username, settings = draft.username, draft.settings
@@ -231,8 +234,10 @@ def _check(draft: Draft) -> None:
         raise InvalidInput(
             "settings.repositories", "needs `tenant_id` beside it, or a refresh token as password"
         )
-    if settings and draft.registry_url is None:
-        raise InvalidInput("registry_url", "must name the registry: it gives the logins")
+    if settings.keys() & _OWN and (
+        draft.registry_url is None or any(scope.pattern for scope in draft.scopes)
+    ):
+        raise InvalidInput("registry_url", "must name one registry: it gives the logins")
 
 
 def _expiry(draft: Draft) -> datetime | None:

@@ -113,11 +113,14 @@ def _login(ask: Ask, key: AccessKey, region: str) -> Exchanging:
         raise odd() from None
 
 
+_OWN = {"region", "role_arn", "external_id"}
+
+
 def _check(draft: Draft) -> None:
     """Refuse half a session, and settings that only an exchange has use for."""
     if not _ACCESS_KEY.match(draft.username):
-        if draft.settings:
-            first = min(draft.settings)
+        if own := _OWN & draft.settings.keys():
+            first = min(own)
             raise InvalidInput(f"settings.{first}", "goes with an access key as user name alone")
         return
     told = session_fields(draft.password.reveal())

@@ -108,6 +108,8 @@ def _check(draft: Draft) -> None:
     key = _key(draft.password.reveal(), encoded=draft.username == _ENCODED)
     if key is None:
         raise InvalidInput("password", rule)
+    if len(str(key["private_key"])) > signing.MAX_PRIVATE_KEY:
+        raise InvalidInput("password", "its private_key must be RSA of at most 3072 bits")
     if key.get("token_uri") not in _TOKEN_URIS:
         raise InvalidInput("password", _ELSEWHERE)
 

@@ -44,11 +44,12 @@ _PLAN = f"""
     ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
         refresh_at = excluded.refresh_at, failures = 0, failure = NULL, failure_note = NULL
 """  # noqa: S608  constants alone
-# Places that never gave a login make room: names of regions that do not exist cost nothing.
+# Places that never gave a login make room once their time has come again: names of regions that do
+# not exist cost nothing, and must not be forgotten before.
 _MAKE_ROOM = f"""
     DELETE FROM credential_logins
     WHERE project_id = ?1 AND credential_id = ?2 AND place <> ?3
-    AND sealed IS NULL AND failure IS NOT NULL AND (
+    AND sealed IS NULL AND failure IS NOT NULL AND refresh_at <= ?4 AND (
         SELECT count(*) FROM credential_logins WHERE project_id = ?1 AND credential_id = ?2
     ) >= {MAX_PLACES}
 """  # noqa: S608  a constant number
@@ -120,7 +121,7 @@ class Logins(Access):
         row = (*place, secret_version, micros(at))
 
         def work(transaction: Transaction) -> bool:
-            transaction.change(_MAKE_ROOM, place)
+            transaction.change(_MAKE_ROOM, (*place, micros(at)))
             return bool(transaction.change(_PLAN, row))
 
         return await self._write(work)
