@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken
 from regcred.usecases.authenticate import Authenticate
+from tests.adapters.storage.old_store import at_first_revision
 from tests.bootstrap.conftest import Place
 from tests.tools.programs import Finished
 
@@ -135,7 +137,7 @@ def test_operator_key_without_a_store_is_refused_and_makes_none(place: Place) ->
 
 
 def test_operator_key_on_a_store_without_a_project_is_refused(place: Place) -> None:
-    place.run("migrate")
+    schema.migrate(place.settings.store_directory)
 
     assert refusal(place.run("operator_key")) == f"{place.data} holds no store: run `regcred init`"
     assert place.run("init").code == 0
@@ -151,12 +153,21 @@ def test_operator_key_works_beside_a_server(place: Place) -> None:
 
 
 def test_migrate_says_what_happened(place: Place) -> None:
-    made, again = place.run("migrate"), place.run("migrate")
+    place.data.mkdir()
+    at_first_revision(place.settings.store_directory)
+    done, again = place.run("migrate"), place.run("migrate")
 
-    assert (made.code, again.code) == (0, 0)
-    assert re.fullmatch(r"schema none -> \d{4}\n", made.err)
+    assert (done.code, again.code) == (0, 0)
+    assert re.fullmatch(r"schema 0001 -> \d{4}\n", done.err)
     assert re.fullmatch(r"schema \d{4}: current\n", again.err)
-    assert made.out == again.out == ""
+    assert done.out == again.out == ""
+
+
+def test_migrate_makes_no_store_in_a_mistyped_folder(place: Place) -> None:
+    said = refusal(place.run("migrate"))
+
+    assert said == f"{place.settings.store_directory} holds no store to migrate: check --data"
+    assert not place.data.exists()
 
 
 def test_migrate_beside_a_server_is_refused(place: Place) -> None:

@@ -180,6 +180,15 @@ async def test_an_admin_deletes_no_project(world: World) -> None:
             await world.projects.delete(admin, ref, None)
 
 
+async def test_a_key_narrowed_to_images_changes_nothing_for_everyone(world: World) -> None:
+    narrowed = await world.caller(Role.ADMIN, "reg.example.com/team/*")
+
+    with pytest.raises(AccessDenied, match="not narrowed"):
+        await world.projects.update(narrowed, None, None, recheck_every=0)
+
+    assert (await world.projects.get(narrowed, None)).recheck_every == 86400
+
+
 async def test_every_change_is_audited(world: World) -> None:
     await world.projects.update(world.operator, None, None, name="new")
 

@@ -14,6 +14,7 @@ import uvicorn
 
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.protocol import Limits, configured
+from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Families
 from regcred.settings import Settings
 from regcred.web.metrics import metrics_app
@@ -64,6 +65,11 @@ def metrics_port(settings: Settings) -> Iterator[socket.socket | None]:
     if settings.metrics_port is None:
         yield None
         return
+    # Neither listens yet, so the system would let both have it, and the first would get all.
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        raise StartRefused(
+            f"--metrics-port {settings.metrics_port} is the service's own port: choose another"
+        )
     option = "REGCRED_METRICS_HOST or --metrics-port"
     with listen(settings.metrics_host, settings.metrics_port, option=option) as listening:
         yield listening

@@ -93,7 +93,7 @@ def _operator_key(settings: Settings, output: str = "text") -> int:
 
 def _migrate(settings: Settings) -> int:
     before, after = migrate_store(settings)
-    _say(f"schema {before or 'none'} -> {after}" if before != after else f"schema {after}: current")
+    _say(f"schema {before} -> {after}" if before != after else f"schema {after}: current")
     return OK
 
 

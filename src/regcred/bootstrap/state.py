@@ -24,6 +24,7 @@ from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
 from regcred.settings import Settings
 
@@ -93,6 +94,8 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
 def migrate_store(settings: Settings) -> tuple[str | None, str]:
     """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
     directory = settings.store_directory
+    if schema.current_revision(directory) is None:
+        raise StartRefused(f"{directory} holds no store to migrate: check --data")
     with ServingLock(directory):
         before = schema.current_revision(directory)
         schema.migrate(directory)

@@ -68,6 +68,8 @@ class Verdict:
                 "The login lets this image be pulled, and could push as well: "
                 "replace it with one that may only pull."
             )
+        if self.evidence.get("exchanged") is False:
+            return str(self.evidence["note"])  # the cloud's part: the registry was not asked
         return _NEXT_STEPS[self.kind]
 
     @property

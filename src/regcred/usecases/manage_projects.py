@@ -10,6 +10,7 @@ from regcred.domain import text
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.errors import (
+    AccessDenied,
     IdempotencyConflict,
     InvalidInput,
     StoreUnavailable,
@@ -107,6 +108,9 @@ class ManageProjects:
         """
         for _ in range(SWAP_ATTEMPTS):
             project = await reach_project(self._store, caller, ref, Permission.ADMINISTER)
+            if caller.image_patterns:
+                # What is set here holds for logins that such a key may not see.
+                raise AccessDenied("a key that is not narrowed to images")
             if name is not None:
                 # Else a tenant could learn other tenants' names by trying to take them.
                 caller.require_operator()
@@ -124,7 +128,16 @@ class ManageProjects:
                 ),
                 updated_at=now,
             )
-            event = AuditEvent.by(caller, Action.PROJECT_UPDATED, project.id, now, str(project.id))
+            event = AuditEvent.by(
+                caller,
+                Action.PROJECT_UPDATED,
+                project.id,
+                now,
+                str(project.id),
+                name=changed.name,
+                require_if_match=changed.require_if_match,
+                recheck_every=changed.recheck_every,
+            )
             # Compare-and-swap even without If-Match: two changes at once must both count.
             try:
                 version = project.version if expected_version is None else expected_version

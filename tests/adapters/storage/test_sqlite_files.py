@@ -215,7 +215,7 @@ class TestSchema:
 
     @pytest.mark.parametrize(
         ("revision", "words"),
-        [("0000", "run `regcred migrate`"), ("9999", "newer than this program")],
+        [("0000", "run `regcred migrate --data`"), ("9999", "newer than this program")],
     )
     def test_another_schema_is_refused(self, directory: Path, revision: str, words: str) -> None:
         with closing(connection.connect(directory / "regcred.db")) as database:

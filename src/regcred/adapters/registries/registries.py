@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from regcred.adapters.registries import providers
 from regcred.adapters.registries.addresses import IPNetwork
@@ -136,7 +137,7 @@ class RealRegistries:
         """Exchange a stored secret for a short-lived login, or say why there is none."""
         outcome = await self._clouds.exchange(delivery, secret, place)
         if isinstance(outcome, Finding):
-            return self._verdict(outcome.kind, None, outcome.evidence)
+            return self._verdict(outcome.kind, None, {"exchanged": False, **outcome.evidence})
         return outcome
 
     async def verify(
@@ -160,9 +161,9 @@ class RealRegistries:
         if place is not None:
             login = await self._clouds.exchange(delivery, secret, place)
             if isinstance(login, Finding):
-                return self._verdict(login.kind, image, login.evidence)
+                return self._verdict(login.kind, image, {"exchanged": False, **login.evidence})
             username, secret = login.username, login.password
-            seen = {"exchanged": True, "login_expires_at": login.expires_at.isoformat()}
+            seen = {"exchanged": True, "login_expires_at": _utc(login.expires_at)}
         wanted = image.effective() if image else None
         question = Question(
             registry,
@@ -251,6 +252,10 @@ def _target(delivery: Delivery, image: ImageReference | None) -> _Target | str:
 
 def _authority(scope: Scope) -> str:
     return str(replace(scope, path=""))
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _scheme(url: str | None) -> str | None:

@@ -48,7 +48,7 @@ def require_head(connection: sqlite3.Connection) -> None:
     if found is None or found < _HEAD:
         raise StartRefused(
             f"the store's schema is {found or 'missing'} and this program needs {_HEAD}: "
-            "run `regcred migrate` with the server stopped"
+            "stop the service, take a copy, and run `regcred migrate --data` with the same folder"
         )
     raise StartRefused(
         f"the store's schema is {found}, newer than this program's {_HEAD}: "
