@@ -64,16 +64,17 @@ def _follow(
     interval: float,
     output: Format,
 ) -> None:
-    seen = [0]
+    last = 0
 
     def show(newest_first: list[Json]) -> None:
+        nonlocal last
         for event in reversed(newest_first):
-            seen.append(int(event["number"]))
+            last = int(event["number"])
             _print(event, output)
 
     def look() -> list[Json]:
         newest = api.events(filters)
-        return list(itertools.takewhile(lambda event: int(event["number"]) > seen[-1], newest))
+        return list(itertools.takewhile(lambda event: int(event["number"]) > last, newest))
 
     with until_interrupted:
         show(newest)
