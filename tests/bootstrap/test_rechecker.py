@@ -103,7 +103,9 @@ async def test_another_interval_is_followed(world: World) -> None:
 async def test_a_check_that_cannot_be_made_is_logged_without_a_word_of_its_own(
     world: World,
 ) -> None:
-    await world.login("tenants-own-word", password=TOO_OFTEN)
+    login = await world.login("tenants-own-word")
+    held = world.store._held[login.project_id][login.id]
+    held.secret = held.secret._replace(sealed=b'[["elsewhere"], "x"]')
     world.clock.forward(hours=27)
     with capture_logs() as logs:
         await of(world).turn()
@@ -111,10 +113,23 @@ async def test_a_check_that_cannot_be_made_is_logged_without_a_word_of_its_own(
     (line,) = logs
     assert line == {
         "event": "automatic check not made",
-        "error": "QuotaExceeded",
+        "error": "SealBroken",
         "project": str(world.home.id),
         "log_level": "warning",
     }
+
+
+async def test_what_our_own_rate_refuses_is_said_in_one_line_and_no_check(world: World) -> None:
+    for n in range(5):
+        await world.login(f"login{n}", password=TOO_OFTEN)
+    await world.login("fine")
+    world.clock.forward(hours=27)
+    with capture_logs() as logs:
+        assert await of(world).turn() == 1
+
+    assert logs == [
+        {"event": "automatic checks wait for their turn", "count": 5, "log_level": "info"}
+    ]
 
 
 async def test_a_check_that_fails_inside_is_put_off_and_stops_no_other(world: World) -> None:

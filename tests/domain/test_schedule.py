@@ -155,14 +155,21 @@ def test_without_an_interval_nothing_is_planned(kind: VerdictKind, automatic: bo
 
 
 def test_a_check_that_could_not_be_made_is_backed_off_from() -> None:
-    def tried(failures: int, every: timedelta = DAY, **more: timedelta) -> Plan:
-        return postponed(AT, every=every, failures=failures, spread=0.0, **more)
+    def tried(failures: int, every: timedelta = DAY) -> Plan:
+        return postponed(AT, every=every, failures=failures, spread=0.0)
 
     assert tried(0) == Plan(AT + 5 * MINUTE, 1)
     assert tried(3) == Plan(AT + 40 * MINUTE, 4)
     assert tried(30) == Plan(AT + 0.9 * DAY, 31)
-    assert tried(0, not_before=HOUR) == Plan(AT + HOUR, 1)
     assert tried(3, timedelta(0)) == RESTS
+
+
+def test_what_our_own_bounds_refused_comes_again_when_they_said_and_failed_no_more() -> None:
+    def later(spread: float) -> Plan:
+        return schedule.refused_here(AT, MINUTE, failures=3, spread=spread)
+
+    assert later(0.0) == Plan(AT + MINUTE, 3)
+    assert later(0.5) == Plan(AT + 1.25 * MINUTE, 3)
 
 
 def test_a_new_secret_waits_for_about_the_interval() -> None:

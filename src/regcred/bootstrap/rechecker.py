@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import DueCheck
 from regcred.domain.schedule import SOONEST
 from regcred.usecases.recheck_credentials import RecheckCredentials
@@ -66,12 +67,14 @@ class Rechecker:
                 return made
             places = asyncio.Semaphore(self.at_once)
             async with asyncio.TaskGroup() as checking:
-                for due in claimed:
-                    checking.create_task(self._check(due, places))
-            made += len(claimed)
+                tasks = [checking.create_task(self._check(due, places)) for due in claimed]
+            refused = [task.result() for task in tasks].count(False)
+            if refused:
+                _log.info("automatic checks wait for their turn", count=refused)
+            made += len(claimed) - refused
 
-    async def _check(self, due: DueCheck, places: asyncio.Semaphore) -> None:
-        """Make one check; whatever becomes of it, the others go on."""
+    async def _check(self, due: DueCheck, places: asyncio.Semaphore) -> bool:
+        """Make one check; whatever becomes of it, the others go on. False: our bounds refused."""
         refused: Exception | None
         async with places:
             try:
@@ -80,9 +83,12 @@ class Rechecker:
                 refused = error
                 with suppress(Exception):
                     await self.recheck.postpone(due)
+        if isinstance(refused, QuotaExceeded):
+            return False
         if refused is not None:
             _log.warning(
                 "automatic check not made",
                 error=type(refused).__name__,
                 project=str(due.project_id),
             )
+        return True

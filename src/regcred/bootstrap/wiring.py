@@ -105,9 +105,10 @@ def open_registries(settings: Settings, state: State) -> RealRegistries:
 def _rechecker(
     settings: Settings, state: State, registries: RealRegistries, meter: Meter
 ) -> Rechecker:
-    measured = MeasuredRegistries(registries, meter, Trigger.AUTOMATIC, time.monotonic)
+    unasked = registries.unasked()
+    measured = MeasuredRegistries(unasked, meter, Trigger.AUTOMATIC, time.monotonic)
     recheck = RecheckCredentials(state.store, state.sealer, measured, state.clock, meter)
-    # Half of the places are left to people, who wait.
+    # Half of the places are left to people too, who wait.
     at_once = max(1, settings.verify_concurrency // 2)
     return Rechecker(recheck, at_once, checks=settings.recheck)
 

@@ -26,6 +26,9 @@ LONGEST_BACK_OFF = timedelta(hours=24)
 SOONEST = timedelta(minutes=5)
 """A plan spread over an interval begins no earlier: a check that is under way ends before."""
 
+REFUSED_SPREAD = timedelta(seconds=30)
+"""By how much later than asked, at most, a check comes that our own bounds refused."""
+
 _MOST_DOUBLINGS = 16
 
 
@@ -76,13 +79,17 @@ def postponed(
     every: timedelta,
     failures: int,
     spread: float,
-    not_before: timedelta = timedelta(0),
 ) -> Plan:
     """Return when to try a check again that could not be made, so that there is no verdict."""
     if not every:
         return RESTS
     wait = min(_backed_off(UNREACHABLE_AFTER, failures, spread), _about(every, spread))
-    return Plan(now + max(wait, not_before), failures + 1)
+    return Plan(now + wait, failures + 1)
+
+
+def refused_here(now: datetime, retry_after: timedelta, *, failures: int, spread: float) -> Plan:
+    """Return when to try a check again that our own bounds refused: no failure of the login."""
+    return Plan(now + retry_after + REFUSED_SPREAD * spread, failures)
 
 
 def after_new_secret(at: datetime, every: timedelta, spread: float) -> Plan:

@@ -127,11 +127,8 @@ class RecheckCredentials:
         if isinstance(error, InvalidInput):
             return RESTS  # Only an image says which of its registries to ask: a person gives one.
         now = self._clock()
-        patience = error.retry_after if isinstance(error, QuotaExceeded) else 0
-        return schedule.postponed(
-            now,
-            every=due.every,
-            failures=due.failures,
-            spread=schedule.spread_of(due.credential_id, now),
-            not_before=timedelta(seconds=patience),
-        )
+        spread = schedule.spread_of(due.credential_id, now)
+        if isinstance(error, QuotaExceeded):
+            wait = timedelta(seconds=error.retry_after)
+            return schedule.refused_here(now, wait, failures=due.failures, spread=spread)
+        return schedule.postponed(now, every=due.every, failures=due.failures, spread=spread)

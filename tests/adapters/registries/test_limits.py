@@ -48,6 +48,57 @@ def test_a_quiet_host_saves_up_no_more_than_a_minute() -> None:
     assert refused.value.retry_after == 30
 
 
+def test_who_comes_second_leaves_half_to_who_comes_first() -> None:
+    watch = Watch()
+    rate = HostRate(60, watch)
+    for _ in range(30):
+        rate.take_second("a.example")
+    with pytest.raises(QuotaExceeded):
+        rate.take_second("a.example")
+
+    for _ in range(30):
+        rate.take("a.example")
+    with pytest.raises(QuotaExceeded) as refused:
+        rate.take("a.example")
+    assert refused.value.retry_after == 1
+    watch.now += 30
+    with pytest.raises(QuotaExceeded):
+        rate.take_second("a.example")
+    watch.now += 1
+    rate.take_second("a.example")
+
+
+def test_a_rate_of_one_is_for_who_comes_second_too() -> None:
+    rate = HostRate(1, Watch())
+    rate.take_second("a.example")
+
+    with pytest.raises(QuotaExceeded):
+        rate.take_second("a.example")
+
+
+def test_each_who_comes_second_in_vain_gets_a_turn_of_its_own() -> None:
+    watch = Watch()
+    rate = HostRate(60, watch)
+
+    def turns(count: int) -> list[int]:
+        given = []
+        for _ in range(count):
+            with pytest.raises(QuotaExceeded) as refused:
+                rate.take_second("a.example")
+            given.append(refused.value.retry_after)
+        return given
+
+    for _ in range(30):
+        rate.take_second("a.example")
+    assert turns(5) == [1, 2, 3, 4, 5]
+    watch.now += 5
+    for _ in range(5):
+        rate.take_second("a.example")
+    assert turns(2) == [1, 2]
+    # No turn is further away than an hour: then many come again at once.
+    assert turns(4000)[-1] == 3600
+
+
 def test_a_projects_checks_are_counted_apart_from_a_hosts() -> None:
     watch = Watch()
     hosts, projects = HostRate(1, watch), ProjectRate(1, watch)

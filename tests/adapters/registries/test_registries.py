@@ -181,6 +181,21 @@ async def test_one_host_is_asked_only_so_often() -> None:
     assert len(server.authorizations) == 2
 
 
+async def test_what_nobody_asked_for_leaves_half_of_a_hosts_rate_to_people() -> None:
+    async with Server(closed).serving() as server:
+        asked = registries(per_host_rate=4)
+        unasked = asked.unasked()
+        for _ in range(2):
+            await ask(unasked, draft(server.url))
+        with pytest.raises(QuotaExceeded):
+            await ask(unasked, draft(server.url))
+        verdicts = [await ask(asked, draft(server.url)) for _ in range(2)]
+        with pytest.raises(QuotaExceeded):
+            await ask(asked, draft(server.url))
+
+    assert [verdict.kind for verdict in verdicts] == [V.OK, V.OK]
+
+
 async def test_checks_run_side_by_side_within_the_bound() -> None:
     most = now = 0
 

@@ -15,6 +15,8 @@ from regcred.domain.errors import QuotaExceeded
 
 _MAX_BUCKETS = 10_000
 _MINUTE = 60.0
+_FURTHEST = 3600.0
+"""Seconds ahead that a turn is given at most."""
 
 _Counted = TypeVar("_Counted")
 
@@ -25,6 +27,8 @@ class _Bucket:
 
     left: float
     at: float
+    given: float = 0.0
+    """The latest turn that was given to one who comes second."""
 
 
 class _Rate(Generic[_Counted]):
@@ -34,30 +38,50 @@ class _Rate(Generic[_Counted]):
 
     def __init__(self, per_minute: int, monotonic: Callable[[], float]) -> None:
         self._burst = float(per_minute)
+        self._per_second = self._burst / _MINUTE
         self._monotonic = monotonic
         self._buckets: OrderedDict[_Counted, _Bucket] = OrderedDict()
 
     def take(self, counted: _Counted, /) -> None:
         """Count one check. Raise QuotaExceeded."""
+        bucket = self._filled(counted)
+        if bucket.left < 1:
+            wait = math.ceil((1 - bucket.left) / self._per_second)
+            raise QuotaExceeded(self._what, wait)
+        bucket.left -= 1
+
+    def _filled(self, counted: _Counted) -> _Bucket:
+        """Return the bucket with what it holds now."""
         now = self._monotonic()
         bucket = self._buckets.setdefault(counted, _Bucket(self._burst, now))
         self._buckets.move_to_end(counted)
         # What was quiet longest is forgotten first: its bucket is the fullest.
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
-        per_second = self._burst / _MINUTE
-        bucket.left = min(self._burst, bucket.left + (now - bucket.at) * per_second)
+        bucket.left = min(self._burst, bucket.left + (now - bucket.at) * self._per_second)
         bucket.at = now
-        if bucket.left < 1:
-            wait = math.ceil((1 - bucket.left) / per_second)
-            raise QuotaExceeded(self._what, wait)
-        bucket.left -= 1
+        return bucket
 
 
 class HostRate(_Rate[str]):
     """Counts the checks of each host, whoever asks for them."""
 
     _what = "checks of this registry"
+
+    def take_second(self, host: str) -> None:
+        """Count a check that nobody waits for: half of the rate is left to people.
+
+        Raise QuotaExceeded. Who is refused gets a turn of their own (`retry_after`): many that
+        come at once would otherwise come again at once, and be refused again but for a few.
+        """
+        bucket = self._filled(host)
+        missing = 1 + self._burst // 2 - bucket.left
+        if missing > 0:
+            turn = bucket.at + missing / self._per_second
+            turn = max(turn, bucket.given + 1 / self._per_second)
+            bucket.given = min(turn, bucket.at + _FURTHEST)
+            raise QuotaExceeded(self._what, math.ceil(bucket.given - bucket.at))
+        bucket.left -= 1
 
 
 class ProjectRate(_Rate[UUID]):

@@ -1,0 +1,48 @@
+"""What is put together hangs together: claims on a whole process's parts, without its web."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from regcred.bootstrap.service import first_run
+from regcred.bootstrap.state import open_state
+from regcred.bootstrap.wiring import open_registries, wire
+from regcred.domain.access import Caller, Principal, Role
+from regcred.domain.credential import Draft
+from regcred.domain.ports.measuring import UNMEASURED
+from regcred.domain.secret import Secret
+from regcred.domain.verdict import VerdictKind
+from tests.bootstrap.conftest import Place
+from tests.tools.inside import use_cases
+from tests.tools.programs import LOOPBACK, free_port
+from tests.usecases.world import HandClock
+
+
+async def test_automatic_checks_leave_half_of_a_hosts_rate_to_people(place: Place) -> None:
+    """Nobody listens at the port: what counts is who may ask."""
+    settings = place.settings.model_copy(
+        update={
+            "verify_per_host": 8,
+            "allow_networks": ["127.0.0.0/8"],
+            "allow_http": [LOOPBACK],
+        }
+    )
+    draft = Draft("hub", "puller", Secret("a password"), f"http://{LOOPBACK}:{free_port()}")
+    async with open_state(settings, exclusive=True) as opened:
+        clock = HandClock()
+        state = replace(opened, clock=clock)
+        made = await first_run(state)
+        registries = open_registries(settings, state)
+        caller = Caller(Principal("key", "test"), made.project.id, Role.ADMIN)
+        for n in range(10):
+            await use_cases(state, registries).credentials.create(
+                caller, None, replace(draft, name=f"login{n}")
+            )
+        clock.forward(hours=27)
+        checked = await wire(settings, state, registries, UNMEASURED).rechecker.turn()
+        kinds = [
+            (await registries.verify(draft.delivery, draft.password, None)).kind for _ in range(4)
+        ]
+
+    assert 4 <= checked < 10
+    assert set(kinds) == {VerdictKind.UNREACHABLE}
