@@ -19,7 +19,7 @@ from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
 from tests.fakes.registries import TOO_OFTEN
-from tests.usecases.world import START, World
+from tests.usecases.world import START, World, draft
 
 
 @pytest.fixture
@@ -98,6 +98,27 @@ async def test_another_interval_is_followed(world: World) -> None:
     world.clock.forward(minutes=15)
 
     assert await of(world).turn() == 1
+
+
+async def test_projects_are_planned_in_turn_so_much_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rechecker, "_PLANNED", 2)
+    monkeypatch.setattr(rechecker, "_STEPS", 5)
+    other = await world.project("other")
+    for n in range(9):
+        await world.login(f"login{n}")
+    for n in range(3):
+        await world.credentials.create(world.operator, other.id, draft(f"login{n}"))
+    for project in (world.home, other):
+        await world.projects.update(world.operator, project.id, None, recheck_every=900)
+
+    async def planned() -> int:
+        await of(world).turn()
+        return await world.store.checks_due(START + timedelta(minutes=15))
+
+    # Three steps of the first and two of the second, which does not wait for all of the first.
+    assert [await planned() for _ in range(3)] == [6 + 3, 9 + 3, 9 + 3]
 
 
 async def test_a_check_that_cannot_be_made_is_logged_without_a_word_of_its_own(

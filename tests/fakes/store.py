@@ -41,6 +41,7 @@ from regcred.domain.ports import (
     IdempotentRequest,
     KeptLogin,
     LoginPlace,
+    Planned,
     ProjectRef,
     ResolveRead,
     SealedLogin,
@@ -665,13 +666,14 @@ class MemoryStore(MemoryWebhooks):
         if held is not None and held.plan.due_at == check.until:
             held.plan = plan
 
-    async def plan_checks(self, now: datetime, limit: int) -> int:
+    async def plan_checks(self, now: datetime, limit: int, after: int = 0) -> Planned | None:
         self._awake()
         if not self._replan:
-            return 0
-        project = min((self._projects[id_] for id_ in self._replan), key=lambda p: p.number)
-        after = self._replan.pop(project.id)
-        coming = [c for c in self._by_number(project.id) if c.number > after][:limit]
+            return None
+        projects = (self._projects[id_] for id_ in self._replan)
+        project = min(projects, key=lambda p: (p.number <= after, p.number))
+        reached = self._replan.pop(project.id)
+        coming = [c for c in self._by_number(project.id) if c.number > reached][:limit]
         for credential in coming:
             held = self._held[project.id][credential.id]
             held.plan = schedule.replanned(
@@ -683,7 +685,7 @@ class MemoryStore(MemoryWebhooks):
             )
         if len(coming) == limit:
             self._replan[project.id] = coming[-1].number
-        return len(coming)
+        return Planned(project.number, len(coming))
 
     async def checks_due(self, now: datetime) -> int:
         self._awake()

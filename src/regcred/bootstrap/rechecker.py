@@ -24,7 +24,10 @@ LEASE = SOONEST
 """How long a claim lasts: many times what its checks take, and less than any plan's beginning."""
 
 _PLANNED = 200
-"""Logins planned in one turn after an interval changed."""
+"""Logins planned in one step after an interval changed: a few milliseconds of the store's."""
+
+_STEPS = 10
+"""Such steps between two batches of checks; other writes and requests come between two steps."""
 
 _ANNOUNCED = 100
 _CLAIMED_FOR_EACH = 4
@@ -61,7 +64,7 @@ class Rechecker:
             await self.recheck.announce(_ANNOUNCED)
             if not self.checks:
                 return made
-            await self.recheck.plan(_PLANNED)
+            await self._plan()
             claimed = await self.recheck.claim(LEASE, self.at_once * _CLAIMED_FOR_EACH)
             if not claimed:
                 return made
@@ -72,6 +75,11 @@ class Rechecker:
             if refused:
                 _log.info("automatic checks wait for their turn", count=refused)
             made += len(claimed) - refused
+
+    async def _plan(self) -> None:
+        for _ in range(_STEPS):
+            if not await self.recheck.plan(_PLANNED):
+                return
 
     async def _check(self, due: DueCheck, places: asyncio.Semaphore) -> bool:
         """Make one check; whatever becomes of it, the others go on. False: our bounds refused."""

@@ -50,10 +50,18 @@ class RecheckCredentials:
         self._registries = registries
         self._clock = clock
         self._meter = meter
+        self._planned = 0
+        """The number of the project for which `plan` did something last."""
 
-    async def plan(self, limit: int) -> int:
-        """Plan logins whose project has another interval; return how many were looked at."""
-        return await self._store.plan_checks(self._clock(), limit)
+    async def plan(self, limit: int) -> bool:
+        """Plan up to `limit` logins of a project that has another interval: projects take turns.
+
+        Return whether there was such a project.
+        """
+        planned = await self._store.plan_checks(self._clock(), limit, self._planned)
+        if planned is not None:
+            self._planned = planned.project
+        return planned is not None
 
     async def announce(self, limit: int) -> int:
         """Announce ends that have come nearer; return how many."""

@@ -41,6 +41,6 @@ async def test_what_was_stored_before_is_checked_and_announced_like_the_rest(
         due = await store.checks_due(clock() + timedelta(days=1))
         told = await store.claim_expiry_notices(clock(), 10)
         again = await store.claim_expiry_notices(clock(), 10)
-    assert (project.recheck_every, planned, due) == (86_400, [1, 0], 1)
+    assert (project.recheck_every, planned, due) == (86_400, [(1, 1), None], 1)
     assert [event.details["days_left"] for event in told] == [10]
     assert again == []

@@ -265,10 +265,10 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda s: s.checks_due(now))
         self.both(lambda s: _in_order(s.claim_checks(now, timedelta(minutes=5), 100)))
 
-    @rule(limit=st.integers(1, 3))
-    def plan_checks(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 3), after=st.integers(0, 3))
+    def plan_checks(self, limit: int, after: int) -> None:
         now = self.clock()
-        self.both(lambda s: s.plan_checks(now, limit))
+        self.both(lambda s: s.plan_checks(now, limit, after))
 
     @rule(ahead=st.integers(0, 40))
     def give_notices(self, ahead: int) -> None:

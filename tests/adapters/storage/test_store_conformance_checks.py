@@ -225,7 +225,7 @@ class TestClaims:
         await world.add(expires_at=START + 100 * DAY)
 
         assert await claimed(world, START) == []
-        assert await world.store.plan_checks(START, 10) == 0
+        assert await world.store.plan_checks(START, 10) is None
         assert await world.store.claim_expiry_notices(START, 10) == []
 
 
@@ -242,7 +242,7 @@ class TestIntervals:
         await interval(world, 3600)
 
         steps = [await world.store.plan_checks(START, 2) for _ in range(5)]
-        assert steps == [2, 2, 1, 0, 0]
+        assert steps == [(1, 2), (1, 2), (1, 1), None, None]
         assert await world.store.checks_due(START + 4 * MINUTE) == 0
         assert await world.store.checks_due(START + 60 * MINUTE) == 5
 
@@ -252,14 +252,15 @@ class TestIntervals:
         await world.add()
         await interval(world, 3600)
 
-        assert [await world.store.plan_checks(START, 1) for _ in range(3)] == [1, 0, 0]
+        steps = [await world.store.plan_checks(START, 1) for _ in range(3)]
+        assert steps == [(1, 1), (1, 0), None]
 
     async def test_two_who_plan_at_once_plan_it_once(self, world: World) -> None:
         await world.add()
         await interval(world, 3600)
         steps = await asyncio.gather(*(world.store.plan_checks(START, 10) for _ in range(2)))
 
-        assert sorted(steps) == [0, 1]
+        assert sorted(steps, key=bool) == [None, (1, 1)]
 
     async def test_what_is_dead_or_backed_off_from_keeps_its_plan(self, world: World) -> None:
         dead, away, fine = [await world.add(name) for name in ("dead", "away", "fine")]
@@ -288,17 +289,22 @@ class TestIntervals:
         await world.store.plan_checks(START, 100)
         assert set(await ids(world, START + 15 * MINUTE)) == {login.id, new.id}
 
-    async def test_projects_are_planned_one_after_the_other(self, world: World) -> None:
+    async def test_projects_are_planned_in_turn(self, world: World) -> None:
         other = await world.add_project("beta")
-        await world.add()
-        await world.add(project_id=other.id)
+        for n in range(2):
+            await world.add(f"login{n}")
+            await world.add(f"login{n}", project_id=other.id)
         await interval(world, 900)
         await world.store.update_project(
             replace(other, recheck_every=900), None, event(Action.PROJECT_UPDATED, other.id)
         )
 
-        assert [await world.store.plan_checks(START, 10) for _ in range(3)] == [1, 1, 0]
-        assert await world.store.checks_due(START + 15 * MINUTE) == 2
+        order, after = [], 0
+        while planned := await world.store.plan_checks(START, 1, after):
+            after = planned.project
+            order.append(after)
+        assert order == [1, 2] * 3
+        assert await world.store.checks_due(START + 15 * MINUTE) == 4
 
     async def test_a_project_that_is_gone_is_not_planned(self, world: World) -> None:
         other = await world.add_project("beta")
@@ -307,7 +313,7 @@ class TestIntervals:
         gone = event(Action.PROJECT_DELETED, other.id)
         await world.store.delete_project(other.id, None, gone)
 
-        assert await world.store.plan_checks(START, 10) == 0
+        assert await world.store.plan_checks(START, 10) is None
 
 
 class TestNews:

@@ -38,6 +38,7 @@ from regcred.domain.ports.values import EventFilter as EventFilter
 from regcred.domain.ports.values import IdempotentRequest as IdempotentRequest
 from regcred.domain.ports.values import KeptLogin as KeptLogin
 from regcred.domain.ports.values import LoginPlace as LoginPlace
+from regcred.domain.ports.values import Planned as Planned
 from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveRead as ResolveRead
 from regcred.domain.ports.webhooks import Claimed as Claimed

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from regcred.domain.event import Event
-from regcred.domain.ports.values import DueCheck, EventFilter
+from regcred.domain.ports.values import DueCheck, EventFilter, Planned
 from regcred.domain.schedule import Plan
 
 
@@ -50,10 +50,11 @@ class CheckStore(Protocol):
         """Plan a claimed check that came to no verdict, unless it was planned anew meanwhile."""
         ...
 
-    async def plan_checks(self, now: datetime, limit: int) -> int:
+    async def plan_checks(self, now: datetime, limit: int, after: int = 0) -> Planned | None:
         """Plan up to `limit` credentials of a project whose interval changed, or had no plans.
 
-        Return how many were looked at; 0: there is nothing left to plan.
+        It is the one that comes next by number `after` that of another, and around again.
+        Return None where there is nothing left to plan.
         """
         ...
 

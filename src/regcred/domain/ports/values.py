@@ -73,6 +73,15 @@ class EventFilter:
     credential_id: UUID | None = None
 
 
+class Planned(NamedTuple):
+    """A step of planning checks anew."""
+
+    project: int
+    """The number of the project that it was for."""
+
+    looked_at: int
+
+
 class DueCheck(NamedTuple):
     """An automatic check that this worker claimed, and nobody else while the claim lasts."""
 

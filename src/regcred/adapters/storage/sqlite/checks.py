@@ -18,7 +18,7 @@ from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain import schedule
 from regcred.domain.event import Event
 from regcred.domain.notices import Subject, expiry_notice, next_notice
-from regcred.domain.ports import DueCheck
+from regcred.domain.ports import DueCheck, Planned
 from regcred.domain.schedule import Plan
 
 _ANY_CHECK = "SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 1"
@@ -34,8 +34,8 @@ _DUE = """
     SELECT count(*) FROM (SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 100000)
 """
 _TO_PLAN = """
-    SELECT id, replan_after, recheck_every FROM projects WHERE replan_after IS NOT NULL
-    ORDER BY number LIMIT 1
+    SELECT number, id, replan_after, recheck_every FROM projects
+    WHERE replan_after IS NOT NULL AND number > ? ORDER BY number LIMIT 1
 """
 _UNPLANNED = """
     SELECT number, id, check_at, check_failures, dead_since FROM credentials
@@ -88,17 +88,17 @@ class Checks(Access):
         moved = (micros_or_none(plan.due_at), plan.failures, *place, micros(check.until))
         await self._write(lambda transaction: transaction.change(_MOVE_CLAIMED, moved))
 
-    async def plan_checks(self, now: datetime, limit: int) -> int:
+    async def plan_checks(self, now: datetime, limit: int, after: int = 0) -> Planned | None:
         """Plan some credentials of a project whose interval changed; see the port."""
-        if self._one(_TO_PLAN) is None:
-            return 0
+        if self._one(_TO_PLAN, (0,)) is None:
+            return None
 
-        def work(transaction: Transaction) -> int:
-            project = transaction.one(_TO_PLAN)
+        def work(transaction: Transaction) -> Planned | None:
+            project = transaction.one(_TO_PLAN, (after,)) or transaction.one(_TO_PLAN, (0,))
             if project is None:
-                return 0
-            project_id, after, seconds = project
-            rows = transaction.all(_UNPLANNED, (project_id, after, limit))
+                return None
+            project_number, project_id, reached, seconds = project
+            rows = transaction.all(_UNPLANNED, (project_id, reached, limit))
             for _number, id_, check_at, failures, dead_since in rows:
                 plan = schedule.replanned(
                     Plan(instant_or_none(check_at), failures),
@@ -110,7 +110,7 @@ class Checks(Access):
                 move_plan(transaction, (project_id, id_), plan)
             upto = rows[-1][0] if len(rows) == limit else None
             transaction.change(_PLANNED, (upto, project_id))
-            return len(rows)
+            return Planned(project_number, len(rows))
 
         return await self._write(work)
 
