@@ -5,7 +5,7 @@ It passes the conformance suite that the real stores pass, so a test that uses i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -293,6 +293,12 @@ class MemoryStore(MemoryWebhooks):
             for credential in self._by_number(project_id)
             if credential.number > after and _passes(credential, narrowed)
         ][:limit]
+
+    async def credentials_of(
+        self, project_id: UUID, ids: Collection[UUID]
+    ) -> Sequence[RegistryCredential]:
+        self._awake()
+        return [c for c in self._by_number(project_id) if c.id in ids]
 
     async def credentials_at(
         self, project_id: UUID, offset: int, limit: int

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from uuid import UUID
+
 import pytest
 
 from regcred.domain.access import Role
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.event import Event, EventKind
+from tests.fakes.store import MemoryStore
 from tests.usecases.world import START, World
 
 
@@ -74,6 +78,29 @@ async def test_a_narrowed_key_hears_of_its_own_logins_alone(world: World) -> Non
     for ref in ("theirs", str(theirs.id)):
         with pytest.raises(CredentialNotFound):
             await world.hear(narrowed, None, None, ref, 0, 10)
+
+
+async def test_its_logins_are_read_a_stride_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one they would hold up everybody else."""
+    for n in range(150):
+        await world.login(f"login{n}", f"reg.example.com/{n % 2}")
+        await tell(world, f"login{n}", f"login{n}")
+    narrowed = await world.caller(Role.VIEWER, "reg.example.com/1/*")
+    reads = []
+    whole = world.store.credentials_of
+
+    async def credentials_of(project_id: UUID, ids: Collection[UUID]) -> object:
+        reads.append(len(ids))
+        return await whole(project_id, ids)
+
+    monkeypatch.setattr(world.store, "credentials_of", credentials_of)
+    monkeypatch.delattr(MemoryStore, "find_credential")
+
+    found, end = await world.hear(narrowed, None, None, None, 0, 200)
+    assert (len(found), end) == (150, None)
+    assert reads == [100, 50]
 
 
 async def test_a_narrowed_keys_page_looks_through_so_many_and_goes_on(world: World) -> None:

@@ -64,6 +64,7 @@ STATEMENTS = [
     *(deliveries._DROP_OLDEST, deliveries._DONE, deliveries._PUT_OFF),
     *(webhooks._FIND, webhooks._PAGE, webhooks._COUNT, webhooks._SEALED, webhooks._DROP),
     listing._AT_OFFSET,
+    listing._OF_IDS,
     listing._COUNT,
     audit._FLOOR,
     *(resolve._statement(*shape) for shape in RESOLVES),

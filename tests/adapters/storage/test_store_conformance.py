@@ -307,6 +307,20 @@ class TestCredentials:
         for ref in (login.id, str(login.id), str(login.id).upper(), "login", 2):
             assert await world.store.find_credential(world.id, ref) == login
 
+    async def test_several_are_found_by_their_ids_and_others_projects_are_not(
+        self, world: World
+    ) -> None:
+        first, second, _ = [await world.add(name) for name in ("first", "second", "third")]
+        other = await world.add_project("beta")
+        theirs = await world.add(project_id=other.id)
+
+        async def found(*ids: UUID) -> list[RegistryCredential]:
+            several = await world.store.credentials_of(world.id, set(ids))
+            return sorted(several, key=lambda login: login.number)
+
+        assert await found(second.id, new_id(), first.id, theirs.id) == [first, second]
+        assert await found(new_id()) == await found() == []
+
     async def test_a_text_that_is_an_id_is_tried_as_an_id_first(self, world: World) -> None:
         plain = await world.add("plain")
         other = new_id()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -47,6 +47,12 @@ class CredentialStore(Protocol):
 
     async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
+        ...
+
+    async def credentials_of(
+        self, project_id: UUID, ids: Collection[UUID]
+    ) -> Sequence[RegistryCredential]:
+        """Return those of the project's credentials that have one of the ids, by one read."""
         ...
 
     async def list_credentials(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sqlite.access import Access, unhurried
 from regcred.adapters.storage.sqlite.deliveries import fan_out
 from regcred.adapters.storage.sqlite.rows import (
     EVENT,
@@ -81,7 +81,7 @@ class Events(Access):
             "before": before or MAX_INTEGER,
             "limit": limit,
         }
-        return [event(row) for row in self._all(_page(narrowed), parameters)]
+        return await unhurried(self._all(_page(narrowed), parameters), event)
 
 
 def _page(narrowed: EventFilter) -> str:

@@ -8,13 +8,13 @@ of one index, and none of the rows that it passes.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.rows import CREDENTIAL, Row, credential, lookup_of, micros
+from regcred.adapters.storage.sqlite.access import Access, unhurried
+from regcred.adapters.storage.sqlite.rows import CREDENTIAL, credential, lookup_of, micros
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import CredentialFilter
@@ -54,10 +54,11 @@ _AT_OFFSET = f"""
     )
     ORDER BY c.number LIMIT :limit
 """  # noqa: S608  constants alone
+_OF_IDS = f"""
+    SELECT {CREDENTIAL} FROM json_each(:ids) wanted
+    CROSS JOIN credentials c ON c.project_id = :project AND c.id = wanted.value
+"""  # noqa: S608  constants alone
 _COUNT = "SELECT credential_count FROM projects WHERE id = ?"
-
-_LONG = 100
-"""Rows after which a list lets waiting requests go first."""
 
 _PLAIN = _Source("credentials c", "c.number", "c.project_id = :project")
 _JOIN = "CROSS JOIN credentials c ON c.project_id = :project AND c.number ="
@@ -76,14 +77,22 @@ class Listing(Access):
             "limit": limit,
             **_parameters(narrowed),
         }
-        return await _credentials(self._all(_statement(narrowed), parameters))
+        return await unhurried(self._all(_statement(narrowed), parameters), credential)
+
+    async def credentials_of(
+        self, project_id: UUID, ids: Collection[UUID]
+    ) -> Sequence[RegistryCredential]:
+        """Return those of the project's credentials that have one of the ids."""
+        parameters: dict[str, object] = {"project": str(project_id)}
+        parameters["ids"] = json.dumps(list(map(str, ids)))
+        return await unhurried(self._all(_OF_IDS, parameters), credential)
 
     async def credentials_at(
         self, project_id: UUID, offset: int, limit: int
     ) -> Sequence[RegistryCredential]:
         """Return credentials in number order without the first `offset`."""
         parameters = {"project": str(project_id), "offset": offset, "limit": limit}
-        return await _credentials(self._all(_AT_OFFSET, parameters))
+        return await unhurried(self._all(_AT_OFFSET, parameters), credential)
 
     async def count_credentials(self, project_id: UUID) -> int:
         """Return the kept count. Raise ProjectNotFound."""
@@ -91,16 +100,6 @@ class Listing(Access):
         if row is None:
             raise ProjectNotFound
         return int(row[0])
-
-
-async def _credentials(rows: Sequence[Row]) -> Sequence[RegistryCredential]:
-    """Return rows as credentials. Reads run on the loop's thread, so long lists make pauses."""
-    found: list[RegistryCredential] = []
-    for start in range(0, len(rows), _LONG):
-        found += map(credential, rows[start : start + _LONG])
-        if len(rows) >= _LONG:
-            await asyncio.sleep(0)
-    return found
 
 
 def _parameters(narrowed: CredentialFilter) -> dict[str, object]:
