@@ -12,7 +12,7 @@ from regcred.bootstrap import service
 from regcred.bootstrap.first_run import FirstRun
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.state import open_state
-from regcred.domain.errors import StartRefused
+from regcred.domain.errors import StartRefused, StoreUnavailable
 from tests.bootstrap.conftest import Place
 from tests.fakes.registries import ScriptedRegistries
 from tests.tools.programs import LOOPBACK
@@ -33,10 +33,14 @@ def fetched(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
+async def three() -> int:
+    return 3
+
+
 async def test_without_a_port_nothing_counts_and_nothing_listens(place: Place) -> None:
     meter = prometheus_meter(place.settings, families())
     with metrics_port(place.settings) as listening:
-        async with exposed(meter, listening):
+        async with exposed(meter, listening, three):
             assert (meter, listening) == (None, None)
 
 
@@ -47,8 +51,7 @@ async def test_what_is_counted_is_served_until_the_service_stops(place: Place) -
     with metrics_port(settings) as listening:
         assert listening is not None
         host, port = listening.getsockname()
-        async with exposed(meter, listening):
-            meter.due(3)
+        async with exposed(meter, listening, three):
             status, text = await asyncio.to_thread(fetched, port, "/metrics")
             elsewhere, _ = await asyncio.to_thread(fetched, port, "/v1/whoami")
 
@@ -56,6 +59,23 @@ async def test_what_is_counted_is_served_until_the_service_stops(place: Place) -
     assert "regcred_checks_due 3.0" in text
     with pytest.raises(OSError, match="refused"):
         fetched(port, "/metrics")
+
+
+async def test_a_store_that_is_away_hides_no_other_number(place: Place) -> None:
+    async def away() -> int:
+        raise StoreUnavailable("the disk is gone")
+
+    settings = place.settings.model_copy(update={"metrics_port": 0})
+    meter = prometheus_meter(settings, families())
+    with metrics_port(settings) as listening:
+        assert listening is not None
+        async with exposed(meter, listening, away):
+            port = listening.getsockname()[1]
+            status, text = await asyncio.to_thread(fetched, port, "/metrics")
+
+    assert status == 200
+    assert "regcred_checks_due NaN" in text
+    assert "regcred_events_total" in text
 
 
 async def test_a_taken_port_is_refused_before_a_key_is_shown(place: Place) -> None:

@@ -24,6 +24,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.change_credential import Change
 from tests.fakes.registries import REJECTED, TOO_OFTEN
+from tests.fakes.store import MemoryStore
 from tests.usecases.world import REGISTRY, START, World
 
 LEASE = timedelta(minutes=5)
@@ -64,6 +65,19 @@ async def test_a_due_login_is_checked_and_the_audit_says_by_whom(world: World) -
         "name": "hub", "verdict": "ok", "image": None, "registry": REGISTRY,
     }  # fmt: skip
     assert await turn(world) == []
+
+
+async def test_what_is_due_is_counted_for_who_asks_and_not_while_checks_are_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting reads every one that is due."""
+    await world.login()
+    assert await world.recheck.due() == 0
+    world.clock.forward(**DUE)
+    assert await world.recheck.due() == 1
+
+    monkeypatch.delattr(MemoryStore, "checks_due")
+    assert await turn(world) == [None]
 
 
 async def test_it_is_asked_with_the_image_that_a_person_saw_pulled(world: World) -> None:

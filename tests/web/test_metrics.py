@@ -8,8 +8,12 @@ import pytest
 from regcred.web.metrics import metrics_app
 
 
+async def exposition() -> tuple[str, bytes]:
+    return "text/plain; version=9", b"a 1\n"
+
+
 async def asked(method: str, path: str) -> httpx2.Response:
-    transport = httpx2.ASGITransport(app=metrics_app(lambda: ("text/plain; version=9", b"a 1\n")))
+    transport = httpx2.ASGITransport(app=metrics_app(exposition))
     async with httpx2.AsyncClient(transport=transport, base_url="http://m.test") as client:
         return await client.request(method, path)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import uvicorn
 
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.protocol import Limits, configured
-from regcred.domain.errors import StartRefused
+from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import Families
 from regcred.settings import Settings
 from regcred.web.metrics import metrics_app
@@ -77,14 +78,28 @@ def metrics_port(settings: Settings) -> Iterator[socket.socket | None]:
 
 @asynccontextmanager
 async def exposed(
-    meter: PrometheusMeter | None, listening: socket.socket | None
+    meter: PrometheusMeter | None,
+    listening: socket.socket | None,
+    due: Callable[[], Awaitable[int]],
 ) -> AsyncIterator[None]:
-    """Serve what was counted for as long as the block runs."""
+    """Serve what was counted for as long as the block runs.
+
+    `due` counts the automatic checks that are due: it is asked when somebody looks, and not while
+    checks are made.
+    """
     if meter is None or listening is None:
         yield
         return
+
+    async def exposition() -> tuple[str, bytes]:
+        try:
+            count: float = await due()
+        except StoreUnavailable:
+            count = math.nan  # Nobody knows, and the other numbers are wanted all the more.
+        return meter.exposition(count)
+
     config = configured(
-        metrics_app(meter.exposition), Limits(_CONNECTIONS, _CONNECTIONS), keep_alive=5, grace=1
+        metrics_app(exposition), Limits(_CONNECTIONS, _CONNECTIONS), keep_alive=5, grace=1
     )
     server = _Beside(config)
     serving = asyncio.create_task(server.serve([listening]))

@@ -71,7 +71,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.rechecker.run()),
                 beside(parts.renewals.run()),
                 beside(parts.webhooks.run()),
-                exposed(meter, metrics),
+                exposed(meter, metrics, parts.rechecker.recheck.due),
             ):
                 server = _Server(_configured(settings, parts.app))
                 _tune_interpreter()

@@ -71,10 +71,11 @@ class RecheckCredentials:
 
     async def claim(self, lease: timedelta, limit: int) -> Sequence[DueCheck]:
         """Claim checks that are due. Each is for `check`, while the lease lasts."""
-        now = self._clock()
-        claimed = await self._store.claim_checks(now, lease, limit)
-        self._meter.due(await self._store.checks_due(now))
-        return claimed
+        return await self._store.claim_checks(self._clock(), lease, limit)
+
+    async def due(self) -> int:
+        """Return how many checks are due and unclaimed, for who watches. Raise StoreUnavailable."""
+        return await self._store.checks_due(self._clock())
 
     async def check(self, due: DueCheck) -> RegcredError | None:
         """Make a claimed check; return what kept it from a verdict, if anything.

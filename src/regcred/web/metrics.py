@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-Exposition = Callable[[], tuple[str, bytes]]
+Exposition = Callable[[], Awaitable[tuple[str, bytes]]]
 """Returns (content type, text)."""
 
 
@@ -17,7 +17,7 @@ def metrics_app(exposition: Exposition) -> Starlette:
     """Return the application; it knows `GET /metrics` and nothing else."""
 
     async def metrics(_request: Request) -> Response:
-        content_type, text = exposition()
+        content_type, text = await exposition()
         return Response(
             text,
             headers={

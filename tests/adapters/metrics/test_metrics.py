@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from uuid import UUID
@@ -24,8 +25,8 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 CANARY = "tenants-own-word"
 
 
-def text(meter: PrometheusMeter) -> str:
-    return meter.exposition()[1].decode()
+def text(meter: PrometheusMeter, due: float = 0) -> str:
+    return meter.exposition(due)[1].decode()
 
 
 @pytest.fixture
@@ -72,21 +73,21 @@ def test_events_are_counted_by_kind_and_every_kind_is_there(meter: PrometheusMet
 
 
 def test_what_is_due_goes_up_and_down(meter: PrometheusMeter) -> None:
-    meter.due(7)
-    assert "regcred_checks_due 7.0" in text(meter)
-    meter.due(0)
-    assert "regcred_checks_due 0.0" in text(meter)
+    assert "regcred_checks_due 7.0" in text(meter, 7)
+    assert "regcred_checks_due 0.0" in text(meter, 0)
+    assert "regcred_checks_due NaN" in text(meter, math.nan)
 
 
 def test_two_meters_share_nothing(meter: PrometheusMeter) -> None:
     other = PrometheusMeter(["ghcr"])
-    other.due(5)
+    other.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 0.1)
 
-    assert "regcred_checks_due 0.0" in text(meter)
+    assert "regcred_verifications_total{" in text(other)
+    assert "regcred_verifications_total{" not in text(meter)
 
 
 def test_the_text_is_prometheus(meter: PrometheusMeter) -> None:
-    content_type, exposed = meter.exposition()
+    content_type, exposed = meter.exposition(0)
 
     assert content_type.startswith("text/plain; version=")
     assert exposed.startswith(b"# HELP regcred_")
@@ -144,4 +145,3 @@ def test_where_nobody_looks_nothing_is_counted() -> None:
     meter.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 0.1)
     meter.exchanged("ecr", None)
     meter.told([])
-    meter.due(1)

@@ -75,10 +75,7 @@ class PrometheusMeter:
         for event in events:
             self._events.labels(str(event.kind)).inc()
 
-    def due(self, count: int) -> None:
-        """Say how many automatic checks are due now."""
-        self._due.set(count)
-
-    def exposition(self) -> tuple[str, bytes]:
-        """Return everything as (content type, text)."""
+    def exposition(self, due: float) -> tuple[str, bytes]:
+        """Return everything as (content type, text); `due` automatic checks are due now."""
+        self._due.set(due)
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)

@@ -59,7 +59,7 @@ class CheckStore(Protocol):
         ...
 
     async def checks_due(self, now: datetime) -> int:
-        """Return how many checks are due and unclaimed (counted up to 100,000)."""
+        """Return how many checks are due and unclaimed (counted up to 10,000: it reads each)."""
         ...
 
     async def claim_expiry_notices(self, now: datetime, limit: int) -> Sequence[Event]:

@@ -34,10 +34,6 @@ class Meter(Protocol):
         """Count events that were stored."""
         ...
 
-    def due(self, count: int) -> None:
-        """Say how many automatic checks are due now."""
-        ...
-
 
 class Unmeasured:
     """Counts nothing: for programs that nobody watches."""
@@ -51,9 +47,6 @@ class Unmeasured:
         """Do nothing."""
 
     def told(self, events: Iterable[Event]) -> None:
-        """Do nothing."""
-
-    def due(self, count: int) -> None:
         """Do nothing."""
 
 

@@ -31,7 +31,7 @@ _CLAIM = "UPDATE credentials SET check_at = ? WHERE project_id = ? AND id = ?"
 _MOVE = "UPDATE credentials SET check_at = ?, check_failures = ? WHERE project_id = ? AND id = ?"
 _MOVE_CLAIMED = f"{_MOVE} AND check_at = ?"
 _DUE = """
-    SELECT count(*) FROM (SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 100000)
+    SELECT count(*) FROM (SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 10000)
 """
 _TO_PLAN = """
     SELECT number, id, replan_after, recheck_every FROM projects
