@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from regcred.adapters.storage.sqlite import SqliteStore, schema
+from regcred.adapters.storage.sqlite.connection import connect
+from regcred.adapters.storage.sqlite.place import DATABASE
 from tests.adapters.storage.old_store import at_first_revision
 from tests.adapters.storage.samples import START, Clock
+
+DAY = 86_400
 
 
 async def test_the_first_revision_is_migrated_with_its_logins(tmp_path: Path) -> None:
@@ -27,9 +33,7 @@ async def test_the_first_revision_is_migrated_with_its_logins(tmp_path: Path) ->
     assert (project.name, login.username, secret.sealed) == ("old", "ada", b"\x01")
 
 
-async def test_what_was_stored_before_is_checked_and_announced_like_the_rest(
-    tmp_path: Path,
-) -> None:
+async def test_what_was_stored_before_is_checked_like_the_rest(tmp_path: Path) -> None:
     directory = tmp_path / "store"
     at_first_revision(directory)
     schema.migrate(directory)
@@ -39,8 +43,36 @@ async def test_what_was_stored_before_is_checked_and_announced_like_the_rest(
         project = await store.find_project(1)
         planned = [await store.plan_checks(clock(), 10) for _ in range(2)]
         due = await store.checks_due(clock() + timedelta(days=1))
-        told = await store.claim_expiry_notices(clock(), 10)
-        again = await store.claim_expiry_notices(clock(), 10)
     assert (project.recheck_every, planned, due) == (86_400, [(1, 1), None], 1)
-    assert [event.details["days_left"] for event in told] == [10]
-    assert again == []
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (-400, []),
+        (-0.5, []),
+        (0.5, [0]),
+        (10, [7, 1, 0]),
+        (29.5, [14, 7, 1, 0]),
+        (40, [30, 14, 7, 1, 0]),
+    ],
+)
+async def test_an_end_is_announced_from_the_upgrade_on_and_not_for_what_was_before(
+    tmp_path: Path, left: float, told: list[int]
+) -> None:
+    """A migration runs by the database's own clock."""
+    directory = tmp_path / "store"
+    at_first_revision(directory)
+    with closing(connect(directory / DATABASE)) as database:
+        (now,) = database.execute("SELECT CAST(strftime('%s', 'now') AS INTEGER)").fetchone()
+        database.execute("UPDATE credentials SET expires_at = ?", ((now + left * DAY) * 1_000_000,))
+    schema.migrate(directory)
+
+    upgraded = datetime.fromtimestamp(now, UTC)
+    with closing(SqliteStore.open(directory, clock=Clock(upgraded))) as store:
+        heard = [
+            event.details["days_left"]
+            for hours in range(0, 50 * 24, 6)
+            for event in await store.claim_expiry_notices(upgraded + timedelta(hours=hours), 10)
+        ]
+    assert heard == told

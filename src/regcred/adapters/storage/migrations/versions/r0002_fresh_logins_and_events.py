@@ -66,9 +66,16 @@ _CHECKS = (
     "ALTER TABLE projects ADD COLUMN replan_after INTEGER",
     "UPDATE projects SET replan_after = 0",
     "CREATE INDEX projects_to_replan ON projects (number) WHERE replan_after IS NOT NULL",
-    # The first notice of 30 days before; where less is left, the next turn tells how much.
+    # The next of the notices (30, 14, 7 and 1 days before the end, and at the end) that comes
+    # after the upgrade: it is no news that a login ended, or came near its end, before.
     """
-    UPDATE credentials SET notice_at = expires_at - 2592000000000 WHERE expires_at IS NOT NULL
+    UPDATE credentials SET notice_at = (
+        SELECT min(expires_at - days.column1 * 86400000000)
+        FROM (VALUES (30), (14), (7), (1), (0)) AS days
+        WHERE expires_at - days.column1 * 86400000000
+            > CAST(strftime('%s', 'now') AS INTEGER) * 1000000
+    )
+    WHERE expires_at IS NOT NULL
     """,
     "CREATE INDEX checks_due ON credentials (check_at) WHERE check_at IS NOT NULL",
     "CREATE INDEX notices_due ON credentials (notice_at) WHERE notice_at IS NOT NULL",
