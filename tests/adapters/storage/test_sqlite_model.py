@@ -280,6 +280,12 @@ class TwoStores(RuleBasedStateMachine):
         project = _pick(self.projects, which)
         self.both(lambda s: _without_numbers(s.list_events(project.id, EventFilter(), 0, 100)))
 
+    @rule(which=WHICH)
+    def credentials_of(self, which: int) -> None:
+        project = _pick(self.projects, which)
+        ids = [login.id for login in self.credentials[::2]]
+        self.both(lambda s: _by_number(s.credentials_of(project.id, ids)))
+
     @precondition(lambda self: self.credentials)
     @rule(which=WHICH, name=NAMES, lease=st.none() | st.integers(1, 90))
     def put_use(self, which: int, name: str, lease: int | None) -> None:
@@ -367,9 +373,13 @@ async def _in_order(claiming: Awaitable[Any]) -> Any:
     return sorted(await claiming)
 
 
+async def _by_number(finding: Awaitable[Any]) -> Any:
+    return sorted(await finding, key=lambda login: login.number)
+
+
 async def _without_numbers(telling: Awaitable[Any]) -> Any:
     """Return events in the order of their times: notices due at once come in any order."""
-    told = [replace(e, number=0, details={"all": str(e.details)}) for e in await telling]
+    told = [replace(e, number=0, details=dict(e.details)) for e in await telling]
     return sorted(told, key=lambda e: (e.at, e.kind, e.credential_id))
 
 
