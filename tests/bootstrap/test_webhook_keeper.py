@@ -15,9 +15,10 @@ from regcred.bootstrap.beside import beside
 from regcred.bootstrap.webhook_keeper import AT_ONCE, WebhookKeeper
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.secret import Secret
-from regcred.domain.webhook import DeliveryStatus, Message
+from regcred.domain.webhook import MAX_UNDER_WAY, MAX_WEBHOOKS, DeliveryStatus, Message
+from regcred.usecases.manage_webhooks import WebhookDraft
 from tests.fakes.sender import ScriptedSender
-from tests.usecases.world import World
+from tests.usecases.world import HOOK, World
 
 PATIENCE = 30
 """Seconds for something that takes milliseconds, on a busy machine."""
@@ -85,16 +86,41 @@ async def test_what_happens_is_delivered(world: World, logs: list[Any]) -> None:
 async def test_so_many_at_once_and_no_more(world: World) -> None:
     slow = SlowSender()
     world.deliveries._sender = slow
-    await hooks(world, AT_ONCE + 4)
-    await world.happen()
+    for n in range(AT_ONCE // MAX_UNDER_WAY + 1):
+        project = (await world.project(f"p{n}")).id
+        for _ in range(MAX_UNDER_WAY):
+            await world.webhooks.create(world.operator, project, WebhookDraft(HOOK))
+        await world.happen(project_id=project)
     async with keeping(world):
         await until(lambda: slow.waiting == AT_ONCE)
         await asyncio.sleep(0.05)
         assert slow.waiting == AT_ONCE
         slow.gate.set()
-        await until(lambda: len(slow.sent) == AT_ONCE + 4)
+        await until(lambda: len(slow.sent) == AT_ONCE + MAX_UNDER_WAY)
 
     assert slow.most == AT_ONCE
+
+
+async def test_one_projects_slow_receivers_hold_up_no_other_project(world: World) -> None:
+    class SlowAtHome(SlowSender):
+        async def send(self, url: str, *rest: Any) -> DeliveryStatus:
+            if "other." not in url:
+                return await super().send(url, *rest)
+            return await ScriptedSender.send(self, url, *rest)
+
+    slow = SlowAtHome()
+    world.deliveries._sender = slow
+    await hooks(world, MAX_WEBHOOKS)
+    for _ in range(10):
+        await world.happen()
+    other = (await world.project()).id
+    await world.webhooks.create(world.operator, other, WebhookDraft("https://other.example.com"))
+    await world.happen(project_id=other)
+    async with keeping(world):
+        await until(lambda: len(slow.sent) == 1)
+        await until(lambda: slow.waiting == MAX_UNDER_WAY)
+
+    assert slow.most == MAX_UNDER_WAY
 
 
 async def test_one_slow_receiver_holds_up_no_other(world: World) -> None:

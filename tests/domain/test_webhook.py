@@ -11,7 +11,7 @@ import pytest
 from regcred.domain import webhook
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import InvalidInput
-from regcred.domain.event import Event, EventKind
+from regcred.domain.event import EventKind
 from regcred.domain.secret import Secret
 from regcred.domain.webhook import (
     LONGEST_REST,
@@ -155,24 +155,6 @@ def test_a_secret_that_is_made_here_is_one_that_is_taken() -> None:
 def test_a_secret_is_bound_to_the_address() -> None:
     assert a_webhook().delivery == Delivery("webhook", "https://a.example/x", (), "", {})
     assert a_webhook().host == "a.example"
-
-
-@pytest.mark.parametrize(
-    ("more", "kind", "project", "wanted"),
-    [
-        ({}, EventKind.EXPIRY_NEAR, PROJECT, True),
-        ({"kinds": (EventKind.EXPIRY_NEAR,)}, EventKind.EXPIRY_NEAR, PROJECT, True),
-        ({"kinds": (EventKind.EXPIRY_NEAR,)}, EventKind.VERDICT_CHANGED, PROJECT, False),
-        ({"disabled": True}, EventKind.EXPIRY_NEAR, PROJECT, False),
-        ({}, EventKind.EXPIRY_NEAR, UUID(int=9), False),
-    ],
-)
-def test_which_events_are_wanted(
-    more: dict[str, object], kind: EventKind, project: UUID, wanted: bool
-) -> None:
-    event = Event(project, NOON, kind, UUID(int=3), "hub")
-
-    assert a_webhook(**more).wants(event) is wanted
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.DELIVERED, DeliveryStatus.GONE])

@@ -13,6 +13,7 @@ from regcred.domain.event import Event
 from regcred.domain.ports import Claimed, IdempotentRequest, SealedSecret
 from regcred.domain.project import Project
 from regcred.domain.webhook import (
+    MAX_UNDER_WAY,
     MAX_WAITING,
     MAX_WEBHOOKS,
     REST_AFTER_CHANGE,
@@ -41,7 +42,12 @@ class _Kept:
     secret: SealedSecret
     waiting: list[_Waiting] = field(default_factory=list)
     held_until: datetime = _EVER
+    claimed: bool = False
     failures: int = 0
+
+    def wants(self, event: Event) -> bool:
+        kinds = self.webhook.kinds
+        return not self.webhook.disabled and (not kinds or event.kind in kinds)
 
     def first_due(self, now: datetime) -> _Waiting | None:
         due = [one for one in self.waiting if one.due_at <= now]
@@ -125,13 +131,17 @@ class MemoryWebhooks:
     ) -> Sequence[Claimed]:
         self._awake()
         due = [
-            (first.due_at, kept, first)
+            (max(first.due_at, kept.held_until), kept, first)
             for kept in self._webhooks.values()
             if kept.held_until <= now and (first := kept.first_due(now)) is not None
         ]
-        claims = []
-        for _, kept, first in sorted(due, key=lambda found: found[0])[:limit]:
-            kept.held_until = now + lease
+        claims: list[Claimed] = []
+        for _, kept, first in sorted(due, key=lambda found: found[0]):
+            others = self._of(kept.webhook.project_id)
+            under_way = sum(one.claimed and one.held_until > now for one in others)
+            if len(claims) == limit or under_way >= MAX_UNDER_WAY:
+                continue
+            kept.claimed, kept.held_until = True, now + lease
             project = self._project(kept.webhook.project_id, None)
             claims.append(
                 Claimed(
@@ -154,9 +164,12 @@ class MemoryWebhooks:
         kept = self._webhooks.get((claimed.webhook.project_id, claimed.webhook.id))
         if kept is None:
             return
-        if kept.held_until != claimed.held_until:
+        held = kept.claimed and kept.held_until == claimed.held_until
+        if not held or kept.webhook.version != claimed.webhook.version:
             if settled.status is DeliveryStatus.DELIVERED:
                 kept.forget(number)
+            if held:
+                kept.claimed, kept.held_until = False, settled.at
             return
         if settled.retry_at is None:
             kept.forget(number)
@@ -172,7 +185,7 @@ class MemoryWebhooks:
                 version=kept.webhook.version + 1,
             )
         kept.note(settled.status, settled.at)
-        kept.held_until = settled.rest_until
+        kept.claimed, kept.held_until = False, settled.rest_until
         kept.failures = 0 if settled.status is DeliveryStatus.DELIVERED else kept.failures + 1
         if disabled is not None:
             self._append(disabled)
@@ -180,12 +193,12 @@ class MemoryWebhooks:
     async def release_delivery(self, claimed: Claimed, rest_until: datetime) -> None:
         self._awake()
         kept = self._webhooks.get((claimed.webhook.project_id, claimed.webhook.id))
-        if kept is not None and kept.held_until == claimed.held_until:
-            kept.held_until = rest_until
+        if kept is not None and kept.claimed and kept.held_until == claimed.held_until:
+            kept.claimed, kept.held_until = False, rest_until
 
     def _fan_out(self, event: Event) -> None:
         for kept in self._of(event.project_id):
-            if not kept.webhook.wants(event):
+            if not kept.wants(event):
                 continue
             kept.waiting.append(_Waiting(event, event.at))
             if len(kept.waiting) > MAX_WAITING:

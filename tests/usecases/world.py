@@ -299,9 +299,15 @@ class World:
         made = await self.webhooks.create(self.operator, None, WebhookDraft(url, **fields))
         return made.webhook
 
-    async def happen(self, kind: EventKind = EventKind.VERDICT_CHANGED, **details: Any) -> int:
-        """Store an event of the home project."""
-        event = Event(self.home.id, self.clock(), kind, UUID(int=5), "hub", details)
+    async def happen(
+        self,
+        kind: EventKind = EventKind.VERDICT_CHANGED,
+        project_id: UUID | None = None,
+        **details: Any,
+    ) -> int:
+        """Store an event, of the home project unless another is named."""
+        about = project_id or self.home.id
+        event = Event(about, self.clock(), kind, UUID(int=5), "hub", details)
         return await self.store.record_event(event)
 
     async def password(self, credential: RegistryCredential) -> str:

@@ -27,6 +27,9 @@ MAX_WEBHOOKS = 20
 MAX_WAITING = 1000
 """Deliveries that wait for one webhook; the oldest is dropped for a newer one."""
 
+MAX_UNDER_WAY = 4
+"""Deliveries of one project under way at once: its slow receivers leave places to the others."""
+
 SECRET_BYTES = 32
 """Random bytes in a signing secret that is made here."""
 
@@ -124,14 +127,6 @@ class Webhook:
     def __post_init__(self) -> None:
         """Sort the kinds, each once."""
         object.__setattr__(self, "kinds", tuple(sorted(set(self.kinds))))
-
-    def wants(self, event: Event) -> bool:
-        """Whether this event is to be sent there."""
-        return (
-            event.project_id == self.project_id
-            and not self.disabled
-            and (not self.kinds or event.kind in self.kinds)
-        )
 
     @property
     def delivery(self) -> Delivery:

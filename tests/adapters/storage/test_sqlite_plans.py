@@ -60,8 +60,10 @@ STATEMENTS = [
     checks._UNPLANNED,
     checks._ANY_NOTICE,
     checks._NOTICES,
-    *(deliveries._WANTING, deliveries._DUE, deliveries._FIRST, deliveries._MOVE),
-    *(deliveries._DROP_OLDEST, deliveries._DONE, deliveries._PUT_OFF),
+    *(deliveries._COUNT_UP, deliveries._DUE, deliveries._FIRST, deliveries._MOVE),
+    *(deliveries._COUNT_ANEW, deliveries._DROP_OLDEST, deliveries._LET_GO),
+    *(deliveries._HELD, deliveries._DONE, deliveries._PUT_OFF),
+    events._OLDEST,
     *(webhooks._FIND, webhooks._PAGE, webhooks._COUNT, webhooks._SEALED, webhooks._DROP),
     listing._AT_OFFSET,
     listing._OF_IDS,
@@ -73,14 +75,7 @@ STATEMENTS = [
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_it_seeks_and_never_sorts(sqlite_store: SqliteStore, statement: str) -> None:
-    names = re.findall(r":(\w+)", statement)
-    numbered = set(re.findall(r"\?\d", statement))
-    unnamed = len(numbered) or statement.count("?")
-    parameters: object = dict.fromkeys(names) if names else (None,) * unnamed
-    plan = [
-        row[3]
-        for row in sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]  # either kind of parameters
-    ]
+    plan = _plan(sqlite_store, statement)
 
     assert plan
     scans = [step for step in plan if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
@@ -89,14 +84,29 @@ def test_it_seeks_and_never_sorts(sqlite_store: SqliteStore, statement: str) -> 
 
 @pytest.mark.parametrize(
     ("statement", "index"),
-    [(checks._DUE, "checks_due"), (checks._TO_PLAN, "projects_to_replan")],
+    [
+        (checks._DUE, "checks_due"),
+        (checks._TO_PLAN, "projects_to_replan"),
+        (deliveries._DUE, "webhooks_due (<expr><?)"),
+        (deliveries._DUE, "webhooks_claimed (project_id=? AND held_until>?)"),
+    ],
 )
 def test_a_look_at_what_is_due_sees_nothing_else(
     sqlite_store: SqliteStore, statement: str, index: str
 ) -> None:
-    """Both indexes hold only rows that may be due."""
-    parameters = (None,) * statement.count("?")
-    plan = sqlite_store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    """The indexes hold only rows that may be due, or that are claimed."""
+    plan = _plan(sqlite_store, statement)
 
-    assert any(index in step[3] for step in plan)
-    assert not any("FOR ORDER BY" in step[3] for step in plan)
+    assert any(index in step for step in plan)
+    assert not any("FOR ORDER BY" in step for step in plan)
+
+
+def _plan(store: SqliteStore, statement: str) -> list[str]:
+    names = re.findall(r":(\w+)", statement)
+    numbered = set(re.findall(r"\?\d", statement))
+    unnamed = len(numbered) or statement.count("?")
+    parameters: object = dict.fromkeys(names) if names else (None,) * unnamed
+    return [
+        row[3]
+        for row in store._reader.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)  # type: ignore[arg-type]  # either kind of parameters
+    ]

@@ -1,23 +1,31 @@
-"""A webhook that was put back from an older copy of the file is noticed."""
+"""What only this store can show of webhooks: rows put back or edited, what a look costs, counts."""
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore
+from regcred.adapters.storage.sqlite import SqliteStore, deliveries, events
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import SealBroken
-from regcred.domain.webhook import Webhook
+from regcred.domain.event import EventKind
+from regcred.domain.ports import Claimed
+from regcred.domain.webhook import DeliveryStatus, Webhook, settled
 from tests.adapters.storage.samples import START, World, an_event, event, new_id, sealed
 
+COUNTED = """
+    SELECT count(d.event_number), min(d.due_at) FROM webhooks w LEFT JOIN webhook_deliveries d
+    ON d.project_id = w.project_id AND d.webhook_id = w.id GROUP BY w.id ORDER BY w.id
+"""
 ACCEPTED = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
 
 
@@ -31,8 +39,8 @@ def put_back(directory: Path, row: Sequence[object]) -> None:
     raw(directory, f"INSERT OR REPLACE INTO webhooks VALUES ({marks})", *row)  # noqa: S608  marks alone
 
 
-async def add(world: World, project_id: UUID | None = None) -> Webhook:
-    made = Webhook(new_id(), project_id or world.id, "https://a.example", START, START)
+async def add(world: World, project_id: UUID | None = None, **more: Any) -> Webhook:
+    made = Webhook(new_id(), project_id or world.id, "https://a.example", START, START, **more)
     done = event(Action.WEBHOOK_CREATED, made.project_id, made.id, secret_version=1)
     return await world.store.create_webhook(made, sealed(), done)
 
@@ -132,3 +140,102 @@ async def test_what_cannot_be_read_is_in_nobodys_way(
     assert waiting == [(str(other.id),)]
     ((status,),) = raw(directory, "SELECT last_status FROM webhooks WHERE id <> ?", str(fine.id))
     assert status == "gave_up"
+
+
+async def test_what_an_edit_took_from_the_outbox_is_in_nobodys_way(
+    sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+) -> None:
+    await add(sqlite_world)
+    await sqlite_store.record_event(an_event(sqlite_world.id))
+    raw(directory, "DELETE FROM webhook_deliveries")
+
+    assert await sqlite_store.claim_deliveries(START, timedelta(minutes=1), 10) == []
+    assert raw(directory, "SELECT waiting, due_at FROM webhooks") == [(0, None)]
+
+
+async def test_what_cannot_be_read_does_not_take_every_turn(
+    sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+) -> None:
+    await add(sqlite_world)
+    for _ in range(20):
+        await sqlite_store.record_event(an_event(sqlite_world.id))
+    raw(directory, "UPDATE events SET kind = 'of.a.newer.program'")
+    other = await sqlite_world.add_project("beta")
+    fine = await add(sqlite_world, other.id)
+    later = START + timedelta(seconds=1)
+    await sqlite_store.record_event(an_event(other.id, at=later))
+    now = later + timedelta(seconds=1)
+
+    claims = await sqlite_store.claim_deliveries(now, timedelta(minutes=1), 2)
+
+    assert [one.webhook.id for one in claims] == [fine.id]
+
+
+async def test_a_look_costs_the_same_however_many_rest_or_are_claimed(
+    sqlite_world: World, sqlite_store: SqliteStore, directory: Path
+) -> None:
+    await add(sqlite_world)
+    await sqlite_store.record_event(an_event(sqlite_world.id))
+    ((project, _, *rest),) = raw(directory, "SELECT * FROM webhooks")
+    for n in range(2000):
+        put_back(directory, [project, f"{n:036}", *rest])
+    raw(directory, "UPDATE webhooks SET held_until = due_at + 86400000000, claimed = id LIKE '%7'")
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    sqlite_store._reader.set_progress_handler(step, 10)
+    claims = await sqlite_store.claim_deliveries(
+        START + timedelta(hours=1), timedelta(minutes=1), 10
+    )
+
+    assert claims == ()
+    assert steps < 10
+
+
+async def test_the_count_of_what_waits_is_exact_whatever_happens(
+    sqlite_world: World,
+    sqlite_store: SqliteStore,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliveries, "MAX_WAITING", 5)
+    monkeypatch.setattr(events, "KEPT", 12)
+    world, dice = sqlite_world, random.Random(7)  # noqa: S311  which act is next
+    hooks = [await add(world) for _ in range(3)]
+    hooks.append(await add(world, kinds=(EventKind.EXPIRY_NEAR,)))
+    done = event(Action.WEBHOOK_UPDATED, world.id, hooks[0].id)
+    seen: set[object] = set()
+    claims: list[Claimed] = []
+    for _ in range(400):
+        world.clock.pass_(seconds=dice.randrange(40))
+        act = dice.choice(("happen", "happen", "claim", "settle", "settle", "release", "change"))
+        if act == "happen":
+            kind = dice.choice((EventKind.EXPIRY_NEAR, *[EventKind.VERDICT_CHANGED] * 9))
+            await sqlite_store.record_event(an_event(world.id, kind=kind, at=world.clock()))
+        elif act == "claim":
+            lease = timedelta(seconds=60)
+            claims += await sqlite_store.claim_deliveries(world.clock(), lease, 2)
+        elif act == "change":
+            hook = replace(dice.choice(hooks), disabled=dice.random() < 0.3)
+            await sqlite_store.update_webhook(hook, None, None, done)
+        elif claims:
+            one = claims.pop(dice.randrange(len(claims)))
+            if act == "release":
+                await sqlite_store.release_delivery(one, world.clock())
+                continue
+            status = dice.choice(
+                (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED, DeliveryStatus.GONE)
+            )
+            outcome = settled(status, dice.choice((0, 6)), 0, world.clock(), 0)
+            await sqlite_store.settle_delivery(one, outcome)
+            seen.add(outcome.status)
+        kept = raw(directory, "SELECT waiting, due_at FROM webhooks ORDER BY id")
+        counted = raw(directory, COUNTED)
+        assert kept == counted
+        seen |= {count for count, _ in counted}
+    seen |= {one for (one,) in raw(directory, "SELECT last_status FROM webhooks")}
+
+    assert seen >= {0, 5, *map(str, (DeliveryStatus.DELIVERED, DeliveryStatus.GAVE_UP))}

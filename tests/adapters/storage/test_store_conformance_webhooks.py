@@ -20,6 +20,7 @@ from regcred.domain.errors import (
 from regcred.domain.event import EventKind
 from regcred.domain.ports import AlreadyDone, Claimed, EventFilter, IdempotentRequest
 from regcred.domain.webhook import (
+    MAX_UNDER_WAY,
     MAX_WAITING,
     MAX_WEBHOOKS,
     DeliveryStatus,
@@ -224,9 +225,11 @@ class TestOutbox:
         assert await claimed_numbers(world) == [first]
 
     async def test_many_claimants_at_once_share_without_overlap(self, world: World) -> None:
-        for _ in range(MAX_WEBHOOKS):
-            await add(world)
-        await happen(world)
+        for n in range(MAX_WEBHOOKS // 4):
+            project = await world.add_project(f"p{n}")
+            for _ in range(4):
+                await add(world, project.id)
+            await happen(world, project.id)
 
         batches = await asyncio.gather(*(claim(world, 3) for _ in range(MAX_WEBHOOKS)))
 
@@ -315,12 +318,87 @@ class TestOutbox:
         (claimed,) = await claim(world)
         changed = replace(webhook, updated_at=world.clock.pass_(seconds=10))
         done = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
-        await world.store.update_webhook(changed, None, None, done)
+        stored = await world.store.update_webhook(changed, None, None, done)
 
         assert await claim(world) == []
         await world.store.settle_delivery(claimed, delivered(world))
-        noted = await world.store.find_webhook(world.id, webhook.id)
-        assert noted.last_status is DeliveryStatus.DELIVERED
+        # What was delivered before is delivered, but says nothing of the webhook as it is now.
+        assert await world.store.find_webhook(world.id, webhook.id) == stored
+        world.clock.pass_(days=2)
+        assert await claim(world) == []
+
+    @pytest.mark.parametrize("status", [DeliveryStatus.GONE, DeliveryStatus.FAILED])
+    @pytest.mark.parametrize("attempts", [0, 6])
+    async def test_what_an_old_address_said_does_not_count_against_the_new(
+        self, world: World, status: DeliveryStatus, attempts: int
+    ) -> None:
+        webhook = await add(world)
+        numbers = [await happen(world) for _ in range(2)]
+        (claimed,) = await claim(world)
+        moved = replace(webhook, url="https://new.example.com", updated_at=LATER)
+        done = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
+        stored = await world.store.update_webhook(moved, 1, sealed(2), done)
+        acts = await world.actions()
+        at = world.clock.pass_(seconds=2)
+        await world.store.settle_delivery(claimed, settled(status, attempts, 3, at, 0), done)
+
+        assert await world.store.find_webhook(world.id, webhook.id) == stored
+        assert await world.actions() == acts
+        # Nor does the event wait for it: the new address gets it at once, and all the others.
+        (again,) = await claim(world)
+        assert (again.event.number, again.attempts, again.failures) == (numbers[0], 0, 0)
+        assert again.webhook == stored
+        await world.store.settle_delivery(again, delivered(world))
+        assert await claimed_numbers(world) == numbers[1:]
+
+    async def test_a_project_has_so_many_under_way_and_leaves_the_rest_to_others(
+        self, world: World
+    ) -> None:
+        for _ in range(MAX_WEBHOOKS):
+            await add(world)
+        other = await world.add_project("beta")
+        await add(world, other.id)
+        for _ in range(200):
+            await happen(world)
+        world.clock.pass_(seconds=30)
+        await happen(world, other.id, at=world.clock())
+
+        claims = await claim(world, 16)
+
+        projects = [one.webhook.project_id for one in claims]
+        assert projects == [world.id] * MAX_UNDER_WAY + [other.id]
+        # Each that ends makes room for one, whatever came of it.
+        await world.store.settle_delivery(claims[0], delivered(world))
+        await world.store.settle_delivery(claims[1], failed(world))
+        await world.store.release_delivery(claims[2], world.clock() + LEASE)
+        fresh = await claim(world)
+        assert len(fresh) == 3
+        assert not {one.webhook.id for one in fresh} & {one.webhook.id for one in claims}
+        # So does a lease that ends, as that of a worker that died.
+        world.clock.pass_(seconds=30)
+        projects = [one.webhook.project_id for one in await claim(world)]
+        assert sorted(projects) == [world.id] * MAX_UNDER_WAY + [other.id]
+
+    async def test_webhooks_take_turns_however_old_what_waits_for_one_is(
+        self, world: World
+    ) -> None:
+        hooks = [await add(world) for _ in range(6)]
+        for _ in range(10):
+            await happen(world)
+        world.clock.pass_(seconds=30)
+        late = await add(world, (await world.add_project("beta")).id)
+        await happen(world, late.project_id, at=world.clock())
+        served = []
+        for _ in range(14):
+            world.clock.pass_(seconds=1)
+            (one,) = await claim(world, 1)
+            served.append(one.webhook.id)
+            await world.store.settle_delivery(one, delivered(world))
+
+        ids = [hook.id for hook in hooks]
+        assert sorted(served[:6]) == ids
+        assert served[6] == late.id
+        assert served[7:13] == served[:6]
 
     async def test_what_is_given_up_leaves_and_is_said(self, world: World) -> None:
         webhook = await add(world)
@@ -437,6 +515,26 @@ class TestOutbox:
             seen += [one.event.number for one in claims]
             await world.store.settle_delivery(claims[0], delivered(world))
         assert seen == [*sorted(numbers)[1:], newest]
+
+    async def test_what_left_the_outbox_does_not_count_among_what_waits(self, world: World) -> None:
+        webhook = await add(world)
+        for _ in range(3):
+            await happen(world)
+        done = event(Action.WEBHOOK_UPDATED, world.id, webhook.id)
+        await world.store.update_webhook(replace(webhook, disabled=True), None, None, done)
+        await world.store.update_webhook(webhook, None, None, done)
+        for outcome in (delivered(world), failed(world, 6), failed(world)):
+            await happen(world)
+            (claimed,) = await claim(world)
+            await world.store.settle_delivery(claimed, outcome)
+            world.clock.pass_(minutes=1)
+        await asyncio.gather(*(happen(world) for _ in range(MAX_WAITING - 1)))
+        full = await world.store.find_webhook(world.id, webhook.id)
+        await happen(world)
+        over = await world.store.find_webhook(world.id, webhook.id)
+
+        assert full.last_status is DeliveryStatus.FAILED
+        assert over.last_status is DeliveryStatus.OVERFLOWED
 
     async def test_an_event_that_is_no_longer_kept_is_no_longer_sent(self, world: World) -> None:
         webhook = await add(world, kinds=(EventKind.EXPIRY_NEAR,))

@@ -89,10 +89,12 @@ class WebhookStore(Protocol):
     async def claim_deliveries(
         self, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[Claimed]:
-        """Take the first due delivery of up to `limit` webhooks, longest due first.
+        """Take the first due delivery of up to `limit` webhooks, as long as they may have had it.
 
-        Nobody else gets anything for these webhooks until the lease ends or the claim is
-        settled: two workers never send one delivery twice meanwhile.
+        Who had an attempt goes behind everyone who could have had one since, and a project has
+        at most MAX_UNDER_WAY claims, over all claimants. Nobody else gets anything for these
+        webhooks until the lease ends or the claim is settled: two workers never send one
+        delivery twice meanwhile.
         """
         ...
 
@@ -102,9 +104,10 @@ class WebhookStore(Protocol):
         """Take the delivery out of the outbox or put it off, and note the status.
 
         A claim whose lease somebody else has taken over changes nothing, but for one that was
-        delivered, which leaves the outbox all the same. Where it disables the webhook, its
-        version counts up, what waits is dropped, and `disabled` is the audit row of that. What was
-        deleted meanwhile is nothing.
+        delivered, which leaves the outbox all the same. So it is when the webhook's version is
+        no longer the claimed one: what an old address said tells nothing of the new, which is
+        tried at once. Where it disables the webhook, its version counts up, what waits is
+        dropped, and `disabled` is the audit row of that. What was deleted meanwhile is nothing.
         """
         ...
 

@@ -2,7 +2,11 @@
 
 The one thing you would get wrong: what is claimed. It is the webhook, with the first of what
 waits for it; so one receiver that is slow or gone has one delivery under way, its others wait
-behind that, and finding the next claim is a step into an index, however much waits.
+behind that, and finding the next claim is a step into an index, however much waits or rests.
+That index is a queue by when a webhook could have had its next attempt. Each attempt moves it
+behind everyone who waits, which by the age of its events would never be.
+
+Each change of the outbox counts it in its webhook's own row, in the same transaction.
 """
 
 from __future__ import annotations
@@ -32,38 +36,58 @@ from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import SealBroken
 from regcred.domain.event import Event
 from regcred.domain.ports import Claimed, SealedSecret, WrappedSeed
-from regcred.domain.webhook import MAX_WAITING, DeliveryStatus, Settled
+from regcred.domain.webhook import MAX_UNDER_WAY, MAX_WAITING, DeliveryStatus, Settled
 
-_WANTING = """
-    SELECT id FROM webhooks WHERE project_id = ? AND disabled = 0
-    AND (kinds = '' OR instr(',' || kinds || ',', ',' || ? || ','))
+_COUNT_UP = """
+    UPDATE webhooks SET waiting = waiting + 1, due_at = min(ifnull(due_at, ?1), ?1)
+    WHERE project_id = ?2 AND disabled = 0
+        AND (kinds = '' OR instr(',' || kinds || ',', ',' || ?3 || ','))
+    RETURNING id, waiting
 """
 _PUT = """
     INSERT INTO webhook_deliveries (event_number, project_id, webhook_id, due_at)
     VALUES (?, ?, ?, ?)
 """
 _DROP_OLDEST = """
-    DELETE FROM webhook_deliveries WHERE project_id = ?1 AND webhook_id = ?2 AND event_number <= (
+    DELETE FROM webhook_deliveries WHERE project_id = ?1 AND webhook_id = ?2 AND event_number IN (
         SELECT event_number FROM webhook_deliveries WHERE project_id = ?1 AND webhook_id = ?2
-        ORDER BY event_number DESC LIMIT 1 OFFSET ?3
+        ORDER BY event_number LIMIT ?3
     )
+"""
+_LET_GO = """
+    DELETE FROM webhook_deliveries WHERE event_number = ? RETURNING project_id, webhook_id
 """
 _NOTE = "UPDATE webhooks SET last_status = ?, last_at = ? WHERE project_id = ? AND id = ?"
 _MOVE = """
-    UPDATE webhooks SET due_at = (
+    UPDATE webhooks SET waiting = max(waiting - ?, 0), due_at = (
         SELECT min(due_at) FROM webhook_deliveries d
         WHERE d.project_id = webhooks.project_id AND d.webhook_id = webhooks.id
     ) WHERE project_id = ? AND id = ?
 """
-_HOLD = "UPDATE webhooks SET held_until = ? WHERE project_id = ? AND id = ?"
+_COUNT_ANEW = """
+    UPDATE webhooks SET waiting = (
+        SELECT count(*) FROM webhook_deliveries d
+        WHERE d.project_id = webhooks.project_id AND d.webhook_id = webhooks.id
+    ) WHERE project_id = ? AND id = ?
+"""
+_HOLD = "UPDATE webhooks SET claimed = 1, held_until = ? WHERE project_id = ? AND id = ?"
+_FREE = "UPDATE webhooks SET claimed = 0, held_until = ? WHERE project_id = ? AND id = ?"
 _REST = """
-    UPDATE webhooks SET held_until = ?, failures = iif(?, 0, failures + 1)
+    UPDATE webhooks SET claimed = 0, held_until = ?, failures = iif(?, 0, failures + 1)
     WHERE project_id = ? AND id = ?
 """
-_HELD = "SELECT held_until FROM webhooks WHERE project_id = ? AND id = ?"
+_HELD = """
+    SELECT version FROM webhooks WHERE project_id = ? AND id = ? AND claimed = 1 AND held_until = ?
+"""
+# The repeated terms are the index's own. What it walks past is due and its project's places are
+# taken, so it is bounded by how much is under way.
 _DUE = """
-    SELECT project_id, id FROM webhooks WHERE due_at <= ?1 AND held_until <= ?1
-    ORDER BY due_at LIMIT ?2
+    SELECT w.project_id, w.id FROM webhooks w
+    WHERE w.due_at IS NOT NULL AND max(w.due_at, w.held_until) <= ?1 AND (
+        SELECT count(*) FROM webhooks u
+        WHERE u.project_id = w.project_id AND u.claimed = 1 AND u.held_until > ?1
+    ) < ?2
+    ORDER BY max(w.due_at, w.held_until) LIMIT 1
 """
 _SEALED = "w.secret_version, g.kid, g.generation, g.wrapped, w.sealed"
 _SEALED_WIDTH = 5
@@ -94,12 +118,19 @@ _DISABLE = """
 def fan_out(transaction: Transaction, told: Event, number: int) -> None:
     """Put a new event into the outbox of every webhook that wants it."""
     project_id, at = str(told.project_id), micros(told.at)
-    for (webhook_id,) in transaction.all(_WANTING, (project_id, str(told.kind))):
+    for webhook_id, waiting in transaction.all(_COUNT_UP, (at, project_id, str(told.kind))):
         place = (project_id, webhook_id)
         transaction.change(_PUT, (number, *place, at))
-        if transaction.change(_DROP_OLDEST, (*place, MAX_WAITING)):
+        if waiting > MAX_WAITING:
+            gone = transaction.change(_DROP_OLDEST, (*place, waiting - MAX_WAITING))
+            transaction.change(_MOVE, (gone, *place))
             transaction.change(_NOTE, (str(DeliveryStatus.OVERFLOWED), at, *place))
-        transaction.change(_MOVE, place)
+
+
+def let_go(transaction: Transaction, number: int) -> None:
+    """Take an event that is no longer kept out of every outbox."""
+    for place in transaction.all(_LET_GO, (number,)):
+        transaction.change(_MOVE, (1, *place))
 
 
 class Deliveries(Access):
@@ -108,19 +139,24 @@ class Deliveries(Access):
     async def claim_deliveries(
         self, now: datetime, lease: timedelta, limit: int
     ) -> Sequence[Claimed]:
-        """Take the first due delivery of up to `limit` webhooks, longest due first."""
-        due = (micros(now), limit)
+        """Take the first due delivery of up to `limit` webhooks; see the port."""
+        due = (micros(now), MAX_UNDER_WAY)
         # Mostly nothing is due, and then there is nothing to write either.
-        if not self._all(_DUE, due):
+        if self._one(_DUE, due) is None:
             return ()
         until = now + lease
 
         def work(transaction: Transaction) -> Sequence[Claimed]:
-            claims = []
-            for place in transaction.all(_DUE, due):
+            claims: list[Claimed] = []
+            for _ in range(limit):
+                # One by one: each claim takes a place of its project's.
+                place = transaction.one(_DUE, due)
+                if place is None:
+                    break
                 row = transaction.one(_FIRST, (*place, due[0]))
-                if row is None:  # its events were dropped with their age
-                    transaction.change(_MOVE, place)
+                if row is None:  # an edit took what it waited for
+                    transaction.change(_MOVE, (0, *place))
+                    transaction.change(_COUNT_ANEW, place)
                     continue
                 try:
                     claims.append(_claimed(row, until))
@@ -137,25 +173,27 @@ class Deliveries(Access):
     ) -> None:
         """Take the delivery out of the outbox or put it off, and note the status."""
         place = _place(claimed)
-        delivery = (claimed.event.number, *place)
 
         def work(transaction: Transaction) -> None:
-            if not _is_held(transaction, claimed):
-                if settled.status is DeliveryStatus.DELIVERED:
-                    transaction.change(_DONE, delivery)
-                    transaction.change(_MOVE, place)
+            done = settled.status is DeliveryStatus.DELIVERED
+            held = transaction.one(_HELD, (*place, micros(claimed.held_until)))
+            if held != (claimed.webhook.version,):
+                if done:
+                    _take_out(transaction, claimed.event.number, place)
+                if held is not None:
+                    transaction.change(_FREE, (micros(settled.at), *place))
                 return
             if settled.retry_at is None:
-                transaction.change(_DONE, delivery)
+                _take_out(transaction, claimed.event.number, place)
             else:
+                delivery = (claimed.event.number, *place)
                 transaction.change(_PUT_OFF, (micros(settled.retry_at), *delivery))
+                transaction.change(_MOVE, (0, *place))
             if settled.disables:
                 drop_waiting(transaction, place)
                 transaction.change(_DISABLE, (micros(settled.at), *place))
             transaction.change(_NOTE, (str(settled.status), micros(settled.at), *place))
-            done = settled.status is DeliveryStatus.DELIVERED
             transaction.change(_REST, (micros(settled.rest_until), done, *place))
-            transaction.change(_MOVE, place)
             if disabled is not None:
                 transaction.audit(disabled)
 
@@ -165,22 +203,24 @@ class Deliveries(Access):
         """Give a claim back without an attempt; the webhook rests until then."""
 
         def work(transaction: Transaction) -> None:
-            if _is_held(transaction, claimed):
-                transaction.change(_HOLD, (micros(rest_until), *_place(claimed)))
+            place = _place(claimed)
+            if transaction.one(_HELD, (*place, micros(claimed.held_until))) is not None:
+                transaction.change(_FREE, (micros(rest_until), *place))
 
         await self._write(work)
 
 
-def _drop_unreadable(transaction: Transaction, row: Row, place: Place, now: int) -> None:
+def _take_out(transaction: Transaction, number: int, place: Row) -> None:
+    """Take one delivery out of the outbox, if it is still there."""
+    gone = transaction.change(_DONE, (number, *place))
+    transaction.change(_MOVE, (gone, *place))
+
+
+def _drop_unreadable(transaction: Transaction, row: Row, place: Row, now: int) -> None:
     """Take out what an edit or a newer program left, or it would be in everyone's way."""
-    transaction.change(_DONE, (row[WEBHOOK_WIDTH + _SEALED_WIDTH], *place))
+    _take_out(transaction, row[WEBHOOK_WIDTH + _SEALED_WIDTH], place)
     transaction.change(_NOTE, (str(DeliveryStatus.GAVE_UP), now, *place))
-    transaction.change(_MOVE, place)
-
-
-def _is_held(transaction: Transaction, claimed: Claimed) -> bool:
-    """Whether the claim still stands: nobody else took over after its lease."""
-    return transaction.one(_HELD, _place(claimed)) == (micros(claimed.held_until),)
+    transaction.change(_FREE, (now, *place))  # behind the others: there may be more of it
 
 
 def _place(claimed: Claimed) -> Place:

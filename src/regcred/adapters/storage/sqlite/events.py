@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from regcred.adapters.storage.sqlite.access import Access, unhurried
-from regcred.adapters.storage.sqlite.deliveries import fan_out
+from regcred.adapters.storage.sqlite.deliveries import fan_out, let_go
 from regcred.adapters.storage.sqlite.rows import (
     EVENT,
     MAX_INTEGER,
@@ -28,11 +28,8 @@ _INSERT = """
     INSERT INTO events (project_id, at, kind, credential_id, credential_name, details)
     VALUES (?, ?, ?, ?, ?, ?) RETURNING number
 """
-_FORGET = """
-    DELETE FROM events WHERE number IN (
-        SELECT number FROM events WHERE project_id = ? ORDER BY number LIMIT ?
-    )
-"""
+_OLDEST = "SELECT number FROM events WHERE project_id = ? ORDER BY number LIMIT ?"
+_FORGET = "DELETE FROM events WHERE number = ?"
 
 
 def put_event(transaction: Transaction, event: Event) -> int:
@@ -56,8 +53,11 @@ def put_event(transaction: Transaction, event: Event) -> int:
         ),
     )
     if counted[0] > KEPT:
-        gone = transaction.change(_FORGET, (project_id, counted[0] - KEPT))
-        transaction.change(_COUNT_DOWN, (gone, project_id))
+        oldest = transaction.all(_OLDEST, (project_id, counted[0] - KEPT))
+        for (gone,) in oldest:
+            let_go(transaction, gone)
+            transaction.change(_FORGET, (gone,))
+        transaction.change(_COUNT_DOWN, (len(oldest), project_id))
     number: int = row[0] if row else 0  # RETURNING gives a row for every row inserted
     fan_out(transaction, event, number)
     return number

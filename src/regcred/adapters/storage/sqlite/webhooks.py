@@ -48,7 +48,7 @@ _RESEAL = """
     WHERE project_id = ? AND id = ?
 """
 _DROP = "DELETE FROM webhook_deliveries WHERE project_id = ? AND webhook_id = ?"
-_NOTHING_DUE = "UPDATE webhooks SET due_at = NULL WHERE project_id = ? AND id = ?"
+_NONE_WAITS = "UPDATE webhooks SET waiting = 0, due_at = NULL WHERE project_id = ? AND id = ?"
 _DELETE = "DELETE FROM webhooks WHERE project_id = ? AND id = ?"
 _SEALED = """
     SELECT w.secret_version, g.kid, g.generation, g.wrapped, w.sealed
@@ -184,7 +184,7 @@ def webhook_of(row: Row) -> Webhook:
 def drop_waiting(transaction: Transaction, place: Place) -> None:
     """Empty a webhook's part of the outbox."""
     transaction.change(_DROP, place)
-    transaction.change(_NOTHING_DUE, place)
+    transaction.change(_NONE_WAITS, place)
 
 
 def _place(webhook: Webhook) -> Place:

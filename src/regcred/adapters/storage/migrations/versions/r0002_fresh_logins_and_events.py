@@ -116,10 +116,13 @@ _EVENTS = (
         sealed BLOB NOT NULL CHECK (length(sealed) BETWEEN 1 AND 32768),
         last_status TEXT CHECK (length(last_status) <= 32),
         last_at INTEGER,
-        -- When the first of what waits for it is due (NULL: nothing waits), and until when it is
-        -- claimed or rests. One delivery of a webhook is under way at a time.
+        -- How many deliveries wait for it, so that keeping only the newest costs no counting, and
+        -- when the first is due (NULL: none waits).
+        waiting INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
         due_at INTEGER,
+        -- Until when it rests or, if it is claimed, has a delivery under way: one at a time.
         held_until INTEGER NOT NULL DEFAULT 0,
+        claimed INTEGER NOT NULL DEFAULT 0 CHECK (claimed IN (0, 1)),
         failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
         PRIMARY KEY (project_id, id),
         FOREIGN KEY (project_id, seed_generation)
@@ -140,7 +143,11 @@ _EVENTS = (
             REFERENCES webhooks (project_id, id) ON DELETE CASCADE
     ) STRICT, WITHOUT ROWID
     """,
-    "CREATE INDEX webhooks_due ON webhooks (due_at) WHERE due_at IS NOT NULL",
+    # When the next delivery may be made: neither what waits nor what rests is in a look's way.
+    """
+    CREATE INDEX webhooks_due ON webhooks (max(due_at, held_until)) WHERE due_at IS NOT NULL
+    """,
+    "CREATE INDEX webhooks_claimed ON webhooks (project_id, held_until) WHERE claimed = 1",
     "CREATE INDEX deliveries_of_webhook ON webhook_deliveries (project_id, webhook_id, due_at)",
     # By number, for dropping the oldest.
     "CREATE INDEX deliveries_by_age ON webhook_deliveries (project_id, webhook_id, event_number)",
