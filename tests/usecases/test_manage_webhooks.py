@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -26,7 +27,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.webhook import MAX_WEBHOOKS, DeliveryStatus, Webhook
 from regcred.usecases.manage_webhooks import WebhookDraft
 from regcred.usecases.seal_webhook import current_webhook
-from tests.usecases.world import HOOK, World
+from tests.usecases.world import CHECKS, HOOK, World
 
 OTHER = "https://other.example.com:8443/x"
 GIVEN = Secret("whsec_" + base64.b64encode(b"k" * 24).decode())
@@ -353,6 +354,25 @@ async def test_a_test_beyond_the_quota_is_refused(world: World) -> None:
 
     with pytest.raises(QuotaExceeded):
         await world.webhooks.test(world.operator, None, str(made.id))
+
+
+async def test_a_test_counts_as_a_check_of_the_project(world: World) -> None:
+    made = await world.webhook()
+    for _ in range(CHECKS - 1):
+        world.allowance.take(world.home.id)
+    await world.webhooks.test(world.operator, None, str(made.id))
+
+    with pytest.raises(QuotaExceeded) as refused:
+        await world.webhooks.test(world.operator, None, str(made.id))
+    with pytest.raises(WebhookNotFound):
+        await world.webhooks.test(world.operator, None, str(UUID(int=1)))
+
+    assert (refused.value.what, refused.value.retry_after) == ("checks for this project", 2)
+    assert len(world.sender.sent) == len(await world.events(Action.WEBHOOK_TESTED)) == 1
+    # Deliveries are the service's own doing, and go on.
+    await world.happen()
+    (claimed,) = await world.deliveries.claim(10)
+    assert await world.deliveries.deliver(claimed) is DeliveryStatus.DELIVERED
 
 
 async def test_a_foreign_webhook_is_a_missing_one(world: World) -> None:

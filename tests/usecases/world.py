@@ -253,7 +253,9 @@ class World:
         )
         self.docker = ServeDockerHelper(self.credentials)
         self.sender = ScriptedSender()
-        self.webhooks = ManageWebhooks(store, sealer, self.sender, clock, new_id, random)
+        self.webhooks = ManageWebhooks(
+            store, sealer, self.sender, clock, new_id, random, self.allowance
+        )
         self.deliveries = DeliverEvents(store, sealer, self.sender, clock, random)
         self.authenticate = Authenticate(store, self.digests, clock)
 

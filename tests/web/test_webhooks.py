@@ -181,6 +181,17 @@ async def test_a_test_beyond_the_quota_is_told_when_to_come_again(world: World) 
     assert reply.headers["retry-after"] == "7"
 
 
+async def test_a_test_beyond_the_projects_checks_is_a_429() -> None:
+    world = await World(checks_a_minute=2).populate()
+    path = f"{HOOKS}/{(await make(world))['id']}:test"
+    replies = [await world.send("POST", path) for _ in range(3)]
+
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert problem(replies[-1]) == "quota-exceeded"
+    assert replies[-1].headers["retry-after"] == "30"
+    assert len(world.sender.sent) == 2
+
+
 async def test_a_narrowed_admin_has_no_webhooks(world: World) -> None:
     """Events tell of every login of the project."""
     made = await make(world)

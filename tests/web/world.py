@@ -217,7 +217,7 @@ class World:
             events=ReadEvents(store),
             docker_helper=ServeDockerHelper(credentials),
             webhooks=ManageWebhooks(
-                store, self.sealer, self.sender, clock, self.new_id, os.urandom
+                store, self.sealer, self.sender, clock, self.new_id, os.urandom, allowance
             ),
             families=self.registries,
             cursors=self.service_keys.cursors,

@@ -149,7 +149,9 @@ def _app(
         audit=ReadAudit(store),
         events=ReadEvents(store),
         docker_helper=ServeDockerHelper(credentials),
-        webhooks=ManageWebhooks(store, sealer, sender, clock, state.new_id, state.random),
+        webhooks=ManageWebhooks(
+            store, sealer, sender, clock, state.new_id, state.random, allowance
+        ),
         families=registries,
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,

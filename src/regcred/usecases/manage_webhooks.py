@@ -23,6 +23,7 @@ from regcred.domain.errors import (
 )
 from regcred.domain.ports import (
     SWAP_ATTEMPTS,
+    Allowance,
     AlreadyDone,
     Clock,
     IdempotentRequest,
@@ -73,6 +74,7 @@ class ManageWebhooks:
         clock: Clock,
         new_id: NewId,
         random: RandomBytes,
+        allowance: Allowance,
     ) -> None:
         self._store = store
         self._sealer = sealer
@@ -80,6 +82,7 @@ class ManageWebhooks:
         self._clock = clock
         self._new_id = new_id
         self._random = random
+        self._allowance = allowance
 
     async def create(
         self,
@@ -207,11 +210,13 @@ class ManageWebhooks:
     async def test(self, caller: Caller, ref: ProjectRef | None, webhook: str) -> DeliveryStatus:
         """Send a test message now, once, and say what came; a disabled webhook gets it too.
 
-        Only the audit remembers it. Raise ProjectNotFound, WebhookNotFound, AccessDenied,
-        QuotaExceeded, SealBroken.
+        It counts as a check of the project's: something goes out because a caller says so, to an
+        address of their choice. Only the audit remembers it. Raise ProjectNotFound,
+        WebhookNotFound, AccessDenied, QuotaExceeded, SealBroken.
         """
         project = await self._reach(caller, ref)
         found, secret = await current_webhook(self._store, self._sealer, project.id, _id(webhook))
+        self._allowance.take(project.id)
         now = self._clock()
         id_ = f"msg_{found.id.hex}_test_{self._random(_TEST_ID_BYTES).hex()}"
         told = Message(id_, TEST_KIND, now, {"project": rules.told_of(project)})
