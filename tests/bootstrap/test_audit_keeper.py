@@ -426,6 +426,7 @@ async def test_what_nobody_foresaw_is_loud_and_the_keeper_goes_on(
             await _until(lambda: _stands_at(keeper, 2))
 
     assert {(line["event"], line["error"]) for line in logs} == {(event, "ZeroDivisionError")}
+    assert all(line["where"].endswith(" failing") for line in logs)
 
 
 async def test_an_anchor_ahead_of_the_store_is_never_moved_back(

@@ -132,6 +132,7 @@ async def test_a_check_that_cannot_be_made_is_logged_without_a_word_of_its_own(
         await of(world).turn()
 
     (line,) = logs
+    assert line.pop("where").startswith("registries.py:")
     assert line == {
         "event": "automatic check not made",
         "error": "SealBroken",
@@ -190,6 +191,7 @@ async def test_the_turns_go_on_after_a_failure_and_stop_with_the_server(
             while not world.registries.asked:  # noqa: ASYNC110  as above
                 await asyncio.sleep(0)
 
+    assert all(line["where"].startswith("store.py:") for line in logs)
     assert {(line["event"], line["error"]) for line in logs} == {
         ("automatic checks stand still", "StoreUnavailable")
     }

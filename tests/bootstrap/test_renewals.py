@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -13,6 +14,8 @@ from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.renewals import AT_ONCE, Renewals
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import LoginPlace
+
+WHERE = re.compile(r"test_renewals\.py:\d+ ")
 
 
 class Exchanges:
@@ -50,7 +53,9 @@ async def ran(exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch) -> list[str
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    return [entry["event"] for entry in logs]
+    return [
+        f"{entry['event']}: {entry['error']} in {WHERE.sub('', entry['where'])}" for entry in logs
+    ]
 
 
 async def test_one_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +64,7 @@ async def test_one_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyP
     logged = await ran(exchanges, monkeypatch)
 
     assert sorted(exchanges.renewed, key=int) == [str(n) for n in range(AT_ONCE + 3) if n != 1]
-    assert logged == ["a login was not renewed"]
+    assert logged == ["a login was not renewed: StoreUnavailable in renew"]
 
 
 async def test_a_store_that_is_away_is_loud_and_asked_again(
@@ -67,7 +72,7 @@ async def test_a_store_that_is_away_is_loud_and_asked_again(
 ) -> None:
     logged = await ran(Exchanges(1, broken=True), monkeypatch)
 
-    assert set(logged) == {"renewing logins stands still"}
+    assert set(logged) == {"renewing logins stands still: StoreUnavailable in claim_due"}
     assert len(logged) >= 3
 
 

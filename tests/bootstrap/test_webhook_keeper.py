@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -155,6 +156,7 @@ async def test_a_store_that_fails_is_loud_and_survived(world: World, logs: list[
 
     assert logs[0]["event"] == "events cannot be claimed"
     assert (logs[0]["error"], logs[0]["log_level"]) == ("StoreUnavailable", "error")
+    assert logs[0]["where"].startswith("store.py:")
 
 
 async def test_a_delivery_that_breaks_is_loud_and_survived(world: World, logs: list[Any]) -> None:
@@ -173,6 +175,7 @@ async def test_a_delivery_that_breaks_is_loud_and_survived(world: World, logs: l
 
     assert logs[0]["event"] == "an event cannot be delivered"
     assert logs[0]["error"] == "RuntimeError"
+    assert re.fullmatch(r"test_webhook_keeper\.py:\d+ explode", logs[0]["where"])
     assert "anything" not in str(logs)
 
 

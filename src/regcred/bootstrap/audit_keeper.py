@@ -26,6 +26,7 @@ from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
+from regcred.web.unexpected import kind_and_place
 
 EVERY = 1.0
 """Seconds between two links."""
@@ -135,7 +136,7 @@ class AuditKeeper:
                 reached, edited = self.store.edited_after(upto, _SLICE)
                 accepted = self.store.last_acceptance() if edited else 0
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
-                _log.error("the audit cannot be verified", error=type(error).__name__)
+                _log.error("the audit cannot be verified", **kind_and_place(error))
                 await asyncio.sleep(EVERY * LOOK_EVERY)
                 continue
             if reached == upto:
@@ -155,7 +156,7 @@ class AuditKeeper:
                 if turn % LOOK_EVERY == 0 and (found := await self._set_back_beside()):
                     _log.error("the store was set back", reason=found)
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
-                _log.error("audit chain stands still", error=type(error).__name__)
+                _log.error("audit chain stands still", **kind_and_place(error))
 
     async def _link_to(self, upto: int) -> int:
         """Go on with the chain to row `upto`, and return the first number that is missing, or 0.

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from regcred.web.unexpected import innermost
+
 _PR_SET_DUMPABLE = 4
 
 # An allow-list: whatever else a caller puts into an event is dropped before it is written.
@@ -91,16 +93,7 @@ class _Bridge(logging.Handler):
         fields: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             fields["error"] = record.exc_info[0].__name__
-            fields["where"] = _innermost(record.exc_info[2])
+            fields["where"] = innermost(record.exc_info[2])
         # The first line alone: asyncio writes an exception's own text into the next.
         message = record.getMessage().partition("\n")[0]
         structlog.get_logger().log(record.levelno, message, **fields)
-
-
-def _innermost(traceback: Any) -> str:
-    place = ""
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        place = f"{os.path.basename(code.co_filename)}:{traceback.tb_lineno} {code.co_name}"  # noqa: PTH119  text alone
-        traceback = traceback.tb_next
-    return place

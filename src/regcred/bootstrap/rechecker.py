@@ -16,6 +16,7 @@ from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import DueCheck
 from regcred.domain.schedule import SOONEST
 from regcred.usecases.recheck_credentials import RecheckCredentials
+from regcred.web.unexpected import kind_and_place
 
 EVERY = 5.0
 """Seconds between two turns."""
@@ -50,7 +51,7 @@ class Rechecker:
             try:
                 await self.turn()
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn comes
-                _log.error("automatic checks stand still", error=type(error).__name__)
+                _log.error("automatic checks stand still", **kind_and_place(error))
             await asyncio.sleep(EVERY)
 
     async def turn(self) -> int:
@@ -96,7 +97,7 @@ class Rechecker:
         if refused is not None:
             _log.warning(
                 "automatic check not made",
-                error=type(refused).__name__,
+                **kind_and_place(refused),
                 project=str(due.project_id),
             )
         return True

@@ -9,6 +9,7 @@ import structlog
 
 from regcred.domain.ports import Bell, LoginPlace
 from regcred.usecases.exchange_logins import ExchangeLogins
+from regcred.web.unexpected import kind_and_place
 
 EVERY = 1.0
 """Seconds between two looks for what is due, when nobody rings."""
@@ -53,7 +54,7 @@ class Renewals:
         try:
             due = await self.exchanges.claim_due(free)
         except Exception as error:  # noqa: BLE001  whatever it is, the loop lives on
-            _log.error("renewing logins stands still", error=type(error).__name__)
+            _log.error("renewing logins stands still", **kind_and_place(error))
             return 0
         for place, claim in due:
             task = asyncio.create_task(self._renew(place, claim))
@@ -73,4 +74,4 @@ class Renewals:
             await self.exchanges.renew(place, claim)
         except Exception as error:  # noqa: BLE001  one that fails takes no other with it
             # The claim runs out, and it is due again.
-            _log.error("a login was not renewed", error=type(error).__name__)
+            _log.error("a login was not renewed", **kind_and_place(error))

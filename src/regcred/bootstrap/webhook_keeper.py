@@ -14,6 +14,7 @@ import structlog
 
 from regcred.domain.ports import Claimed
 from regcred.usecases.deliver_events import DeliverEvents
+from regcred.web.unexpected import kind_and_place
 
 EVERY = 1.0
 """Seconds between two looks while nothing is due."""
@@ -52,7 +53,7 @@ class WebhookKeeper:
         try:
             return await self.events.claim(free)
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
-            _log.error("events cannot be claimed", error=type(error).__name__)
+            _log.error("events cannot be claimed", **kind_and_place(error))
             return ()
 
     async def _deliver(self, claimed: Claimed) -> None:
@@ -60,7 +61,7 @@ class WebhookKeeper:
         try:
             status = await self.events.deliver(claimed)
         except Exception as error:  # noqa: BLE001  as above; the claim ends with its lease
-            _log.error("an event cannot be delivered", error=type(error).__name__, project=project)
+            _log.error("an event cannot be delivered", **kind_and_place(error), project=project)
             return
         if status is not None:
             _log.info("event delivery", status=str(status), project=project)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +25,7 @@ from regcred.web.middleware import (
     replay,
 )
 from regcred.web.refusals import Internal, Overloaded
+from regcred.web.unexpected import kind_and_place
 
 _log = structlog.get_logger("regcred.web")
 
@@ -160,22 +160,10 @@ def log_failure(request_id: str, error: RegcredError) -> None:
 
 def log_unexpected(request_id: str, error: BaseException) -> None:
     """Log an exception's type and place under the request's id."""
-    _log.error(
-        "internal error", request_id=request_id, error=type(error).__name__, where=_place(error)
-    )
+    _log.error("internal error", request_id=request_id, **kind_and_place(error))
 
 
 def _as_get(scope: Scope) -> Scope:
     """Let HEAD be answered by GET (RFC 9110, section 9.3.2)."""
     # A copy: the server looks at its own to know that no body follows.
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-
-
-def _place(error: BaseException) -> str:
-    step: TracebackType | None = error.__traceback__
-    place = ""
-    while step is not None:
-        code = step.tb_frame.f_code
-        place = f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno} {code.co_name}"
-        step = step.tb_next
-    return place
