@@ -627,9 +627,6 @@ class MemoryStore(MemoryWebhooks):
 
     # Events
 
-    async def record_event(self, event: Event) -> int:
-        return self._put_event(event)
-
     async def list_events(
         self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
     ) -> Sequence[Event]:

@@ -18,6 +18,7 @@ from regcred.domain.event import Event, EventKind
 from regcred.settings import Settings
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
+from tests.tools.events import record_event
 from tests.tools.receiver import Receiver
 from tests.tools.service import Service
 from tests.tools.world import running
@@ -60,7 +61,7 @@ def happen(service: Service, **details: Any) -> int:
         async with open_state(settings, exclusive=False) as state:
             (project,) = await state.store.list_projects(0, 1)
             told = Event(project.id, datetime.now(UTC), KIND, LOGIN, "hub", details)
-            return await state.store.record_event(told)
+            return await record_event(state.store, told)
 
     return asyncio.run(store())
 

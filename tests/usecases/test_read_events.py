@@ -11,13 +11,14 @@ from regcred.domain.access import Role
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.event import Event, EventKind
 from tests.fakes.store import MemoryStore
+from tests.tools.events import record_event
 from tests.usecases.world import START, World
 
 
 async def tell(world: World, *names: str, kind: EventKind = EventKind.VERDICT_CHANGED) -> None:
     for name in names:
         found = await world.store.find_credential(world.home.id, name)
-        await world.store.record_event(Event(world.home.id, START, kind, found.id, name))
+        await record_event(world.store, Event(world.home.id, START, kind, found.id, name))
 
 
 async def test_events_come_newest_first_a_page_at_a_time(world: World) -> None:

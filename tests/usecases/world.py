@@ -50,6 +50,7 @@ from tests.fakes.registries import ScriptedRegistries
 from tests.fakes.sealer import PlainSealer
 from tests.fakes.sender import ScriptedSender
 from tests.fakes.store import MemoryStore
+from tests.tools.events import record_event
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 REGISTRY = "reg.example.com"
@@ -310,7 +311,7 @@ class World:
         """Store an event, of the home project unless another is named."""
         about = project_id or self.home.id
         event = Event(about, self.clock(), kind, UUID(int=5), "hub", details)
-        return await self.store.record_event(event)
+        return await record_event(self.store, event)
 
     async def password(self, credential: RegistryCredential) -> str:
         """Open what is stored, from what is stored, as the hot path would."""

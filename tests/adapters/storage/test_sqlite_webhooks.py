@@ -21,6 +21,7 @@ from regcred.domain.event import EventKind
 from regcred.domain.ports import Claimed
 from regcred.domain.webhook import DeliveryStatus, Webhook, settled
 from tests.adapters.storage.samples import START, World, an_event, event, new_id, sealed
+from tests.tools.events import record_event
 
 COUNTED = """
     SELECT count(d.event_number), min(d.due_at) FROM webhooks w LEFT JOIN webhook_deliveries d
@@ -127,11 +128,11 @@ async def test_what_cannot_be_read_is_in_nobodys_way(
     sqlite_world: World, sqlite_store: SqliteStore, directory: Path, edit: str
 ) -> None:
     await add(sqlite_world)
-    await sqlite_store.record_event(an_event(sqlite_world.id))
+    await record_event(sqlite_store, an_event(sqlite_world.id))
     raw(directory, f"UPDATE {edit}")
     other = await sqlite_world.add_project("beta")
     fine = await add(sqlite_world, other.id)
-    await sqlite_store.record_event(an_event(other.id))
+    await record_event(sqlite_store, an_event(other.id))
 
     claims = await sqlite_store.claim_deliveries(START, timedelta(minutes=1), 10)
 
@@ -146,7 +147,7 @@ async def test_what_an_edit_took_from_the_outbox_is_in_nobodys_way(
     sqlite_world: World, sqlite_store: SqliteStore, directory: Path
 ) -> None:
     await add(sqlite_world)
-    await sqlite_store.record_event(an_event(sqlite_world.id))
+    await record_event(sqlite_store, an_event(sqlite_world.id))
     raw(directory, "DELETE FROM webhook_deliveries")
 
     assert await sqlite_store.claim_deliveries(START, timedelta(minutes=1), 10) == []
@@ -158,12 +159,12 @@ async def test_what_cannot_be_read_does_not_take_every_turn(
 ) -> None:
     await add(sqlite_world)
     for _ in range(20):
-        await sqlite_store.record_event(an_event(sqlite_world.id))
+        await record_event(sqlite_store, an_event(sqlite_world.id))
     raw(directory, "UPDATE events SET kind = 'of.a.newer.program'")
     other = await sqlite_world.add_project("beta")
     fine = await add(sqlite_world, other.id)
     later = START + timedelta(seconds=1)
-    await sqlite_store.record_event(an_event(other.id, at=later))
+    await record_event(sqlite_store, an_event(other.id, at=later))
     now = later + timedelta(seconds=1)
 
     claims = await sqlite_store.claim_deliveries(now, timedelta(minutes=1), 2)
@@ -175,7 +176,7 @@ async def test_a_look_costs_the_same_however_many_rest_or_are_claimed(
     sqlite_world: World, sqlite_store: SqliteStore, directory: Path
 ) -> None:
     await add(sqlite_world)
-    await sqlite_store.record_event(an_event(sqlite_world.id))
+    await record_event(sqlite_store, an_event(sqlite_world.id))
     ((project, _, *rest),) = raw(directory, "SELECT * FROM webhooks")
     for n in range(2000):
         put_back(directory, [project, f"{n:036}", *rest])
@@ -214,7 +215,7 @@ async def test_the_count_of_what_waits_is_exact_whatever_happens(
         act = dice.choice(("happen", "happen", "claim", "settle", "settle", "release", "change"))
         if act == "happen":
             kind = dice.choice((EventKind.EXPIRY_NEAR, *[EventKind.VERDICT_CHANGED] * 9))
-            await sqlite_store.record_event(an_event(world.id, kind=kind, at=world.clock()))
+            await record_event(sqlite_store, an_event(world.id, kind=kind, at=world.clock()))
         elif act == "claim":
             lease = timedelta(seconds=60)
             claims += await sqlite_store.claim_deliveries(world.clock(), lease, 2)

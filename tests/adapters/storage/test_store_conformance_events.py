@@ -12,6 +12,7 @@ from regcred.domain.errors import ProjectNotFound
 from regcred.domain.event import EventKind
 from regcred.domain.ports import EventFilter
 from tests.adapters.storage.samples import World, an_event, event, new_id
+from tests.tools.events import record_event
 
 ALL = EventFilter()
 KEPT = 10_000
@@ -20,13 +21,13 @@ KEPT = 10_000
 class TestEvents:
     async def test_stored_whole_and_numbered(self, world: World) -> None:
         told = an_event(world.id, image="r.example/app", count=3, share=0.5, tags=("a", "b"))
-        number = await world.store.record_event(told)
+        number = await record_event(world.store, told)
 
         assert number > 0
         assert await world.store.list_events(world.id, ALL, 0, 10) == [replace(told, number=number)]
 
     async def test_listed_newest_first_a_page_at_a_time(self, world: World) -> None:
-        numbers = [await world.store.record_event(an_event(world.id, n=n)) for n in range(5)]
+        numbers = [await record_event(world.store, an_event(world.id, n=n)) for n in range(5)]
 
         first = await world.store.list_events(world.id, ALL, 0, 2)
         rest = await world.store.list_events(world.id, ALL, first[-1].number, 10)
@@ -38,7 +39,7 @@ class TestEvents:
         one, two = new_id(), new_id()
         for credential in (one, two):
             for kind in EventKind:
-                await world.store.record_event(an_event(world.id, credential, kind))
+                await record_event(world.store, an_event(world.id, credential, kind))
 
         near = EventFilter(EventKind.EXPIRY_NEAR)
         of_one = EventFilter(credential_id=one)
@@ -58,7 +59,7 @@ class TestEvents:
     async def test_they_outlive_their_credential_but_not_their_project(self, world: World) -> None:
         other = await world.add_project("beta")
         login = await world.add(project_id=other.id)
-        await world.store.record_event(an_event(other.id, login.id))
+        await record_event(world.store, an_event(other.id, login.id))
         gone = event(Action.CREDENTIAL_DELETED, other.id, login.id)
         await world.store.delete_credential(other.id, login.id, None, gone)
         outlived = await world.store.list_events(other.id, ALL, 0, 10)
@@ -71,23 +72,23 @@ class TestEvents:
 
     async def test_a_project_sees_its_own_alone(self, world: World) -> None:
         other = await world.add_project("beta")
-        await world.store.record_event(an_event(other.id))
+        await record_event(world.store, an_event(other.id))
 
         assert await world.store.list_events(world.id, ALL, 0, 10) == []
 
     async def test_none_without_a_project(self, world: World) -> None:
         with pytest.raises(ProjectNotFound):
-            await world.store.record_event(an_event(new_id()))
+            await record_event(world.store, an_event(new_id()))
 
     async def test_a_project_keeps_its_newest_ten_thousand(self, world: World) -> None:
         other = await world.add_project("beta")
-        await world.store.record_event(an_event(other.id))
+        await record_event(world.store, an_event(other.id))
         numbers: list[int] = []
         for _ in range(0, KEPT, 2000):
-            waiting = (world.store.record_event(an_event(world.id)) for _ in range(2000))
+            waiting = (record_event(world.store, an_event(world.id)) for _ in range(2000))
             numbers += await asyncio.gather(*waiting)
         for _ in range(3):
-            numbers.append(await world.store.record_event(an_event(world.id)))
+            numbers.append(await record_event(world.store, an_event(world.id)))
 
         kept = await world.store.list_events(world.id, ALL, 0, KEPT + 100)
         assert [e.number for e in kept] == sorted(numbers)[: -KEPT - 1 : -1]

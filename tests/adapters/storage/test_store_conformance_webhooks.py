@@ -38,6 +38,7 @@ from tests.adapters.storage.samples import (
     sealed,
     seed,
 )
+from tests.tools.events import record_event
 
 URL = "https://hooks.example.com/in"
 LATER = START + timedelta(hours=1)
@@ -55,7 +56,7 @@ async def add(world: World, project_id: UUID | None = None, **more: Any) -> Webh
 
 
 async def happen(world: World, project_id: UUID | None = None, **more: Any) -> int:
-    return await world.store.record_event(an_event(project_id or world.id, **more))
+    return await record_event(world.store, an_event(project_id or world.id, **more))
 
 
 async def claim(world: World, limit: int = 10) -> list[Claimed]:
@@ -202,7 +203,7 @@ class TestOutbox:
         await add(world, disabled=True)
         await add(world, other.id)
         told = an_event(world.id, kind=EventKind.EXPIRY_NEAR, days=7)
-        number = await world.store.record_event(told)
+        number = await record_event(world.store, told)
 
         claims = await claim(world)
 

@@ -19,13 +19,6 @@ class EventStore(Protocol):
     Writes that make something worth hearing take events and commit them along.
     """
 
-    async def record_event(self, event: Event) -> int:
-        """Commit an event that comes without any other write, and return its number.
-
-        Raise ProjectNotFound.
-        """
-        ...
-
     async def list_events(
         self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
     ) -> Sequence[Event]:

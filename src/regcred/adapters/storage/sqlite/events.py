@@ -66,10 +66,6 @@ def put_event(transaction: Transaction, event: Event) -> int:
 class Events(Access):
     """The port's methods on events."""
 
-    async def record_event(self, event: Event) -> int:
-        """Commit an event that comes without any other write. Raise ProjectNotFound."""
-        return await self._write(lambda transaction: put_event(transaction, event))
-
     async def list_events(
         self, project_id: UUID, narrowed: EventFilter, before: int, limit: int
     ) -> Sequence[Event]:
