@@ -240,3 +240,24 @@ async def test_the_count_of_what_waits_is_exact_whatever_happens(
     seen |= {one for (one,) in raw(directory, "SELECT last_status FROM webhooks")}
 
     assert seen >= {0, 5, *map(str, (DeliveryStatus.DELIVERED, DeliveryStatus.GAVE_UP))}
+
+
+async def test_what_waits_of_an_event_that_is_no_longer_kept_is_not_counted(
+    sqlite_world: World,
+    sqlite_store: SqliteStore,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "KEPT", 3)
+    hook = await add(sqlite_world, kinds=(EventKind.EXPIRY_NEAR,))
+    for days in range(2):
+        told = an_event(sqlite_world.id, kind=EventKind.EXPIRY_NEAR, at=START + timedelta(days))
+        await record_event(sqlite_store, told)
+    seen = []
+    for _ in range(4):
+        await record_event(sqlite_store, an_event(sqlite_world.id))
+        (row,) = raw(directory, "SELECT waiting, due_at FROM webhooks WHERE id = ?", str(hook.id))
+        assert [row] == raw(directory, COUNTED)
+        seen.append(row[0])
+
+    assert seen == [2, 1, 0, 0]
