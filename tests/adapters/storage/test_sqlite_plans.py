@@ -61,7 +61,7 @@ STATEMENTS = [
     checks._ANY_NOTICE,
     checks._NOTICES,
     *(deliveries._COUNT_UP, deliveries._DUE, deliveries._FIRST, deliveries._MOVE),
-    *(deliveries._COUNT_ANEW, deliveries._DROP_OLDEST, deliveries._LET_GO),
+    *(deliveries._OVERFLOW, deliveries._COUNT_ANEW, deliveries._DROP_OLDEST, deliveries._LET_GO),
     *(deliveries._HELD, deliveries._DONE, deliveries._PUT_OFF),
     events._OLDEST,
     *(webhooks._FIND, webhooks._PAGE, webhooks._COUNT, webhooks._SEALED, webhooks._DROP),

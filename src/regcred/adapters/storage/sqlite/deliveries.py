@@ -58,12 +58,16 @@ _LET_GO = """
     DELETE FROM webhook_deliveries WHERE event_number = ? RETURNING project_id, webhook_id
 """
 _NOTE = "UPDATE webhooks SET last_status = ?, last_at = ? WHERE project_id = ? AND id = ?"
-_MOVE = """
-    UPDATE webhooks SET waiting = max(waiting - ?, 0), due_at = (
+_LESS = """
+    waiting = max(waiting - ?, 0), due_at = (
         SELECT min(due_at) FROM webhook_deliveries d
         WHERE d.project_id = webhooks.project_id AND d.webhook_id = webhooks.id
-    ) WHERE project_id = ? AND id = ?
+    )
 """
+_MOVE = f"UPDATE webhooks SET {_LESS} WHERE project_id = ? AND id = ?"  # noqa: S608  constants alone
+_OVERFLOW = f"""
+    UPDATE webhooks SET {_LESS}, last_status = ?, last_at = ? WHERE project_id = ? AND id = ?
+"""  # noqa: S608  constants alone
 _COUNT_ANEW = """
     UPDATE webhooks SET waiting = (
         SELECT count(*) FROM webhook_deliveries d
@@ -123,8 +127,7 @@ def fan_out(transaction: Transaction, told: Event, number: int) -> None:
         transaction.change(_PUT, (number, *place, at))
         if waiting > MAX_WAITING:
             gone = transaction.change(_DROP_OLDEST, (*place, waiting - MAX_WAITING))
-            transaction.change(_MOVE, (gone, *place))
-            transaction.change(_NOTE, (str(DeliveryStatus.OVERFLOWED), at, *place))
+            transaction.change(_OVERFLOW, (gone, str(DeliveryStatus.OVERFLOWED), at, *place))
 
 
 def let_go(transaction: Transaction, number: int) -> None:
