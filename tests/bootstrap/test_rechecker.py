@@ -132,7 +132,7 @@ async def test_a_check_that_cannot_be_made_is_logged_without_a_word_of_its_own(
         await of(world).turn()
 
     (line,) = logs
-    assert line.pop("where").startswith("registries.py:")
+    assert line.pop("where").startswith("sealer.py:")
     assert line == {
         "event": "automatic check not made",
         "error": "SealBroken",

@@ -20,7 +20,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.change_credential import Change
 from tests.fakes.registries import TOO_OFTEN
-from tests.usecases.world import World, draft
+from tests.usecases.world import REGISTRY, World, draft
 
 IMAGE = ImageReference.parse("reg.example.com/team/app:v1")
 
@@ -187,3 +187,21 @@ async def test_a_secret_that_does_not_open_is_not_sent_anywhere(world: World) ->
         await world.verification.stored(world.operator, None, "hub", None)
 
     assert world.registries.asked == []
+
+
+async def test_a_narrowed_key_asks_and_hears_about_its_own_images_alone(world: World) -> None:
+    await world.login()
+    theirs = ImageReference.parse(f"{REGISTRY}/team-b/secret:1")
+    mine = ImageReference.parse(f"{REGISTRY}/team-a/app:1")
+    narrowed = await world.caller(Role.EDITOR, f"{REGISTRY}/team-a/*")
+    world.registries.says = VerdictKind.DENIED
+    await world.verification.stored(world.operator, None, "hub", theirs)
+    await world.verification.stored(world.operator, None, "hub", mine)
+
+    with pytest.raises(InvalidInput, match="image: must be one that this key may pull"):
+        await world.verification.typed_in(narrowed, None, draft(), theirs)
+    seen = await world.verification.history(world.operator, None, "hub", 0, 10)
+    assert [verdict.image for _, verdict in seen] == [str(mine), str(theirs)]
+    assert not narrowed.may_hear_of(str(theirs))
+    assert narrowed.may_hear_of(str(mine))
+    assert world.operator.may_hear_of(str(theirs))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import AccessDenied, ProjectNotFound
-from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
+from regcred.domain.registry import ImagePattern, ImageReference, RegistryAddress, Scope
 
 
 class Role(StrEnum):
@@ -114,6 +114,13 @@ class Caller:
         if not self.image_patterns or repository is None:
             return True
         return any(pattern.covers(address, repository) for pattern in self.image_patterns)
+
+    def may_hear_of(self, image: str | None) -> bool:
+        """Whether the caller may read the name of an image: a narrowed key of its own alone."""
+        if image is None or not self.image_patterns:
+            return True
+        reference = ImageReference.parse(image)
+        return self.may_pull(reference.address(), reference.repository)
 
     def may_receive(self, scope: Scope) -> bool:
         """Whether the caller's image patterns cover everything in `scope`."""

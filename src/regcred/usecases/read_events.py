@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
@@ -58,7 +59,7 @@ class ReadEvents:
             visible |= dict.fromkeys(unknown, False) | {c.id: caller.may_see(c) for c in found}
             for event in stride:
                 if visible[event.credential_id]:
-                    seen.append(event)
+                    seen.append(_told(caller, event))
                     if len(seen) > limit:
                         return seen[:limit], seen[limit - 1].number
             if len(stride) < _STRIDE:
@@ -76,6 +77,14 @@ class ReadEvents:
         if not caller.may_see(found):
             raise CredentialNotFound
         return found.id
+
+
+def _told(caller: Caller, event: Event) -> Event:
+    """Return an event as the caller may read it: without the names of others' images."""
+    image = event.details.get("image")
+    if not isinstance(image, str) or caller.may_hear_of(image):
+        return event
+    return replace(event, details={**event.details, "image": None})
 
 
 def _gone(credential: str) -> UUID:

@@ -135,9 +135,5 @@ def _require_pullable(caller: Caller, image: ImageReference | None) -> None:
 
 
 def _told(caller: Caller, verdict: Verdict) -> Verdict:
-    """Return a verdict as the caller may read it: without the name of others' images."""
-    if verdict.image is None or not caller.image_patterns:
-        return verdict
-    image = ImageReference.parse(verdict.image)
-    mine = caller.may_pull(image.address(), image.repository)
-    return verdict if mine else replace(verdict, image=None)
+    """Return a verdict as the caller may read it: without the names of others' images."""
+    return verdict if caller.may_hear_of(verdict.image) else replace(verdict, image=None)

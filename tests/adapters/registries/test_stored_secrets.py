@@ -384,3 +384,21 @@ async def test_a_login_that_is_handed_over_is_checked_without_an_exchange() -> N
         verdict = await ask(registries(), draft(registry.url))
 
     assert "exchanged" not in verdict.evidence
+
+
+async def test_guesses_at_one_account_are_not_all_tried_unasked() -> None:
+    """People are not held up: they wait for the answer, and their project's allowance counts."""
+    refuse = {None: Says(401, (("WWW-Authenticate", 'Basic realm="r"'),))}
+    async with Server(script=lambda _: refuse[None]).serving() as registry:
+        asked = registries()
+        unasked = asked.unasked()
+        about = draft(registry.url)
+        kinds = [(await ask(unasked, about)).kind for _ in range(3)]
+        with pytest.raises(QuotaExceeded) as refused:
+            await ask(unasked, about)
+        other = await ask(unasked, draft(registry.url, username="another"))
+        by_a_person = await ask(asked, about)
+
+    assert kinds == [V.REJECTED] * 3
+    assert 1 <= refused.value.retry_after <= 300
+    assert other.kind is by_a_person.kind is V.REJECTED

@@ -11,6 +11,7 @@ from regcred.domain.ports import EventFilter
 from regcred.domain.registry import ImagePattern
 from regcred.usecases.read_events import ReadEvents
 from tests.adapters.storage.samples import Clock, World, an_event, new_id
+from tests.tools.events import record_event
 
 
 async def pauses_of(work: Awaitable[object]) -> int:
@@ -34,7 +35,9 @@ async def pauses_of(work: Awaitable[object]) -> int:
 async def told(store: SqliteStore, clock: Clock, events: int) -> World:
     """Store events of as many logins, none of which is there any more."""
     world = await World(store, clock).begin()
-    await asyncio.gather(*(store.record_event(an_event(world.id, new_id())) for _ in range(events)))
+    await asyncio.gather(
+        *(record_event(store, an_event(world.id, new_id())) for _ in range(events))
+    )
     return world
 
 

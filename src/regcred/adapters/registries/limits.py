@@ -15,6 +15,7 @@ from regcred.domain.errors import QuotaExceeded
 
 _MAX_BUCKETS = 10_000
 _MINUTE = 60.0
+_REFUSALS, _QUARTER_OF_AN_HOUR = 3, 900.0
 _FURTHEST = 3600.0
 """Seconds ahead that a turn is given at most."""
 
@@ -82,6 +83,31 @@ class HostRate(_Rate[str]):
             bucket.given = min(turn, bucket.at + _FURTHEST)
             raise QuotaExceeded(self._what, math.ceil(bucket.given - bucket.at))
         bucket.left -= 1
+
+
+class Refusals(_Rate[tuple[str, str]]):
+    """Counts what each registry refused of each user name, whoever stored it.
+
+    A tenant may store as many guesses at somebody's password as it likes, and what is checked
+    without being asked would try them all, which is how accounts are locked out.
+    """
+
+    _what = "refusals of this user name"
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__(_REFUSALS, monotonic)
+        self._per_second = _REFUSALS / _QUARTER_OF_AN_HOUR
+
+    def note(self, host: str, username: str) -> None:
+        """Count a refusal."""
+        bucket = self._filled((host, username))
+        bucket.left = max(0.0, bucket.left - 1)
+
+    def require_few(self, host: str, username: str) -> None:
+        """Pass if there were few lately. Raise QuotaExceeded."""
+        missing = 1 - self._filled((host, username)).left
+        if missing > 0:
+            raise QuotaExceeded(self._what, math.ceil(missing / self._per_second))
 
 
 class ProjectRate(_Rate[UUID]):

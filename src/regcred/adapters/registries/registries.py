@@ -15,7 +15,7 @@ from regcred.adapters.registries.addresses import IPNetwork
 from regcred.adapters.registries.client import RegistryClient
 from regcred.adapters.registries.clouds import EXCHANGE_SECONDS, Clouds
 from regcred.adapters.registries.handshake import Question, verify
-from regcred.adapters.registries.limits import HostRate, Places
+from regcred.adapters.registries.limits import HostRate, Places, Refusals
 from regcred.adapters.registries.messages import Finding, Handshake
 from regcred.adapters.registries.origins import HttpHosts, Origin
 from regcred.adapters.registries.probe import probe
@@ -85,6 +85,8 @@ class RealRegistries:
         backend = GuardedBackend(allow_networks, ports, any_port=self._http_hosts.cover)
         self._client = RegistryClient(backend, deadline)
         self._places = Places(max_concurrency, deadline)
+        self._refusals = Refusals(monotonic)
+        self._unasked = False
         self._clouds = Clouds(
             clock,
             RegistryClient(backend, min(deadline, EXCHANGE_SECONDS)),
@@ -96,9 +98,14 @@ class RealRegistries:
         self._count = self._rate.take
 
     def unasked(self) -> RealRegistries:
-        """Return the same for checks that nobody asked for: people keep half of a host's rate."""
+        """Return the same for checks that nobody asked for.
+
+        People keep half of a host's rate, and of a user name that was refused a few times lately
+        no other login is tried.
+        """
         second = copy(self)
         second._count = self._rate.take_second  # noqa: SLF001  it is one of us
+        second._unasked = True  # noqa: SLF001  likewise
         return second
 
     def check(self, draft: Draft) -> Draft:
@@ -162,6 +169,8 @@ class RealRegistries:
         registry = self._reach(target)
         if registry is None:
             return self._verdict(VerdictKind.UNREACHABLE, image, _HTTP_REFUSED)
+        if self._unasked:
+            self._refusals.require_few(registry.host, delivery.username)
         username, seen = delivery.username, dict[str, EvidenceValue]()
         place = self.place(delivery, image.address() if image else None)
         if place == UNKNOWN_PLACE:
@@ -183,6 +192,8 @@ class RealRegistries:
             quirks=target.provider.quirks,
         )
         finding = await self._run(verify(question), delivery.settings)
+        if finding.kind is VerdictKind.REJECTED:
+            self._refusals.note(registry.host, delivery.username)
         return self._verdict(finding.kind, image, {**seen, **finding.evidence})
 
     async def probe(self, registry_url: str, settings: Mapping[str, str]) -> Probe:
