@@ -32,6 +32,7 @@ def measure(bench: Bench) -> None:
             "renew",
             REGCRED_ENDPOINTS=f"digitalocean={cloud.url}",
             REGCRED_EXCHANGES_PER_CLOUD="1000000",
+            REGCRED_VERIFY_PER_PROJECT="1000000",
         )
         with service.serving(), service.api() as api:
             for number in range(LOGINS):
