@@ -246,6 +246,30 @@ def test_a_key_is_not_called_wrong_while_its_partition_cannot_be_asked() -> None
     assert found(outcome)[0] is V.UNREACHABLE
 
 
+@pytest.mark.parametrize("busy", [says(503, b""), amazon("ThrottlingException")])
+def test_a_key_is_not_called_wrong_by_a_partition_that_is_busy(busy: Reply) -> None:
+    _, outcome = run(ecr(), "af-south-1", amazon("UnrecognizedClientException"), busy)
+
+    assert found(outcome)[0] in (V.UNREACHABLE, V.RATE_LIMITED)
+
+
+def test_a_partition_that_this_network_does_not_reach_makes_no_wrong_key_good() -> None:
+    silent = [Unanswered("dns")] * 2
+    asked, outcome = run(
+        ecr(), "cn-northwest-1", amazon("UnrecognizedClientException"), UNKNOWN_KEY, *silent
+    )
+
+    assert asked[1].origin.host == "sts.cn-north-1.amazonaws.com.cn"
+    assert found(outcome)[0] is V.REJECTED
+
+
+def test_a_partition_behind_its_own_walls_is_not_asked_about_in_others() -> None:
+    asked, outcome = run(ecr(), "us-iso-east-1", amazon("UnrecognizedClientException"))
+
+    assert len(asked) == 1
+    assert found(outcome)[0] is V.REJECTED
+
+
 def test_what_the_public_registry_wants_is_said_of_it() -> None:
     _, outcome = run(ecr(), "public.ecr.aws", amazon("AccessDeniedException"))
 

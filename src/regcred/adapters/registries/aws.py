@@ -10,7 +10,15 @@ from xml.etree import ElementTree as ET
 
 from regcred.adapters.registries.exchange import Ask, Refused, Words, asked, json_object, odd
 from regcred.adapters.registries.judgement import Judgement
-from regcred.adapters.registries.messages import Attach, AWSProof, Dialogue, Finding, Reply, Request
+from regcred.adapters.registries.messages import (
+    Attach,
+    AWSProof,
+    Dialogue,
+    Finding,
+    Reply,
+    Request,
+    Unanswered,
+)
 from regcred.adapters.registries.origins import Origin
 from regcred.domain.errors import InvalidInput
 from regcred.domain.secret import Secret
@@ -76,8 +84,14 @@ PUBLIC_WORDS: Words = {
 _UNKNOWN_KEY = frozenset({"UnrecognizedClientException", "InvalidClientTokenId"})
 """What a region says of a key that is wrong, and of one that it does not know."""
 
-_HOMES = ("us-east-1", "us-gov-west-1", "cn-north-1")
-"""A region of each partition that knows every key of its partition."""
+# By the beginning of a region's name: one of its partition that knows every key of it. Partitions
+# behind their own walls have none that can be asked from here.
+_HOMES = (
+    ("us-gov-", "us-gov-west-1"),
+    ("cn-", "cn-north-1"),
+    ("us-iso", None),
+    ("", "us-east-1"),
+)
 
 _NOT_THERE = (
     "The key is good, and this region does not know it: it is switched off for the account, or "
@@ -137,29 +151,50 @@ def assume_role(
         raise odd() from None
 
 
-def sure_that_it_is_wrong(ask: Ask, key: AccessKey, refused: Refused) -> Dialogue[Refused]:
-    """Return what a region's refusal comes to, once the key's own partition was asked.
+def sure_that_it_is_wrong(
+    ask: Ask, key: AccessKey, refused: Refused, region: str
+) -> Dialogue[Refused]:
+    """Return what a region's refusal comes to, once those were asked that know every key.
 
-    A region that is switched off says of a good key what all say of a wrong one.
+    A region that is switched off says of a good key what all say of a wrong one. The partition of
+    the region must say so too; another one's silence says nothing, since many networks do not
+    reach it. Raise Unanswered.
     """
-    if refused.code not in _UNKNOWN_KEY:
+    own = next(home for prefix, home in _HOMES if region.startswith(prefix))
+    if refused.code not in _UNKNOWN_KEY or own is None:
         return refused
-    for region in _HOMES:
-        origin = ask.origin("sts", f"sts.{region}.{domain_of(region)}")
-        request = Request(
-            "POST",
-            origin,
-            "/",
-            proof=signed_by(origin, key, "sts", region),
-            headers=(("Content-Type", "application/x-www-form-urlencoded"),),
-            content=b"Action=GetCallerIdentity&Version=2011-06-15",
-        )
-        reply = yield request
-        if reply.status == _OK:
+    others = [home for _, home in _HOMES if home not in (own, None)]
+    for home in (own, *others):
+        try:
+            yield from _introduce(ask, key, home)
+        except Refused as answer:
+            if answer.finding.kind is not VerdictKind.REJECTED:
+                return answer
+        except Unanswered:
+            if home == own:
+                raise
+        else:
             return Refused(
                 Finding(VerdictKind.DENIED, {**refused.finding.evidence, "note": _NOT_THERE})
             )
     return refused
+
+
+def _introduce(ask: Ask, key: AccessKey, region: str) -> Generator[Request, Reply, None]:
+    """Ask whose the key is. Raise Refused, Unanswered.
+
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    origin = ask.origin("sts", f"sts.{region}.{domain_of(region)}")
+    request = Request(
+        "POST",
+        origin,
+        "/",
+        proof=signed_by(origin, key, "sts", region),
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        content=b"Action=GetCallerIdentity&Version=2011-06-15",
+    )
+    yield from asked(request, WORDS, error_code)
 
 
 def signed_by(origin: Origin, key: AccessKey, service: str, region: str) -> AWSProof:

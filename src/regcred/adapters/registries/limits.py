@@ -86,10 +86,11 @@ class HostRate(_Rate[str]):
 
 
 class Refusals(_Rate[tuple[str, str]]):
-    """Counts what each registry refused of each user name, whoever stored it.
+    """Counts what each registry refused of each user name unasked, whoever stored it.
 
     A tenant may store as many guesses at somebody's password as it likes, and what is checked
-    without being asked would try them all, which is how accounts are locked out.
+    without being asked would try them all, which is how accounts are locked out. What people ask
+    for has its own bounds, and must not keep the checks of others from running.
     """
 
     _what = "refusals of this user name"
@@ -100,12 +101,15 @@ class Refusals(_Rate[tuple[str, str]]):
 
     def note(self, host: str, username: str) -> None:
         """Count a refusal."""
-        bucket = self._filled((host, username))
+        bucket = self._filled((host, username.casefold()))
         bucket.left = max(0.0, bucket.left - 1)
 
     def require_few(self, host: str, username: str) -> None:
         """Pass if there were few lately. Raise QuotaExceeded."""
-        missing = 1 - self._filled((host, username)).left
+        counted = (host, username.casefold())
+        if counted not in self._buckets:
+            return  # looking takes no room from what was counted
+        missing = 1 - self._filled(counted).left
         if missing > 0:
             raise QuotaExceeded(self._what, math.ceil(missing / self._per_second))
 

@@ -192,7 +192,7 @@ class RealRegistries:
             quirks=target.provider.quirks,
         )
         finding = await self._run(verify(question), delivery.settings)
-        if finding.kind is VerdictKind.REJECTED:
+        if finding.kind is VerdictKind.REJECTED and self._unasked:
             self._refusals.note(registry.host, delivery.username)
         return self._verdict(finding.kind, image, {**seen, **finding.evidence})
 

@@ -78,7 +78,7 @@ def _begin(ask: Ask) -> Exchanging:
             key = yield from assume_role(ask, key, region, role)
         return (yield from _login(ask, key, region))
     except Refused as refused:
-        raise (yield from sure_that_it_is_wrong(ask, key, refused)) from None
+        raise (yield from sure_that_it_is_wrong(ask, key, refused, region)) from None
 
 
 def _login(ask: Ask, key: AccessKey, region: str) -> Exchanging:
