@@ -39,6 +39,9 @@ class Change:
         return self
 
 
+CHECKED = frozenset({"username", "password", "registry_url", "provider", "settings", "expires_at"})
+"""The fields of a change that the rules of a login's provider are about."""
+
 Amendment = Callable[[RegistryCredential], Change]
 """Says what to change of a login by what stands there, each time anew if that moves on."""
 

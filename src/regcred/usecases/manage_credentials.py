@@ -35,6 +35,7 @@ from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict
 from regcred.usecases.change_credential import (
+    CHECKED,
     Amendment,
     Created,
     audited,
@@ -169,7 +170,12 @@ class ManageCredentials(ReadCredentials):
             if old.version != found.version:
                 refuse_moved(old, expected_version)
                 continue
-            draft = self._prove.check(merged(old, change, password))
+            draft = merged(old, change, password)
+            # What was stored before a rule was made stays as it is while its name is changed.
+            if change.given & CHECKED:
+                draft = self._prove.check(draft)
+            else:
+                draft = replace(draft, scopes=old.scopes)
             caller.require_within(draft.scopes)
             refuse_redirection(caller, old, draft, change, self._prove.exchanged)
             if proven and (proof is None or proof[:2] != (draft.delivery, password)):
