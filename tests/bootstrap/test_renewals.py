@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -13,7 +14,11 @@ from regcred.bootstrap import renewals
 from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.renewals import AT_ONCE, Renewals
 from regcred.domain.errors import StoreUnavailable
+from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import LoginPlace
+from regcred.usecases import exchange_logins
+from regcred.usecases.kept_login import Exchangeable
+from tests.usecases.world import World
 
 WHERE = re.compile(r"test_renewals\.py:\d+ ")
 
@@ -84,7 +89,7 @@ async def test_slow_clouds_take_places_and_hold_up_no_others() -> None:
     async def renew(place: LoginPlace, claim: str) -> None:
         assert claim == "claim"
         begun.append(place.credential_id)
-        if int(place.credential_id) < AT_ONCE - 1:
+        if int(place.credential_id) < AT_ONCE - 4:
             await slow.wait()
 
     exchanges.renew = renew  # type: ignore[method-assign]  # the one thing that is slow here
@@ -110,3 +115,27 @@ async def test_a_bell_wakes_those_who_wait_and_nobody_later() -> None:
     await asyncio.sleep(0)
     assert not late.done()
     await late
+
+
+async def test_a_pull_is_woken_by_the_exchange_that_it_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both bells ring: with looks a minute apart nothing else would bring its login in time."""
+    monkeypatch.setattr(renewals, "EVERY", 60)
+    monkeypatch.setattr(exchange_logins, "_LOOK_AGAIN", 60)
+    due, done = TaskBell(), TaskBell()
+    world = await World(bells=(due, done)).open()
+    stored = await world.login(
+        "ecr", None, username="AKIAIOSFODNN7EXAMPLE", password="secret", provider="ecr"
+    )
+    place = LoginPlace(str(world.home.id), str(stored.id), "eu-west-1")
+    wanted = Exchangeable(place, 1, stored.delivery, stored.standing)
+    running = asyncio.create_task(Renewals(world.exchanges, due).run())
+    await asyncio.sleep(0.05)  # it waits for the bell by now
+    async with asyncio.timeout(5):
+        login = await world.exchanges.login(wanted, world.clock() + timedelta(seconds=8))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert isinstance(login, FreshLogin)

@@ -15,7 +15,7 @@ from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import Clock
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
-from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
 
 REJECTED = "a password that every registry rejects"
 PUBLIC = "a password that proves nothing"
@@ -43,6 +43,9 @@ class ScriptedRegistries(RealRegistries):
         self.away = False
         """Whether the clouds that exchange are."""
 
+        self.exchange_says = VerdictKind.OK
+        """Of every secret but those with words of their own."""
+
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
         """Happens once while a registry or a cloud thinks."""
 
@@ -59,6 +62,9 @@ class ScriptedRegistries(RealRegistries):
         if password == TOO_OFTEN:
             raise QuotaExceeded("verifications of this registry", 7)
         self.asked.append((delivery, None if image is None else str(image)))
+        if self.exchange_says is not VerdictKind.OK:
+            no_login: dict[str, EvidenceValue] = {"exchanged": False, "note": "The script says no."}
+            return Verdict(self.exchange_says, self._clock(), None, no_login)
         return Verdict(
             self._next.pop(0) if self._next else _VERDICTS.get(password, VerdictKind.OK),
             self._clock(),
@@ -73,7 +79,7 @@ class ScriptedRegistries(RealRegistries):
         happening, self.meanwhile = self.meanwhile, None
         await (happening() if happening else asyncio.sleep(0))
         now = self._clock()
-        kind = _VERDICTS.get(secret.reveal(), VerdictKind.OK)
+        kind = _VERDICTS.get(secret.reveal(), self.exchange_says)
         kind = VerdictKind.UNREACHABLE if self.away else kind
         if kind is not VerdictKind.OK:
             return Verdict(kind, now, None, {"note": "The script says no."})

@@ -28,6 +28,7 @@ from regcred.domain.errors import (
     VersionMismatch,
 )
 from regcred.domain.event import Event
+from regcred.domain.fresh_login import wanted_of
 from regcred.domain.notices import Subject, allowance_low, expiry_notice, news_of, next_notice
 from regcred.domain.ports import (
     AlreadyDone,
@@ -53,7 +54,7 @@ from regcred.domain.project import Project
 from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.schedule import RESTS, Plan
 from regcred.domain.use import Use
-from regcred.domain.verdict import WORKING, Standing, Verdict
+from regcred.domain.verdict import DEAD, Standing, Verdict
 from tests.fakes.webhooks import MemoryWebhooks
 
 _T = TypeVar("_T")
@@ -375,7 +376,7 @@ class MemoryStore(MemoryWebhooks):
         news: Sequence[Event] = []
         if secret_version == held.credential.secret_version:
             news = self._move(held, verdict, automatic=automatic)
-            if verdict.kind in WORKING:
+            if verdict.wakes:
                 for found in held.logins.values():
                     if found.kept.failure is not None or found.kept.refresh_at is None:
                         found.kept = found.kept._replace(
@@ -500,12 +501,15 @@ class MemoryStore(MemoryWebhooks):
             for name, other in list(all_places.items()):
                 again = other.kept.refresh_at
                 forgettable = other.kept.sealed is None and other.kept.failure is not None
-                if name != place.place and forgettable and again is not None and again <= at:
+                free = not _claimed(other, at)
+                past = again is not None and again <= at
+                if name != place.place and forgettable and free and past:
                     del all_places[name]
         found = self._login_row(place, secret_version)
         if found is None:
             return False
-        found.kept = found.kept._replace(refresh_at=at, failures=0, failure=None, failure_note="")
+        if found.kept.refresh_at is None and found.kept.failure is None:
+            found.kept = found.kept._replace(refresh_at=at)
         return True
 
     async def claim_due_logins(
@@ -526,7 +530,13 @@ class MemoryStore(MemoryWebhooks):
             and found.kept.refresh_at <= now
             and not _claimed(found, now)
         ]
-        taken = sorted(due, key=lambda one: one[:3])[:limit]
+        due.sort(key=lambda one: one[:3])
+        wanted = [one for one in due if not one[0]]
+        first = wanted[: wanted_of(limit)]
+        rest = sorted(
+            (one for one in due if one not in first), key=lambda one: (one[1], one[0], one[2])
+        )
+        taken = [*first, *rest][:limit]
         for *_, found in taken:
             found.claim, found.kept = claim, found.kept._replace(claimed_until=until)
         return [place for *_, place, _ in taken]
@@ -550,8 +560,9 @@ class MemoryStore(MemoryWebhooks):
             return False
         found.claim = None
         held = self._held[event.project_id][UUID(event.target)]
-        standing = replace(held.credential.standing, dead_since=None, dead_last=None)
-        held.credential = replace(held.credential, standing=standing)
+        if found.kept.failure in DEAD:
+            standing = replace(held.credential.standing, dead_since=None, dead_last=None)
+            held.credential = replace(held.credential, standing=standing)
         found.kept = KeptLogin(
             login.secret_version, login.seed, login.sealed, login.refresh_at, 0, None, "", None
         )

@@ -13,13 +13,14 @@ from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import InvalidInput
 from regcred.domain.event import EventKind
-from regcred.domain.ports import EventFilter
+from regcred.domain.ports import EventFilter, LoginPlace
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases import exchange_logins
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
+from regcred.usecases.kept_login import Exchangeable, NoLogin
 from regcred.usecases.resolve_image import Login, Resolution
 from tests.fakes.registries import AWAY, REJECTED
 from tests.usecases.world import CHECKS, World
@@ -386,7 +387,7 @@ async def test_what_should_not_happen_gives_the_claim_back(world: World) -> None
     assert only(await pull(world)).password.reveal() == "fresh login 2"
 
 
-async def test_a_good_exchange_ends_the_run_of_refusals(world: World) -> None:
+async def test_a_good_exchange_says_nothing_of_what_the_registry_refuses(world: World) -> None:
     stored = await store(world)
     await renew(world)
     for _ in range(2):
@@ -396,7 +397,76 @@ async def test_a_good_exchange_ends_the_run_of_refusals(world: World) -> None:
         await renew(world)
 
     found = await world.store.find_credential(world.home.id, stored.id)
-    assert not found.standing.withheld
+    assert found.standing.withheld
+
+
+async def test_a_secret_that_the_cloud_gives_no_login_for_is_told_once(world: World) -> None:
+    """Its checks say so every day, and wake nothing."""
+    stored = await store(world)
+    world.registries.exchange_says = VerdictKind.DENIED
+    await renew(world)
+    for _ in range(3):
+        world.clock.forward(hours=1)
+        await world.verification.stored(world.operator, None, stored.id, None)
+        await renew(world)
+
+    events = await world.store.list_events(world.home.id, EventFilter(), 0, 100)
+    assert [e.kind for e in events].count(EventKind.EXCHANGE_FAILED) == 1
+
+
+async def test_a_login_that_is_withheld_is_refused_at_once_even_if_it_is_forced(
+    world: World,
+) -> None:
+    stored = await store(world)
+    world.registries.says = VerdictKind.REJECTED
+    for _ in range(2):
+        await world.verification.stored(world.operator, None, stored.id, None)
+        world.clock.forward(hours=4)
+    answer = await pull(world, force=True)
+
+    assert [(w.verdict, "verify or replace" in w.reason) for w in answer.withheld] == [
+        ("rejected", True)
+    ]
+    assert world.bell.most == 0
+
+
+async def test_a_pull_plans_once_though_the_login_is_withheld_meanwhile(world: World) -> None:
+    """What it read before may be wrong by now; it must not ask again and again."""
+    stored = await store(world)
+    found = await world.store.find_credential(world.home.id, stored.id)
+    world.registries.says = VerdictKind.REJECTED
+    for _ in range(2):
+        await world.verification.stored(world.operator, None, stored.id, None)
+        world.clock.forward(hours=4)
+    await renew(world)
+    place = LoginPlace(str(world.home.id), str(stored.id), "eu-west-1")
+    wanted = Exchangeable(place, 1, found.delivery, found.standing)
+    login = await world.exchanges.login(wanted, world.clock() + timedelta(seconds=8))
+
+    assert isinstance(login, NoLogin)
+    assert login.kind is VerdictKind.REJECTED
+    assert world.bell.most == 1
+
+
+async def test_a_pull_does_not_wait_for_what_was_put_off(world: World) -> None:
+    await store(world)
+    ((place, claim),) = await world.exchanges.claim_due(1)
+    await world.store.put_off_login(place, claim, world.clock() + timedelta(minutes=5))
+    (withheld,) = (await pull(world)).withheld
+
+    assert "put off until 00:05:00 UTC" in withheld.reason
+    assert world.bell.most == 0
+
+
+async def test_one_projects_pulls_leave_room_for_others_to_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_logins, "MAX_WAITING_OF_ONE", 3)
+    world.bell.hangs = True
+    await store(world)
+    await asyncio.gather(*(pull(world) for _ in range(10)))
+
+    assert world.bell.most == 3
 
 
 async def test_what_rests_in_one_region_is_woken_by_a_check_in_another(world: World) -> None:

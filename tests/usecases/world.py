@@ -17,7 +17,7 @@ from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports import AuditFilter, SealedSecret, StoredKey
+from regcred.domain.ports import AuditFilter, Bell, SealedSecret, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
@@ -216,7 +216,8 @@ class TurningBell:
 class World:
     """One service with an operator; projects and keys are made as tests need them."""
 
-    def __init__(self) -> None:
+    def __init__(self, bells: tuple[Bell, Bell] | None = None) -> None:
+        """Take the bells for what is due and what is done, in place of the turning one."""
         self.clock = HandClock()
         self.store = WatchedStore(self.clock)
         self.sealer = PlainSealer()
@@ -235,8 +236,9 @@ class World:
         self.projects = ManageProjects(store, sealer, clock, new_id)
         self.keys = ManageKeys(store, self.digests, clock, random)
         self.bell = TurningBell(self)
+        due, done = bells or (self.bell, self.bell)
         self.exchanges = ExchangeLogins(
-            store, sealer, self.registries, clock, random, self.allowance, self.bell, self.bell
+            store, sealer, self.registries, clock, random, self.allowance, due, done
         )
         prove = ProveLogin(store, self.registries, self.allowance, self.exchanges)
         self.credentials = ManageCredentials(store, sealer, prove, clock, new_id)

@@ -17,6 +17,9 @@ EVERY = 1.0
 AT_ONCE = 16
 """Exchanges under way at once: a slow cloud takes places, and never all of a turn."""
 
+_MANY = 4
+"""Places that must be free before more is claimed, so that every claim has room for a renewal."""
+
 _log = structlog.get_logger("regcred.renewals")
 
 
@@ -49,7 +52,7 @@ class Renewals:
     async def begin(self) -> int:
         """Begin exchanges for the free places; return how many. What fails is loud."""
         free = AT_ONCE - len(self._running)
-        if not free:
+        if free < _MANY:
             return 0
         try:
             due = await self.exchanges.claim_due(free)
@@ -63,8 +66,8 @@ class Renewals:
         return len(due)
 
     async def _rest(self) -> None:
-        """Wait for a free place if all are taken, else for the bell or a while."""
-        if len(self._running) == AT_ONCE:
+        """Wait for free places if too few are, else for the bell or a while."""
+        if AT_ONCE - len(self._running) < _MANY:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
         else:
             await self.due.wait(EVERY)
@@ -73,5 +76,5 @@ class Renewals:
         try:
             await self.exchanges.renew(place, claim)
         except Exception as error:  # noqa: BLE001  one that fails takes no other with it
-            # The claim runs out, and it is due again.
+            # It is due again later.
             _log.error("a login was not renewed", **kind_and_place(error))

@@ -99,5 +99,13 @@ def retry_at(
     return failure.checked_at + wait * (1 + spread / 4)
 
 
+def wanted_of(limit: int) -> int:
+    """Return how many of `limit` exchanges may be first ones while renewals are due too.
+
+    Pulls name as many places as they like, and what works must go on working.
+    """
+    return -(-limit * 3 // 4)
+
+
 def _doubled(first: timedelta, failures: int, longest: timedelta) -> timedelta:
     return min(first * (1 << min(failures - 1, 20)), longest)

@@ -31,7 +31,7 @@ ACCEPTED = frozenset({VerdictKind.OK, VerdictKind.MISSING, VerdictKind.DENIED})
 """The registry looked at the login and did not turn it away. `public` proves nothing."""
 
 WORKING = ACCEPTED | {VerdictKind.PUBLIC}
-"""What no check says whose stored secret could not be exchanged."""
+"""What no check says of a login that is wrong."""
 
 PROVEN = frozenset({VerdictKind.OK, VerdictKind.MISSING})
 """What `verify=require` takes for a login that works.
@@ -54,6 +54,14 @@ class Verdict:
     checked_at: datetime
     image: str | None = None
     evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
+
+    @property
+    def wakes(self) -> bool:
+        """Whether an exchange that failed before would work now.
+
+        Not where the cloud accepted the secret and still gave no login for it.
+        """
+        return self.kind in WORKING and self.evidence.get("exchanged") is not False
 
     @property
     def next_step(self) -> str:

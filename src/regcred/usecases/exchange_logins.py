@@ -9,13 +9,19 @@ image locks the account.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.errors import CredentialNotFound, QuotaExceeded
+from regcred.domain.errors import (
+    CredentialNotFound,
+    KeyringUnavailable,
+    QuotaExceeded,
+    StoreUnavailable,
+)
 from regcred.domain.event import Event, EventKind
 from regcred.domain.fresh_login import FreshLogin, retry_at
 from regcred.domain.ports import (
@@ -34,7 +40,7 @@ from regcred.domain.ports import (
 from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import DEAD, Verdict, VerdictKind
-from regcred.usecases.kept_login import Exchangeable, NoLogin, resting, seal_place
+from regcred.usecases.kept_login import REFUSED, Exchangeable, NoLogin, resting, seal_place
 from regcred.usecases.seal_secret import open_current
 
 PRINCIPAL = "system:exchange"
@@ -47,13 +53,25 @@ CLAIMED_FOR = timedelta(seconds=30)
 MAX_WAITING = 256
 """Pulls that wait at once: others must not find all places taken by them."""
 
+MAX_WAITING_OF_ONE = 64
+"""Of one project: others' pulls wait too."""
+
 _LOOK_AGAIN = 0.5
 """Seconds: what another process exchanged rings no bell here."""
 
 _BROKEN_FOR = timedelta(minutes=5)
 """After what should not have happened."""
 
+_AWAY_FOR = timedelta(seconds=5)
+"""After the store or the keyring was away."""
+
+_TURNS = 4
+"""What is told to come again comes within so many times the wait, or all of it would at once."""
+
 _BUSY = "The exchange of this login is still under way: try again."
+_PUT_OFF = (
+    "The exchange of this login was put off until {} UTC: verify it to see what is in the way."
+)
 _CHANGED = "The credential was changed meanwhile: try again."
 _NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
 
@@ -83,13 +101,14 @@ class ExchangeLogins:
         self._due = due
         self._done = done
         self._meter = meter
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
         """Return a login that works now, waiting until then for one that does not exist yet.
 
         Raise SealBroken, KeyringUnavailable, StoreUnavailable.
         """
+        planned = False
         while True:
             kept = await self._store.find_login(wanted.place)
             if kept is not None and kept.secret_version != wanted.secret_version:
@@ -101,31 +120,63 @@ class ExchangeLogins:
             if failed := resting(wanted.standing, kept, now):
                 return failed
             if kept is None or kept.refresh_at is None:
-                if not await self._store.plan_login(wanted.place, wanted.secret_version, now):
-                    return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
-                self._due.ring()
-            if now >= until or self._waiting >= MAX_WAITING:
+                if planned:
+                    # Its secret is another now, or whoever exchanges knows that it is dead.
+                    return REFUSED if kept else NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
+                planned = True
+                if failed := await self._plan(wanted, now):
+                    return failed
+            elif kept.refresh_at > until and (kept.claimed_until or now) <= now:
+                return NoLogin(
+                    VerdictKind.UNREACHABLE, _PUT_OFF.format(kept.refresh_at.strftime("%H:%M:%S"))
+                )
+            if now >= until or not await self._turn(wanted.place.project_id):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
-            self._waiting += 1
-            try:
-                await self._done.wait(_LOOK_AGAIN)
-            finally:
-                self._waiting -= 1
+
+    async def _plan(self, wanted: Exchangeable, now: datetime) -> NoLogin | None:
+        """Have a place exchanged that never was, or say why not."""
+        try:
+            # Whoever pulls names places: what that may cost is bounded here.
+            self._allowance.take(UUID(wanted.place.project_id))
+        except QuotaExceeded as full:
+            return NoLogin(VerdictKind.RATE_LIMITED, f"There were {full}.")
+        if not await self._store.plan_login(wanted.place, wanted.secret_version, now):
+            return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
+        self._due.ring()
+        return None
+
+    async def _turn(self, project_id: str) -> bool:
+        """Wait until an exchange has ended, or a moment; False: too many wait already."""
+        waiting = self._waiting
+        if waiting.total() >= MAX_WAITING or waiting[project_id] >= MAX_WAITING_OF_ONE:
+            return False
+        waiting[project_id] += 1
+        try:
+            await self._done.wait(_LOOK_AGAIN)
+        finally:
+            waiting[project_id] -= 1
+            if not waiting[project_id]:
+                del waiting[project_id]
+        return True
 
     async def prepare(
         self, credential: RegistryCredential, registry: RegistryAddress | None = None
     ) -> None:
         """Have the login of a credential that was stored or verified made ready for its pulls.
 
-        An exchange that failed is tried again. Nothing happens while a login is ready, and where
-        it is not known yet at which place the secret will be exchanged.
+        Nothing happens where it was planned before, and where it is not known yet at which place
+        the secret will be exchanged. What the project's allowance has no room for, the first pull
+        asks for.
         """
         name = self._registries.place(credential.delivery, registry)
         if name is None or name == UNKNOWN_PLACE:
             return
         place = LoginPlace(str(credential.project_id), str(credential.id), name)
-        kept = await self._store.find_login(place)
-        if kept is None or kept.failure is not None:
+        if await self._store.find_login(place) is None:
+            try:
+                self._allowance.take(credential.project_id)
+            except QuotaExceeded:
+                return
             await self._store.plan_login(place, credential.secret_version, self._clock())
             self._due.ring()
 
@@ -146,8 +197,11 @@ class ExchangeLogins:
         except CredentialNotFound:
             return  # and with it what was claimed
         except QuotaExceeded as full:
-            later = self._clock() + timedelta(seconds=full.retry_after)
-            await self._store.put_off_login(place, claim, later)
+            wait = timedelta(seconds=full.retry_after) * (1 + (_TURNS - 1) * self._spread())
+            await self._store.put_off_login(place, claim, self._clock() + wait)
+        except (StoreUnavailable, KeyringUnavailable):
+            await self._store.put_off_login(place, claim, self._clock() + _AWAY_FOR)
+            raise
         except Exception:
             await self._store.put_off_login(place, claim, self._clock() + _BROKEN_FOR)
             raise
@@ -160,9 +214,6 @@ class ExchangeLogins:
             await self._store.put_off_login(place, claim, None)
             return
         kept = await self._store.find_login(place)
-        if kept is None or kept.sealed is None:
-            # Whoever pulls names places; renewing what was exchanged once is nobody's question.
-            self._allowance.take(credential.project_id)
         outcome = await self._registries.exchange(credential.delivery, secret, place.place)
         if isinstance(outcome, Verdict):
             await self._failed(place, claim, credential, kept, outcome)

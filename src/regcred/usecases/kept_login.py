@@ -11,7 +11,6 @@ from regcred.domain.ports import KeptLogin, LoginPlace, SealContext
 from regcred.domain.verdict import Standing, VerdictKind
 
 _FIELD = "login:"
-_REFUSED = "The stored secret was refused lately and is not tried again yet: verify or replace it."
 
 
 class Exchangeable(NamedTuple):
@@ -30,14 +29,22 @@ class NoLogin(NamedTuple):
     note: str
 
 
+REFUSED = NoLogin(
+    VerdictKind.REJECTED,
+    "The stored secret was refused lately and is not tried again yet: verify or replace it.",
+)
+
+
 def resting(standing: Standing, kept: KeptLogin | None, now: datetime) -> NoLogin | None:
-    """Return why the cloud is not asked now, if it refused the secret or failed, lately."""
+    """Return why the cloud is not asked now: it refused the secret, or failed, lately."""
+    if standing.withheld:
+        return REFUSED
     if kept is not None and kept.failure is not None:
         if kept.refresh_at is None or kept.refresh_at > now:
             return NoLogin(kept.failure, kept.failure_note)
     elif standing.dead_last is not None and now < standing.dead_last + CONFIRMED_AFTER:
         # Every region would be another try of the same secret.
-        return NoLogin(VerdictKind.REJECTED, _REFUSED)
+        return REFUSED
     return None
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.event import Event, EventKind
@@ -197,13 +199,35 @@ async def test_what_has_no_login_yet_is_claimed_before_what_is_renewed(world: Wo
     assert await world.store.claim_due_logins("w1", now, now + LEASE, 1) == [place(old)]
 
 
-async def test_a_login_ends_the_run_of_refusals(world: World) -> None:
+@pytest.mark.parametrize("by_the_cloud", [True, False])
+async def test_a_login_ends_the_run_of_the_clouds_refusals_alone(
+    world: World, by_the_cloud: bool
+) -> None:
     login = await world.add()
+    at = place(login)
+    await claim(world, at)
+    if by_the_cloud:
+        failure = a_verdict(VerdictKind.REJECTED)
+        await world.store.fail_login(at, "w1", failure, START, exchanged(login))
+        await claim(world, at)
     await _said(world, login, VerdictKind.REJECTED)
-    await keep(world, login)
+    assert await world.store.keep_login(at, "w1", a_login(), exchanged(login))
 
     standing = (await world.store.find_credential(world.id, login.id)).standing
-    assert (standing.last, standing.dead_since) == (VerdictKind.REJECTED, None)
+    assert standing.last is VerdictKind.REJECTED
+    assert (standing.dead_since is None) is by_the_cloud
+
+
+async def test_first_exchanges_leave_room_for_renewals(world: World) -> None:
+    old, new = await world.add("old"), await world.add("new")
+    kept = await keep(world, old)
+    for n in range(20):
+        await world.store.plan_login(place(new, f"r{n}"), 1, START + HOUR)
+    now = START + HOUR
+    claimed = await world.store.claim_due_logins("w1", now, now + LEASE, 4)
+
+    assert len(claimed) == 4
+    assert claimed[-1] == kept
 
 
 async def test_a_check_that_says_it_works_wakes_every_place_that_rests(world: World) -> None:
@@ -236,15 +260,44 @@ async def _said(world: World, login: RegistryCredential, kind: VerdictKind) -> N
     await world.store.record_verdict(world.id, login.id, 1, a_verdict(kind), verified)
 
 
-async def test_a_plan_forgets_failures_and_keeps_the_login(world: World) -> None:
+async def test_a_plan_forgets_neither_failures_nor_the_login(world: World) -> None:
     login = await world.add()
     at = await keep(world, login)
     await claim(world, at)
     await world.store.fail_login(at, "w1", a_verdict(VerdictKind.REJECTED), None, exchanged(login))
-    await world.store.plan_login(at, 1, START + HOUR)
+    before = await world.store.find_login(at)
+    assert await world.store.plan_login(at, 1, START + HOUR)
 
-    kept = await world.store.find_login(at)
-    assert kept == NOTHING._replace(seed=seed("alpha"), sealed=b"fresh", refresh_at=START + HOUR)
+    assert before is not None
+    assert before.failure is VerdictKind.REJECTED
+    assert await world.store.find_login(at) == before
+
+
+async def test_what_rests_is_planned_anew_and_what_is_planned_stays(world: World) -> None:
+    at = await keep(world, await world.add())
+    await claim(world, at)
+    await world.store.put_off_login(at, "w1", None)
+    for hours in (2, 1):
+        await world.store.plan_login(at, 1, START + hours * HOUR)
+
+    assert await world.store.find_login(at) == NOTHING._replace(
+        seed=seed("alpha"), sealed=b"fresh", refresh_at=START + 2 * HOUR
+    )
+
+
+async def test_what_is_claimed_makes_no_room(world: World) -> None:
+    login = await world.add()
+    for n in range(32):
+        await claim(world, place(login, f"r{n}"))
+        failure = a_verdict(VerdictKind.UNREACHABLE)
+        again = START + HOUR
+        await world.store.fail_login(place(login, f"r{n}"), "w1", failure, again, exchanged(login))
+    now = START + HOUR
+    claimed = await world.store.claim_due_logins("w2", now, now + LEASE, 32)
+
+    assert len(claimed) == 32
+    assert not await world.store.plan_login(place(login, "one-more"), 1, now)
+    assert await world.store.plan_login(place(login, "one-more"), 1, now + LEASE)
 
 
 async def test_a_new_secret_leaves_no_login_of_the_old(world: World) -> None:
@@ -302,11 +355,11 @@ async def test_places_that_never_gave_a_login_make_room(world: World) -> None:
     for n in range(31):
         await claim(world, place(login, f"r{n}"))
         failure = a_verdict(VerdictKind.UNREACHABLE)
-        again = START if n == 0 else START + HOUR
+        again = START + (LEASE if n == 0 else HOUR)
         await world.store.fail_login(place(login, f"r{n}"), "w1", failure, again, exchanged(login))
 
-    assert await world.store.plan_login(place(login, "one-more"), 1, START)
-    assert not await world.store.plan_login(place(login, "yet-one"), 1, START)
+    assert await world.store.plan_login(place(login, "one-more"), 1, START + LEASE)
+    assert not await world.store.plan_login(place(login, "yet-one"), 1, START + LEASE)
     assert await world.store.find_login(good) is not None
     assert await world.store.find_login(place(login, "r0")) is None
     assert await world.store.find_login(place(login, "r1")) is not None

@@ -25,7 +25,7 @@ class LoginStore(Protocol):
         ...
 
     async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:
-        """Have a place exchanged at `at`, whatever was planned; failures are forgotten.
+        """Have a place exchanged at `at`, unless that is planned or has failed: then it stays so.
 
         A login that is kept stays. False, and nothing happens, if the secret has another version
         by now, the credential is gone, or it has as many places as it may (32); those that failed
@@ -38,7 +38,8 @@ class LoginStore(Protocol):
     ) -> Sequence[LoginPlace]:
         """Claim up to `limit` places that are due: those without a login first, for pulls wait.
 
-        Among them those that waited longest.
+        They take no more than `wanted_of(limit)` while others are due, or pulls that name ever
+        more places would keep logins from being renewed. First are those that waited longest.
         """
         ...
 
@@ -47,7 +48,8 @@ class LoginStore(Protocol):
     ) -> bool:
         """Keep what an exchange gave, and let the claim go.
 
-        The secret works, so that the run of its refusals ends. False, and nothing is written, if
+        The secret works: a run of refusals that the cloud's own at this place belong to ends. The
+        registry's refusals are not its to end. False, and nothing is written, if
         the claim is no longer held or the secret was replaced.
         """
         ...

@@ -15,8 +15,9 @@ from regcred.adapters.storage.sqlite.rows import instant_or_none, micros, micros
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.event import Event
+from regcred.domain.fresh_login import wanted_of
 from regcred.domain.ports import KeptLogin, LoginPlace, SealedLogin, WrappedSeed
-from regcred.domain.verdict import Verdict, VerdictKind
+from regcred.domain.verdict import DEAD, Verdict, VerdictKind
 
 MAX_PLACES = 32
 """Of one credential: whoever may pull names the region, and names cost nothing."""
@@ -42,18 +43,19 @@ _PLAN = f"""
     INSERT INTO credential_logins (project_id, credential_id, place, secret_version, refresh_at)
     SELECT one.*, ?5 FROM ({_ROOM}) AS one WHERE true
     ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
-        refresh_at = excluded.refresh_at, failures = 0, failure = NULL, failure_note = NULL
+        refresh_at = coalesce(refresh_at, iif(failure IS NULL, excluded.refresh_at, NULL))
 """  # noqa: S608  constants alone
 # Places that never gave a login make room once their time has come again: names of regions that do
 # not exist cost nothing, and must not be forgotten before.
 _MAKE_ROOM = f"""
     DELETE FROM credential_logins
     WHERE project_id = ?1 AND credential_id = ?2 AND place <> ?3
-    AND sealed IS NULL AND failure IS NOT NULL AND refresh_at <= ?4 AND (
+    AND sealed IS NULL AND failure IS NOT NULL AND refresh_at <= ?4
+    AND (claimed_until IS NULL OR claimed_until <= ?4) AND (
         SELECT count(*) FROM credential_logins WHERE project_id = ?1 AND credential_id = ?2
     ) >= {MAX_PLACES}
 """  # noqa: S608  a constant number
-# Two steps over two indexes: what no pull can use yet goes first.
+# Two steps over two indexes: what no pull can use yet goes first, and never takes all.
 _DUE = "SELECT 1 FROM credential_logins WHERE refresh_at <= ? LIMIT 1"
 _CLAIM_DUE = """
     UPDATE credential_logins SET claim = ?1, claimed_until = ?2
@@ -72,10 +74,16 @@ _KEEP = """
         claim = NULL, claimed_until = NULL, failures = 0, failure = NULL, failure_note = NULL
     WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ? AND secret_version = ?
 """
-_WORKS = """
+_DEAD = ", ".join(f"'{kind}'" for kind in sorted(DEAD))
+# Before it is kept: only the cloud's own refusals end with it, not those of the registry.
+_WORKS = f"""
     UPDATE credentials SET dead_since = NULL, dead_last = NULL
-    WHERE project_id = ? AND id = ? AND dead_since IS NOT NULL
-"""
+    WHERE project_id = ?1 AND id = ?2 AND dead_since IS NOT NULL AND EXISTS (
+        SELECT 1 FROM credential_logins
+        WHERE project_id = ?1 AND credential_id = ?2 AND place = ?3 AND claim = ?4
+        AND secret_version = ?5 AND failure IN ({_DEAD})
+    )
+"""  # noqa: S608  constants alone
 _PUT_OFF = """
     UPDATE credential_logins SET refresh_at = ?, claim = NULL, claimed_until = NULL
     WHERE project_id = ? AND credential_id = ? AND place = ? AND claim = ?
@@ -135,8 +143,8 @@ class Logins(Access):
 
         def work(transaction: Transaction) -> list[LoginPlace]:
             claimed: list[LoginPlace] = []
-            for statement in (_CLAIM_WANTED, _CLAIM_ANY):
-                left = limit - len(claimed)
+            for statement, most in ((_CLAIM_WANTED, wanted_of(limit)), (_CLAIM_ANY, limit)):
+                left = most - len(claimed)
                 rows = transaction.all(statement, (claim, micros(until), micros(now), left))
                 claimed += [LoginPlace(*row) for row in rows]
             return claimed
@@ -152,16 +160,19 @@ class Logins(Access):
         self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
     ) -> bool:
         """Keep what an exchange gave, and let the claim go; see the port."""
-        row = (
-            login.seed.generation,
-            login.sealed,
-            micros(login.expires_at),
-            micros(login.refresh_at),
-            *place,
-            claim,
-            login.secret_version,
-        )
-        return await self._finish(_KEEP, row, event)
+        kept = (login.seed.generation, login.sealed)
+        times = (micros(login.expires_at), micros(login.refresh_at))
+        which = (*place, claim, login.secret_version)
+
+        def work(transaction: Transaction) -> bool:
+            transaction.change(_WORKS, which)
+            if not transaction.change(_KEEP, (*kept, *times, *which)):
+                return False
+            transaction.secrets_died = True  # what it replaces may open a registry for hours
+            transaction.audit(event)
+            return True
+
+        return await self._write(work)
 
     async def fail_login(
         self,
@@ -175,22 +186,10 @@ class Logins(Access):
         """Keep why an exchange failed, and let the claim go; see the port."""
         told = (str(failure.kind), failure.reason)
         row = (micros_or_none(refresh_at), *told, *place, claim)
-        return await self._finish(_FAIL, row, event, news)
 
-    async def _finish(
-        self,
-        statement: str,
-        row: tuple[object, ...],
-        event: AuditEvent,
-        news: Event | None = None,
-    ) -> bool:
         def work(transaction: Transaction) -> bool:
-            if not transaction.change(statement, row):
+            if not transaction.change(_FAIL, row):
                 return False
-            # What it replaces may still open a registry for hours, and the secret works.
-            if statement is _KEEP:
-                transaction.secrets_died = True
-                transaction.change(_WORKS, (str(event.project_id), event.target))
             transaction.audit(event)
             if news is not None:
                 put_event(transaction, news)

@@ -28,7 +28,7 @@ from regcred.domain.errors import CredentialNotFound, UseNotFound
 from regcred.domain.event import Event
 from regcred.domain.notices import Subject, allowance_low, news_of
 from regcred.domain.use import Use
-from regcred.domain.verdict import WORKING, Verdict, VerdictKind
+from regcred.domain.verdict import Verdict, VerdictKind
 
 KEPT = 100
 """Verdicts in the history of one credential."""
@@ -121,7 +121,7 @@ class Verdicts(Access):
             news: Sequence[Event] = []
             if present[0] == secret_version:
                 news = _move(transaction, place, present, verdict, automatic=automatic)
-                if verdict.kind in WORKING:
+                if verdict.wakes:
                     wake_logins(transaction, place, verdict.checked_at)
             transaction.change(_INSERT, (*place, *kept))
             transaction.change(_FORGET, (*place, KEPT))
