@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
-from regcred.domain.credential import RegistryCredential
+from regcred.domain.credential import Draft, RegistryCredential
 from regcred.domain.errors import (
     AccessDenied,
     CredentialInUse,
@@ -34,6 +34,14 @@ from regcred.usecases.seal_secret import PASSWORD_FIELD, open_current, seal_cont
 from tests.usecases.world import PASSWORD, START, World, draft
 
 REJECTED_TWICE = 61
+CHECKED_CHANGES: list[dict[str, Any]] = [
+    {"username": "ada"},
+    {"password": Secret("x")},
+    {"registry_url": "reg.example.com"},
+    {"provider": "generic"},
+    {"settings": {}},
+    {"expires_at": None},
+]
 PEM = trustme.CA().cert_pem.bytes().decode()
 
 
@@ -436,6 +444,24 @@ async def test_what_the_registry_does_not_take_changes_nothing(
 
     assert await world.credentials.get(world.operator, None, "hub") == old
     assert await world.password(old) == PASSWORD
+
+
+async def test_a_login_that_a_later_rule_refuses_can_be_renamed_and_nothing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await world.login()
+
+    def refuse(_draft: Draft) -> Draft:
+        raise InvalidInput("username", "must be something else")
+
+    monkeypatch.setattr(world.registries, "check", refuse)
+    found = await patched(world, name="hub", description="words", labels={"team": "core"})
+
+    assert (found.scopes, found.delivery) == (old.scopes, old.delivery)
+    assert found.description == "words"
+    for fields in CHECKED_CHANGES:
+        with pytest.raises(InvalidInput):
+            await patched(world, **fields)
 
 
 async def test_a_proven_change_is_proven_once_with_what_will_be_stored(world: World) -> None:

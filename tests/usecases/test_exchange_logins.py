@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,13 @@ import pytest
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.errors import InvalidInput
+from regcred.domain.errors import (
+    InvalidInput,
+    KeyringUnavailable,
+    QuotaExceeded,
+    RegcredError,
+    StoreUnavailable,
+)
 from regcred.domain.event import EventKind
 from regcred.domain.ports import EventFilter, LoginPlace
 from regcred.domain.registry import ImageReference
@@ -385,6 +392,34 @@ async def test_what_should_not_happen_gives_the_claim_back(world: World) -> None
     world.clock.forward(minutes=5)
     assert await renew(world) == 1
     assert only(await pull(world)).password.reveal() == "fresh login 2"
+
+
+@pytest.mark.parametrize(
+    ("hitch", "first", "last"),
+    [
+        (StoreUnavailable("away"), timedelta(seconds=5), timedelta(seconds=5)),
+        (KeyringUnavailable("away"), timedelta(seconds=5), timedelta(seconds=5)),
+        (QuotaExceeded("exchanges", 2), timedelta(seconds=2), timedelta(seconds=8)),
+    ],
+)
+async def test_what_a_hitch_holds_up_comes_again_soon(
+    world: World, hitch: RegcredError, first: timedelta, last: timedelta
+) -> None:
+    await store(world)
+
+    async def happens() -> None:
+        raise hitch
+
+    world.registries.meanwhile = happens
+    ((place, claim),) = await world.exchanges.claim_due(9)
+    with contextlib.suppress(StoreUnavailable, KeyringUnavailable):
+        await world.exchanges.renew(place, claim)
+    kept = await world.store.find_login(place)
+
+    assert kept is not None
+    assert kept.refresh_at is not None
+    assert first <= kept.refresh_at - world.clock() <= last
+    assert kept.failure is None
 
 
 async def test_a_good_exchange_says_nothing_of_what_the_registry_refuses(world: World) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from regcred.adapters.registries import limits
-from regcred.adapters.registries.limits import HostRate, Places, ProjectRate
+from regcred.adapters.registries.limits import HostRate, Places, ProjectRate, Refusals
 from regcred.domain.errors import QuotaExceeded
 
 
@@ -33,6 +33,28 @@ def test_each_host_has_its_own_rate() -> None:
     rate.take("a.example")
     with pytest.raises(QuotaExceeded):
         rate.take("a.example")
+
+
+def test_another_spelling_of_a_user_name_is_the_same_account() -> None:
+    refusals = Refusals(Watch())
+    for name in ("Robot", "ROBOT", "robot"):
+        refusals.require_few("a.example", name)
+        refusals.note("a.example", name)
+
+    with pytest.raises(QuotaExceeded):
+        refusals.require_few("a.example", "rObot")
+
+
+def test_looking_forgets_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MAX_BUCKETS", 5)
+    refusals = Refusals(Watch())
+    for _ in range(3):
+        refusals.note("a.example", "robot")
+    for number in range(20):
+        refusals.require_few("a.example", f"other-{number}")
+
+    with pytest.raises(QuotaExceeded):
+        refusals.require_few("a.example", "robot")
 
 
 def test_a_quiet_host_saves_up_no_more_than_a_minute() -> None:

@@ -387,12 +387,14 @@ async def test_a_login_that_is_handed_over_is_checked_without_an_exchange() -> N
 
 
 async def test_guesses_at_one_account_are_not_all_tried_unasked() -> None:
-    """People are not held up: they wait for the answer, and their project's allowance counts."""
+    """People are not held up, nor do theirs count: they have their project's allowance."""
     refuse = {None: Says(401, (("WWW-Authenticate", 'Basic realm="r"'),))}
     async with Server(script=lambda _: refuse[None]).serving() as registry:
         asked = registries()
         unasked = asked.unasked()
         about = draft(registry.url)
+        for _ in range(4):
+            await ask(asked, about)
         kinds = [(await ask(unasked, about)).kind for _ in range(3)]
         with pytest.raises(QuotaExceeded) as refused:
             await ask(unasked, about)
