@@ -16,7 +16,7 @@ from regcred.bootstrap.renewals import AT_ONCE, Renewals
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import LoginPlace
-from regcred.usecases import exchange_logins
+from regcred.usecases import waiting_pulls
 from regcred.usecases.kept_login import Exchangeable
 from tests.usecases.world import World
 
@@ -122,7 +122,7 @@ async def test_a_pull_is_woken_by_the_exchange_that_it_asked_for(
 ) -> None:
     """Both bells ring: with looks a minute apart nothing else would bring its login in time."""
     monkeypatch.setattr(renewals, "EVERY", 60)
-    monkeypatch.setattr(exchange_logins, "_LOOK_AGAIN", 60)
+    monkeypatch.setattr(waiting_pulls, "_LOOK_AGAIN", 60)
     due, done = TaskBell(), TaskBell()
     world = await World(bells=(due, done)).open()
     stored = await world.login(

@@ -24,7 +24,7 @@ from regcred.domain.ports import EventFilter, LoginPlace
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
-from regcred.usecases import exchange_logins
+from regcred.usecases import waiting_pulls
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
 from regcred.usecases.kept_login import Exchangeable, NoLogin
@@ -179,7 +179,7 @@ async def test_so_many_pulls_wait_and_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store(world, None)
-    monkeypatch.setattr(exchange_logins, "MAX_WAITING", 3)
+    monkeypatch.setattr(waiting_pulls, "MAX_WAITING", 3)
     world.bell.hangs = True
     key = await world.key(Role.PULLER)
 
@@ -496,7 +496,7 @@ async def test_a_pull_does_not_wait_for_what_was_put_off(world: World) -> None:
 async def test_one_projects_pulls_leave_room_for_others_to_wait(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange_logins, "MAX_WAITING_OF_ONE", 3)
+    monkeypatch.setattr(waiting_pulls, "MAX_WAITING_OF_ONE", 3)
     world.bell.hangs = True
     await store(world)
     await asyncio.gather(*(pull(world) for _ in range(10)))

@@ -9,7 +9,6 @@ image locks the account.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -42,6 +41,7 @@ from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import DEAD, Verdict, VerdictKind
 from regcred.usecases.kept_login import REFUSED, Exchangeable, NoLogin, resting, seal_place
 from regcred.usecases.seal_secret import open_current
+from regcred.usecases.waiting_pulls import WaitingPulls
 
 PRINCIPAL = "system:exchange"
 PATIENCE = timedelta(seconds=8)
@@ -49,15 +49,6 @@ PATIENCE = timedelta(seconds=8)
 
 CLAIMED_FOR = timedelta(seconds=30)
 """More than the longest exchange takes; a worker that died is replaced after it."""
-
-MAX_WAITING = 256
-"""Pulls that wait at once: others must not find all places taken by them."""
-
-MAX_WAITING_OF_ONE = 64
-"""Of one project: others' pulls wait too."""
-
-_LOOK_AGAIN = 0.5
-"""Seconds: what another process exchanged rings no bell here."""
 
 _BROKEN_FOR = timedelta(minutes=5)
 """After what should not have happened."""
@@ -101,7 +92,7 @@ class ExchangeLogins:
         self._due = due
         self._done = done
         self._meter = meter
-        self._waiting: Counter[str] = Counter()
+        self._waiting = WaitingPulls(done)
 
     async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
         """Return a login that works now, waiting until then for one that does not exist yet.
@@ -130,7 +121,7 @@ class ExchangeLogins:
                 return NoLogin(
                     VerdictKind.UNREACHABLE, _PUT_OFF.format(kept.refresh_at.strftime("%H:%M:%S"))
                 )
-            if now >= until or not await self._turn(wanted.place.project_id):
+            if now >= until or not await self._waiting.turn(wanted.place.project_id):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
 
     async def _plan(self, wanted: Exchangeable, now: datetime) -> NoLogin | None:
@@ -144,20 +135,6 @@ class ExchangeLogins:
             return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
         self._due.ring()
         return None
-
-    async def _turn(self, project_id: str) -> bool:
-        """Wait until an exchange has ended, or a moment; False: too many wait already."""
-        waiting = self._waiting
-        if waiting.total() >= MAX_WAITING or waiting[project_id] >= MAX_WAITING_OF_ONE:
-            return False
-        waiting[project_id] += 1
-        try:
-            await self._done.wait(_LOOK_AGAIN)
-        finally:
-            waiting[project_id] -= 1
-            if not waiting[project_id]:
-                del waiting[project_id]
-        return True
 
     async def prepare(
         self, credential: RegistryCredential, registry: RegistryAddress | None = None
