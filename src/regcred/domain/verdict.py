@@ -56,12 +56,17 @@ class Verdict:
     evidence: Mapping[str, EvidenceValue] = field(default_factory=dict)
 
     @property
+    def by_the_cloud(self) -> bool:
+        """Whether it is the cloud's, that exchanged nothing: the registry was not asked."""
+        return self.evidence.get("exchanged") is False
+
+    @property
     def wakes(self) -> bool:
         """Whether an exchange that failed before would work now.
 
         Not where the cloud accepted the secret and still gave no login for it.
         """
-        return self.kind in WORKING and self.evidence.get("exchanged") is not False
+        return self.kind in WORKING and not self.by_the_cloud
 
     @property
     def next_step(self) -> str:
@@ -76,8 +81,8 @@ class Verdict:
                 "The login lets this image be pulled, and could push as well: "
                 "replace it with one that may only pull."
             )
-        if self.evidence.get("exchanged") is False:
-            return str(self.evidence["note"])  # the cloud's part: the registry was not asked
+        if self.by_the_cloud:
+            return str(self.evidence["note"])
         return _NEXT_STEPS[self.kind]
 
     @property

@@ -115,7 +115,7 @@ class ExchangeLogins:
                     # Its secret is another now, or whoever exchanges knows that it is dead.
                     return REFUSED if kept else NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
                 planned = True
-                if failed := await self._plan(wanted, now):
+                if failed := await self._plan(wanted.place, wanted.secret_version):
                     return failed
             elif kept.refresh_at > until and (kept.claimed_until or now) <= now:
                 return NoLogin(
@@ -124,14 +124,14 @@ class ExchangeLogins:
             if now >= until or not await self._waiting.turn(wanted.place.project_id):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
 
-    async def _plan(self, wanted: Exchangeable, now: datetime) -> NoLogin | None:
+    async def _plan(self, place: LoginPlace, secret_version: int) -> NoLogin | None:
         """Have a place exchanged that never was, or say why not."""
         try:
             # Whoever pulls names places: what that may cost is bounded here.
-            self._allowance.take(UUID(wanted.place.project_id))
+            self._allowance.take(UUID(place.project_id))
         except QuotaExceeded as full:
             return NoLogin(VerdictKind.RATE_LIMITED, f"There were {full}.")
-        if not await self._store.plan_login(wanted.place, wanted.secret_version, now):
+        if not await self._store.plan_login(place, secret_version, self._clock()):
             return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
         self._due.ring()
         return None
@@ -150,12 +150,7 @@ class ExchangeLogins:
             return
         place = LoginPlace(str(credential.project_id), str(credential.id), name)
         if await self._store.find_login(place) is None:
-            try:
-                self._allowance.take(credential.project_id)
-            except QuotaExceeded:
-                return
-            await self._store.plan_login(place, credential.secret_version, self._clock())
-            self._due.ring()
+            await self._plan(place, credential.secret_version)
 
     async def claim_due(self, limit: int) -> Sequence[tuple[LoginPlace, str]]:
         """Claim up to `limit` places whose login is due; each goes to `renew` with its claim."""

@@ -83,7 +83,7 @@ class VerifyCredential:
             project.id, found.id, found.secret_version, verdict, event
         )
         self._meter.told(news)
-        if verdict.kind not in DEAD and verdict.evidence.get("exchanged") is not False:
+        if verdict.kind not in DEAD and not verdict.by_the_cloud:
             await self._exchanges.prepare(found, image.address() if image else None)
         return verdict
 
