@@ -49,9 +49,10 @@ class Minter:
             def do_GET(self) -> None:
                 sent = (self.headers["Authorization"] or "").encode("latin-1").decode()
                 token = sent.removeprefix("Bearer ")
+                # Decided before it is counted: who waits for a question may change the rule then.
+                status, body = minter.answer(self.path, token)
                 minter.asked.append(token)
                 time.sleep(minter.seconds)
-                status, body = minter.answer(self.path, token)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
