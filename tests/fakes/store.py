@@ -5,7 +5,7 @@ It passes the conformance suite that the real stores pass, so a test that uses i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -28,6 +28,7 @@ from regcred.domain.errors import (
     VersionMismatch,
 )
 from regcred.domain.event import Event
+from regcred.domain.fetch import KEPT, Fetch, FetchPosition
 from regcred.domain.fresh_login import wanted_of
 from regcred.domain.notices import Subject, allowance_low, expiry_notice, news_of, next_notice
 from regcred.domain.ports import (
@@ -65,6 +66,8 @@ _KEPT_VERDICTS = 100
 _MAX_PLACES = 32
 _KEPT_EVENTS = 10_000
 
+_Way = tuple[str, str, str, str, str]
+
 
 @dataclass
 class _Held:
@@ -78,6 +81,8 @@ class _Held:
     image: str | None = None
     notice_at: datetime | None = None
     logins: dict[str, _Exchanged] = field(default_factory=dict)
+    fetches: dict[_Way, Fetch] = field(default_factory=dict)
+    fetches_lost_at: datetime | None = None
 
 
 @dataclass
@@ -111,7 +116,8 @@ class MemoryStore(MemoryWebhooks):
         self._last_event = 0
         self._replan: dict[UUID, int] = {}
         self._done: dict[tuple[str, str], tuple[AlreadyDone, datetime]] = {}
-        self._moved: dict[str, datetime] = {}
+        self._moved: dict[Hashable, datetime] = {}
+        self._last_fetch = 0
 
     # Projects
 
@@ -466,11 +472,7 @@ class MemoryStore(MemoryWebhooks):
                 secret_version,
                 reveal.request_id,
                 reveal.peer,
-                {
-                    "image": reveal.image,
-                    "client": reveal.client,
-                    "logins": tuple(f"{id_}:{version}" for id_, version in reveal.logins),
-                },
+                reveal.details,
             )
         )
         held = self._held.get(UUID(reveal.project_id), {})
@@ -484,6 +486,48 @@ class MemoryStore(MemoryWebhooks):
         key = self._keys.get(key_id)
         if kind == "key" and key is not None and self._stale(reveal.principal, reveal.at):
             self._keys[key_id] = key._replace(key=replace(key.key, last_used_at=reveal.at))
+        way = (reveal.principal, reveal.client, reveal.image, reveal.node, reveal.namespace)
+        if self._stale((reveal.logins, way), reveal.at):
+            for id_, _ in reveal.logins:
+                if UUID(id_) in held:
+                    self._fetch(held[UUID(id_)], way, reveal.at)
+
+    def _fetch(self, held: _Held, way: _Way, at: datetime) -> None:
+        if way in held.fetches:
+            known = held.fetches[way]
+            held.fetches[way] = replace(known, last_at=max(known.last_at, at))
+            return
+        self._last_fetch += 1
+        held.fetches[way] = Fetch(*way, at, at, self._last_fetch)
+        if len(held.fetches) > KEPT:
+            lost = min(held.fetches, key=lambda one: held.fetches[one].position)
+            lost_at = held.fetches.pop(lost).last_at
+            held.fetches_lost_at = max(held.fetches_lost_at or lost_at, lost_at)
+
+    async def list_fetches(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        after: datetime | None,
+        before: FetchPosition | None,
+        limit: int,
+    ) -> Sequence[Fetch]:
+        self._awake()
+        held = self._held.get(project_id, {}).get(credential_id)
+        found = [
+            fetch
+            for fetch in (held.fetches.values() if held else ())
+            if (after is None or fetch.last_at > after)
+            and (before is None or fetch.position < before)
+        ]
+        return sorted(found, key=lambda fetch: fetch.position, reverse=True)[:limit]
+
+    async def fetches_lost_at(self, project_id: UUID, credential_id: UUID) -> datetime | None:
+        self._awake()
+        try:
+            return self._held[project_id][credential_id].fetches_lost_at
+        except KeyError:
+            raise CredentialNotFound from None
 
     # Audit and requests
 
@@ -814,7 +858,7 @@ class MemoryStore(MemoryWebhooks):
             done = AlreadyDone(request.digest, resource_id)
             self._done[request.principal, request.key] = (done, self._clock())
 
-    def _stale(self, whose: str, now: datetime) -> bool:
+    def _stale(self, whose: Hashable, now: datetime) -> bool:
         if whose in self._moved and now - self._moved[whose] < _MINUTE:
             return False
         self._moved[whose] = now

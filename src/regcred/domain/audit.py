@@ -102,6 +102,21 @@ class Reveal:
     logins: tuple[tuple[str, int], ...]
     """(credential id, secret version) of every login handed out, in order."""
 
+    node: str = ""
+    namespace: str = ""
+    """Where the logins go, as the client says; "" if it does not."""
+
+    @property
+    def details(self) -> dict[str, AuditValue]:
+        """Return what its audit row says besides who and when."""
+        return {
+            "image": self.image,
+            "client": self.client,
+            "logins": tuple(f"{id_}:{version}" for id_, version in self.logins),
+            **({"node": self.node} if self.node else {}),
+            **({"namespace": self.namespace} if self.namespace else {}),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:

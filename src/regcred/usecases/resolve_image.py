@@ -69,6 +69,9 @@ class Presented(NamedTuple):
     client: str
     request_id: str
     peer: str
+    node: str = ""
+    namespace: str = ""
+    """Where the logins go, as the client says; "" if it does not."""
 
 
 class Login(NamedTuple):
@@ -177,6 +180,8 @@ class ResolveImage:
                     presented.request_id,
                     presented.peer,
                     tuple((c.id, c.secret_version) for c in handed),
+                    presented.node,
+                    presented.namespace,
                 )
             )
         return Resolution(logins, withheld)

@@ -1,4 +1,4 @@
-"""A store as the first program made them."""
+"""A store as an earlier program made them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ _LOGIN = "019a9c1e-0000-7000-8000-000000000002"
 
 def at_first_revision(directory: Path) -> None:
     """Make a store as the first program made them, with a login in it."""
+    at_revision(directory, "0001")
+
+
+def at_revision(directory: Path, revision: str) -> None:
+    """Make a store of a revision, with a login in it."""
     directory.mkdir(mode=0o700)
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     engine = create_engine("sqlite://", creator=lambda: connect(directory / DATABASE))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
     engine.dispose()
     at = int(START.timestamp() * 1_000_000)
     with closing(connect(directory / DATABASE)) as database:

@@ -11,8 +11,8 @@ import pytest
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.place import DATABASE
-from tests.adapters.storage.old_store import at_first_revision
-from tests.adapters.storage.samples import START, Clock
+from tests.adapters.storage.old_store import at_first_revision, at_revision
+from tests.adapters.storage.samples import START, Clock, a_reveal
 
 DAY = 86_400
 
@@ -76,3 +76,25 @@ async def test_an_end_is_announced_from_the_upgrade_on_and_not_for_what_was_befo
             for event in await store.claim_expiry_notices(upgraded + timedelta(hours=hours), 10)
         ]
     assert heard == told
+
+
+@pytest.mark.parametrize("used", [None, START])
+async def test_who_fetched_before_the_upgrade_is_said_to_be_missing(
+    tmp_path: Path, used: datetime | None
+) -> None:
+    directory = tmp_path / "store"
+    at_revision(directory, "0002")
+    at = None if used is None else int(used.timestamp() * 1_000_000)
+    with closing(connect(directory / DATABASE)) as database:
+        database.execute("UPDATE credentials SET last_used_at = ?, last_used_by = 'key:k'", (at,))
+    schema.migrate(directory)
+
+    later = START + timedelta(days=1)
+    with closing(SqliteStore.open(directory, clock=Clock(later))) as store:
+        project = await store.find_project(1)
+        login = await store.find_credential(project.id, "login")
+        before = await store.list_fetches(project.id, login.id, None, None, 10)
+        await store.record_reveal(a_reveal(project.id, login.id, at=later))
+        (since,) = await store.list_fetches(project.id, login.id, None, None, 10)
+        assert await store.fetches_lost_at(project.id, login.id) == used
+    assert (login.last_used_at, before, since.last_at) == (used, [], later)

@@ -310,12 +310,15 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda s: s.list_uses(login.project_id, login.id, self.clock()))
 
     @precondition(lambda self: self.credentials)
-    @rule(which=WHICH, whose=WHICH)
-    def reveal(self, which: int, whose: int) -> None:
+    @rule(which=WHICH, whose=WHICH, node=st.sampled_from(["", "n1"]))
+    def reveal(self, which: int, whose: int, node: str) -> None:
         login = _pick(self.credentials, which)
         principal = f"key:{_pick(self.keys, whose).id}"
-        told = a_reveal(login.project_id, login.id, at=self.clock(), principal=principal)
+        at, place = self.clock(), (login.project_id, login.id)
+        told = a_reveal(login.project_id, login.id, at=at, principal=principal, node=node)
         self.both(lambda s: s.record_reveal(told))
+        self.both(lambda s: _unnumbered(s.list_fetches(*place, None, None, 10)))
+        self.both(lambda s: s.fetches_lost_at(*place))
 
     @rule(whose=WHICH, asked=ASKED, number=st.sampled_from([None, 1, 2, 3]))
     def resolve(self, whose: int, asked: str | None, number: int | None) -> None:
@@ -371,6 +374,10 @@ def _pick(things: list[Any], which: int) -> Any:
 async def _in_order(claiming: Awaitable[Any]) -> Any:
     """Return claims sorted: which of two that are due at once comes first is nobody's promise."""
     return sorted(await claiming)
+
+
+async def _unnumbered(fetching: Awaitable[Any]) -> Any:
+    return [replace(fetch, number=0) for fetch in await fetching]
 
 
 async def _by_number(finding: Awaitable[Any]) -> Any:

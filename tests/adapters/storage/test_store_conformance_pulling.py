@@ -379,6 +379,8 @@ class TestReveals:
             {"image": "r.example/other"},
             {"client": "podman"},
             {"peer": "192.0.2.9"},
+            {"node": "node-1"},
+            {"namespace": "shop"},
         ],
     )
     async def test_reveals_that_differ_have_rows_of_their_own(

@@ -10,6 +10,7 @@ from uuid import UUID
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.event import Event
+from regcred.domain.ports.fetches import FetchStore
 from regcred.domain.ports.hearing import CheckStore, EventStore
 from regcred.domain.ports.logins import LoginStore
 from regcred.domain.ports.sealing import SealedSecret
@@ -174,10 +175,12 @@ class PullStore(Protocol):
         ...
 
     async def record_reveal(self, reveal: Reveal) -> None:
-        """Commit the audit row of an answer before it leaves; also moves the last use.
+        """Commit the audit row of an answer before it leaves; also moves last uses and fetches.
 
         Reveals waiting for the same commit that agree in everything but request and time become
-        one row with a count and the first and last request id.
+        one row with a count and the first and last request id. Last uses and fetches move at most
+        once a minute each; of a credential, the 1,000 newest fetches are kept. A credential that
+        is gone has neither, and the audit row all the same.
         """
         ...
 
@@ -206,6 +209,7 @@ class Store(
     CredentialStore,
     UseStore,
     PullStore,
+    FetchStore,
     LoginStore,
     AuditStore,
     EventStore,

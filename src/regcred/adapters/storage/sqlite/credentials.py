@@ -193,6 +193,7 @@ class Credentials(Access):
             delete_sealed(transaction, place)
             transaction.change(_DELETE_VERDICTS, place)
             # Foreign keys RESTRICT: whatever still referred to it would refuse this statement.
+            # Only fetches go along: what they tell is no reason to keep it.
             transaction.change(_DELETE, place)
             transaction.change(_COUNT_DOWN, (place[0],))
             transaction.audit(event)

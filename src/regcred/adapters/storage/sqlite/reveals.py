@@ -1,20 +1,19 @@
 """The trace of answers that hand out logins: the hot path's write.
 
 Reveals of one batch that agree in everything but request and time become one row. The last use
-of a credential and of a key is moved at most once a minute each: it answers "is this still
-used?", not "when exactly?", which the audit rows tell.
+of a credential and of a key, and who fetched it, is moved at most once a minute each: it answers
+"is this still used, and by whom?", not "when exactly?", which the audit rows tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regcred.adapters.storage.sqlite.fetch_log import FetchLog
+from regcred.adapters.storage.sqlite.recent import REMEMBERED, Recent
 from regcred.adapters.storage.sqlite.rows import Row, json_text, micros
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import Action, Reveal
-
-FRESH = 60_000_000
-"""Microseconds for which a last use is not moved again."""
 
 _USE_CREDENTIAL = """
     UPDATE credentials SET last_used_at = ?1, last_used_by = ?2
@@ -27,58 +26,49 @@ _USE_KEY = """
 """
 _KEY = "key:"
 
-_Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...]]
+_Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...], str, str]
 
 
 class RevealLog:
     """Writes reveals, and remembers whose last use is fresh. Belongs to the writer's thread."""
 
-    def __init__(self, remembered: int = 65536) -> None:
-        self._remembered = remembered
-        self._moved: dict[str, int] = {}
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._recent = Recent(remembered)
+        self._fetches = FetchLog(remembered)
 
     def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Write one row for each group of reveals that are alike."""
         groups: dict[_Alike, list[Reveal]] = {}
         for r in reveals:
-            alike = (r.project_id, r.principal, r.image, r.client, r.peer, r.logins)
+            alike = (
+                r.project_id, r.principal, r.image, r.client, r.peer, r.logins, r.node, r.namespace
+            )  # fmt: skip
             groups.setdefault(alike, []).append(r)
         rows = [_row(group) for group in groups.values()]
         transaction.audit_rows(rows)
         for group in groups.values():
             self._move_last_use(transaction, group[-1])
+        self._fetches.write(transaction, (group[-1] for group in groups.values()))
 
     def forget(self) -> None:
-        """Forget which last uses were moved: the transaction that moved them is gone."""
-        self._moved.clear()
+        """Forget what was moved: the transaction that moved it is gone."""
+        self._recent.forget()
+        self._fetches.forget()
 
     def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
         now = micros(reveal.at)
         for credential_id, _ in reveal.logins:
-            if self._stale(credential_id, now):
+            if self._recent.stale(credential_id, now):
                 transaction.change(
                     _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, credential_id)
                 )
-        if self._stale(reveal.principal, now) and reveal.principal.startswith(_KEY):
+        if self._recent.stale(reveal.principal, now) and reveal.principal.startswith(_KEY):
             transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
-
-    def _stale(self, whose: str, now: int) -> bool:
-        if now - self._moved.get(whose, -FRESH) < FRESH:
-            return False
-        if len(self._moved) >= self._remembered:
-            self._moved.clear()
-        self._moved[whose] = now
-        return True
 
 
 def _row(group: Sequence[Reveal]) -> Row:
     first, last = group[0], group[-1]
     target, secret_version = first.logins[0] if first.logins else ("", None)
-    details = {
-        "image": first.image,
-        "client": first.client,
-        "logins": tuple(f"{id_}:{version}" for id_, version in first.logins),
-    }
     return (
         micros(first.at),
         first.project_id,
@@ -90,5 +80,5 @@ def _row(group: Sequence[Reveal]) -> Row:
         last.request_id,
         len(group),
         first.peer,
-        json_text(details),
+        json_text(first.details),
     )

@@ -29,25 +29,25 @@ from regcred.domain.verdict import Standing, VerdictKind
 Row = tuple[Any, ...]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 MAX_INTEGER = 2**63 - 1
 
 
 def micros(at: datetime) -> int:
     """Return microseconds since 1970 UTC, exactly."""
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - _EPOCH) // MICROSECOND
 
 
 def micros_or_none(at: datetime | None) -> int | None:
     """Return `micros`, or None for None."""
-    return None if at is None else (at - _EPOCH) // _MICROSECOND
+    return None if at is None else (at - _EPOCH) // MICROSECOND
 
 
 @lru_cache(maxsize=16384)
 def instant(at: int) -> datetime:
     """Return what `micros` was given."""
-    return _EPOCH + at * _MICROSECOND
+    return _EPOCH + at * MICROSECOND
 
 
 def instant_or_none(at: int | None) -> datetime | None:

@@ -15,6 +15,7 @@ from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
 from regcred.adapters.storage.sqlite.deliveries import Deliveries
 from regcred.adapters.storage.sqlite.events import Events
+from regcred.adapters.storage.sqlite.fetches import Fetches
 from regcred.adapters.storage.sqlite.keys import Keys
 from regcred.adapters.storage.sqlite.listing import Listing
 from regcred.adapters.storage.sqlite.logins import Logins
@@ -48,6 +49,7 @@ class SqliteStore(
     Verdicts,
     Uses,
     Resolving,
+    Fetches,
     Logins,
     AuditLog,
     Events,

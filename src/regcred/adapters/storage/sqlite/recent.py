@@ -1,0 +1,36 @@
+"""What was moved within the last minute, so that it is not moved again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from regcred.adapters.storage.sqlite.rows import MICROSECOND
+from regcred.domain.fetch import COARSE
+
+FRESH = COARSE // MICROSECOND
+"""Microseconds for which a last time is not moved again."""
+
+
+REMEMBERED = 65536
+"""Things that a `Recent` remembers."""
+
+
+class Recent:
+    """Remembers in memory alone, for one thread; what it forgets is moved once too often."""
+
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
+        self._moved: dict[Hashable, int] = {}
+
+    def stale(self, what: Hashable, now: int) -> bool:
+        """Whether it is time to move `what`, which then counts as moved at `now`."""
+        if now - self._moved.get(what, -FRESH) < FRESH:
+            return False
+        if len(self._moved) >= self._remembered:
+            self._moved.clear()
+        self._moved[what] = now
+        return True
+
+    def forget(self) -> None:
+        """Forget everything: the transaction that moved it is gone."""
+        self._moved.clear()
