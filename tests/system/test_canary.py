@@ -175,6 +175,8 @@ def test_the_life_of_a_login(watch: Watch) -> None:
     with world.service.api(api.key) as unscanned:
         logins = unscanned.resolve(world.image())["logins"]
     assert [login["password"] for login in logins] == [right]
+    assert len(api.send("GET", f"{PATH}/life/fetches").json()["items"]) == 1
+    assert "never" not in watch.cli("credential", "show", "life")
     watch.settle()
     api.send("DELETE", f"{PATH}/life")
     api.send("DELETE", f"{PATH}/life?force=true")

@@ -36,6 +36,7 @@ from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import (
     Presented,
@@ -249,6 +250,7 @@ class World:
         self.uses = ManageUses(store, clock)
         self.audit = ReadAudit(store)
         self.hear = ReadEvents(store)
+        self.fetches = ReadFetches(store)
         self.recheck = RecheckCredentials(store, sealer, self.registries, clock)
         self.explain = ExplainImage(store)
         self.resolve = ResolveImage(
@@ -324,7 +326,8 @@ class World:
 
     async def pull(self, key: str | None, image: str, **more: Any) -> Resolution:
         _, question = question_for_image(image)
-        return await self.resolve(presented(key, more.pop("project", None)), question, **more)
+        around = {name: more.pop(name) for name in ("project", "node", "namespace") if name in more}
+        return await self.resolve(presented(key, **around), question, **more)
 
     async def events(self, action: Action | None = None) -> list[AuditEvent]:
         """Return the home project's audit, oldest first."""
@@ -332,8 +335,10 @@ class World:
         return [row.event for row in reversed(rows)]
 
 
-def presented(key: str | None, project: UUID | int | None = None) -> Presented:
-    return Presented(key, project, "test", "r-pull", "192.0.2.9")
+def presented(
+    key: str | None, project: UUID | int | None = None, node: str = "", namespace: str = ""
+) -> Presented:
+    return Presented(key, project, "test", "r-pull", "192.0.2.9", node, namespace)
 
 
 def draft(name: str = "hub", registry: str | None = REGISTRY, **fields: Any) -> Draft:

@@ -70,6 +70,7 @@ OPERATIONS: tuple[Operation, ...] = (
               {"registry_url": "r.example.com", "username": "u", "password": "p"}),
     Operation("verifyCredential", "POST", f"{_C}:verify", VERIFY, {"image": IMAGE}),
     Operation("listVerdicts", "GET", f"{_C}/verdicts", READ),
+    Operation("listFetches", "GET", f"{_C}/fetches", READ),
     Operation("listUses", "GET", f"{_C}/uses", READ),
     Operation("putUse", "PUT", f"{_C}/uses/{{kind}}/{{name}}", WRITE, {"lease_seconds": 60}),
     Operation("deleteUse", "DELETE", f"{_C}/uses/{{kind}}/{{name}}", WRITE, status=204),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from regcred.domain.verdict import VerdictKind
-from tests.web.operations import BY_ID, OPERATIONS, Operation, perform, targets
+from tests.web.operations import BY_ID, IMAGE, OPERATIONS, Operation, perform, targets
 from tests.web.world import Reply, World, problem
 
 ROLES = ("viewer", "puller", "editor", "admin")
@@ -73,6 +73,7 @@ async def _everything(world: World) -> list[Any]:
         "/keys",
         "/credentials",
         "/credentials/target-foreign/uses",
+        "/credentials/target-foreign/fetches",
         "/webhooks",
         "/audit",
         "/events",
@@ -128,6 +129,8 @@ async def _many(world: World, key: str) -> None:
         await world.add(f"many-{number}", key=key)
         await perform(world, BY_ID["verifyCredential"], who=key, credential="many-1")
         await perform(world, BY_ID["createWebhook"], who=key)
+        fetched = {"image": IMAGE, "client": f"client-{number}"}
+        await perform(world, BY_ID["resolveImage"], who=key, body=fetched)
 
 
 async def test_an_operator_reaches_every_project_by_id_and_number(world: World) -> None:

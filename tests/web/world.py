@@ -34,6 +34,7 @@ from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
@@ -215,6 +216,7 @@ class World:
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),
             events=ReadEvents(store),
+            fetches=ReadFetches(store),
             docker_helper=ServeDockerHelper(credentials),
             webhooks=ManageWebhooks(
                 store, self.sealer, self.sender, clock, self.new_id, os.urandom, allowance

@@ -37,6 +37,7 @@ from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
@@ -148,6 +149,7 @@ def _app(
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),
         events=ReadEvents(store),
+        fetches=ReadFetches(store),
         docker_helper=ServeDockerHelper(credentials),
         webhooks=ManageWebhooks(
             store, sealer, sender, clock, state.new_id, state.random, allowance

@@ -16,6 +16,7 @@ from regcred.usecases.manage_webhooks import ManageWebhooks
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
+from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.budget import Budget
@@ -35,6 +36,7 @@ class Services:
     uses: ManageUses
     audit: ReadAudit
     events: ReadEvents
+    fetches: ReadFetches
     docker_helper: ServeDockerHelper
     webhooks: ManageWebhooks
 

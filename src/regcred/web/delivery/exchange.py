@@ -17,6 +17,7 @@ from regcred.domain.ports import ProjectRef
 from regcred.usecases.resolve_image import Presented
 from regcred.web.authentication import bearer
 from regcred.web.border import CLOSE, SERVER_ERROR, log_failure, log_unexpected
+from regcred.web.destination import destination
 from regcred.web.dialect import Answer, RenderError
 from regcred.web.json_body import JSON, require_media_type
 from regcred.web.middleware import (
@@ -47,8 +48,9 @@ class Asked(NamedTuple):
     request_id: str
 
     def presented(self, client: str) -> Presented:
-        """Return the request around the question, for the use case."""
-        return Presented(self.key, self.project, client, self.request_id, peer_of(self.scope))
+        """Return the request around the question, for the use case. Raise MalformedRequest."""
+        peer, (node, namespace) = peer_of(self.scope), destination(self.scope)
+        return Presented(self.key, self.project, client, self.request_id, peer, node, namespace)
 
     def json_body(self) -> bytes:
         """Return the body if it says that it is JSON. Raise UnsupportedMediaType."""

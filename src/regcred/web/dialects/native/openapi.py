@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from regcred.domain.errors import RegcredError
 from regcred.web import refusals
+from regcred.web.destination import FORM
 from regcred.web.dialects.native.problems import MEDIA_TYPE, TABLE, URN, slug
 from regcred.web.dialects.native.wire.common import Shape
 from regcred.web.dialects.native.wire.verdicts import Verdict
@@ -36,6 +37,7 @@ _NAMING = {
     "dockerCredentialErase",
     "createWebhook",
 }
+_HANDING_OUT = {"resolveImage", "dockerCredentialGet"}
 _REPEATABLE = {"createProject", "createCredential", "createKey", "createWebhook"}
 
 _DESCRIPTION = """\
@@ -133,6 +135,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         parameters.append(
             _header("Idempotency-Key", "Sent again within 24 hours, nothing is done twice.", "a1")
         )
+    if name in _HANDING_OUT:
+        parameters += [_destination("Regcred-Node"), _destination("Regcred-Namespace")]
     if name == "dockerCredentialGet":
         operation["responses"]["204"] = {"description": "No login: say not found."}
     if method == "patch":
@@ -141,6 +145,13 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)
     for status in sorted(statuses):
         operation["responses"][str(status)] = _problem(status)
+
+
+def _destination(name: str) -> dict[str, Any]:
+    where = name.removeprefix("Regcred-").lower()
+    header = _header(name, f"The {where} that the logins are for, if known.", f"{where}-1")
+    header["schema"] |= {"pattern": f"^{FORM}$"}
+    return header
 
 
 def _header(name: str, description: str, value: str) -> dict[str, Any]:

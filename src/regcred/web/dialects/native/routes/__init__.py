@@ -9,6 +9,7 @@ from regcred.web.dialects.native.routes import (
     credentials,
     docker_credential,
     events,
+    fetches,
     keys,
     projects,
     providers,
@@ -24,6 +25,7 @@ ROUTES: tuple[BaseRoute, ...] = tuple(
     for noun in (
         credentials,
         verdicts,
+        fetches,
         uses,
         pulling,
         docker_credential,
