@@ -90,6 +90,8 @@ class StubService:
         self.explained: Json = {}
         self.rows: list[Json] = []
         self.events: list[Json] = []
+        self.fetches: list[Json] = []
+        self.fetches_complete_since: str | None = None
         self.verdicts = [verdict("ok"), verdict("rejected"), verdict("denied")]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self._server.daemon_threads = False
@@ -377,6 +379,13 @@ def history(call: Call) -> Reply:
     return listed(call.stub.verdicts, call.seen)
 
 
+def list_fetches(call: Call) -> Reply:
+    since = call.stub.fetches_complete_since
+    page = listed(call.stub.fetches, call.seen)
+    assert isinstance(page.body, dict)
+    return Reply(200, {**page.body, "complete": since is None, "complete_since": since})
+
+
 def list_events(call: Call) -> Reply:
     return listed(call.stub.events, call.seen)
 
@@ -444,6 +453,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("POST", f"{P}/credentials", create_credential),
     ("POST", f"{P}/credentials/([^/]+):verify", verify),
     ("GET", f"{P}/credentials/([^/]+)/verdicts", history),
+    ("GET", f"{P}/credentials/([^/]+)/fetches", list_fetches),
     *((method, f"{P}/credentials/([^/]+)", with_credential) for method in ("GET", "PATCH")),
     ("DELETE", f"{P}/credentials/([^/]+)", with_credential),
     ("GET", f"{P}/webhooks", lambda call: listed([*call.stub.webhooks.values()], call.seen)),

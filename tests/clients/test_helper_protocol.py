@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from time import sleep
 import pytest
 
 import regcred
+from regcred.clients import docker_helper
+from regcred.web.destination import FORM
 from tests.clients.helper_runs import HELPER, INTERPRETER, Said, run_here, run_program
 from tests.clients.raw_server import RawServer
 from tests.clients.stub_service import KEY, REVEALED, Reply, StubService, login, problem
@@ -39,6 +43,40 @@ def test_get_prints_the_answer_as_it_came(stub: StubService, env: Env) -> None:
 
 def test_get_without_a_login_says_the_text_that_clients_compare(env: Env) -> None:
     assert run_program("get", b"registry.example", env) == Said(1, NOT_FOUND + "\n")
+
+
+def test_it_says_which_machine_asks(stub: StubService, env: Env) -> None:
+    run_program("get", b"registry.example", env)
+
+    assert stub.last.headers["regcred-node"] == os.uname().nodename
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ("node-7.example", "node-7.example"),
+        ("a_B", "a_B"),
+        ("n" * 253, "n" * 253),
+        ("n" * 254, None),
+        ("", None),
+        ("two words", None),
+        ("tĕst", None),
+        ("\udcff", None),
+        ("a\r\nX-Evil: 1", None),
+        ("(none)", None),
+    ],
+)
+def test_a_machine_whose_name_is_none_asks_without_it(
+    stub: StubService, env: Env, monkeypatch: pytest.MonkeyPatch, node: str, said: str | None
+) -> None:
+    told = os.uname_result(("Linux", node, "6", "1", "x86_64"))
+    monkeypatch.setattr(os, "uname", lambda: told)
+    run_here("get", b"registry.example", env)
+
+    assert stub.last.path == GET
+    assert stub.last.headers.get("regcred-node") == said
+    assert "x-evil" not in stub.last.headers
+    assert docker_helper.sendable(node) == (re.fullmatch(FORM, node) is not None)
 
 
 @pytest.mark.parametrize(

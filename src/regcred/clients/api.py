@@ -104,6 +104,21 @@ class RegcredClient(WebhookCalls):
         """Yield a credential's verdicts, newest first."""
         return self._pages(f"{self._credential(name)}/verdicts")
 
+    def fetches(self, name: str, since: str | None, most: int | None = None) -> Json:
+        """Return who fetched a credential, newest first, and whether anybody may be missing.
+
+        Pages are asked for until there are more than `most`; None for all of them.
+        """
+        items: list[Json] = []
+        found: Json = {}
+        for page in self._whole_pages(f"{self._credential(name)}/fetches", {"since": since}):
+            items += self._items(page)
+            found = page
+            if most is not None and len(items) > most:
+                break
+        told = {part: found.get(part) for part in ("complete", "complete_since")}
+        return {**told, "items": items}
+
     # Providers
 
     def providers(self) -> Iterator[Json]:

@@ -67,10 +67,14 @@ class Calls:
         self._client.close()
 
     def _pages(self, path: str, filters: Query | None = None) -> Iterator[Json]:
+        for page in self._whole_pages(path, filters):
+            yield from self._items(page)
+
+    def _whole_pages(self, path: str, filters: Query | None = None) -> Iterator[Json]:
         query: dict[str, str | int | None] = {**(filters or {}), "limit": _PAGE}
         while True:
             page = self._call("GET", path, query=query)
-            yield from self._items(page)
+            yield page
             query["cursor"] = page.get("next_cursor")
             if not query["cursor"]:
                 return

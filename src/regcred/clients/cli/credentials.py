@@ -9,6 +9,7 @@ import typer
 
 from regcred.clients.api import RegcredClient
 from regcred.clients.cli import asking
+from regcred.clients.cli.fetches import show_with_fetches
 from regcred.clients.cli.following import Every, until_interrupted
 from regcred.clients.cli.options import (
     Expires,
@@ -20,6 +21,7 @@ from regcred.clients.cli.options import (
     Settings,
     Yes,
     moment,
+    moment_or_span,
     pairs,
 )
 from regcred.clients.cli.output import Format, Json, Noun, show_list, show_one
@@ -68,7 +70,7 @@ _CREDENTIAL = Noun(
         "provider": lambda credential: credential.get("provider"),
         "verdict": _verdict,
         "expires": lambda credential: credential.get("expires_at"),
-        "last used": lambda credential: credential.get("last_used_at"),
+        "last used": lambda credential: credential.get("last_used_at") or "never",
     },
 )
 
@@ -141,8 +143,20 @@ def ls(
         str | None, typer.Option(metavar="NAME[=VALUE]", help="Has this label.")
     ] = None,
     verdict: Annotated[str | None, typer.Option(help="The last verdict, such as rejected.")] = None,
-    expiring_before: Annotated[str | None, typer.Option(metavar="TIME")] = None,
-    unused_since: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    expiring: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Ends within this time, such as 14d, or has ended."),
+    ] = None,
+    expiring_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Ends before this time.")
+    ] = None,
+    unused: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="Not handed out for this long, such as 30d, or never."),
+    ] = None,
+    unused_since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Not handed out since this time, or never.")
+    ] = None,
     project: Project = None,
     output: Output = Format.table,
 ) -> None:
@@ -153,18 +167,39 @@ def ls(
         "provider": provider,
         "label": label,
         "verdict": verdict,
-        "expiring_before": moment(expiring_before, "--expiring-before"),
-        "unused_since": moment(unused_since, "--unused-since"),
+        "expiring_before": moment_or_span(
+            ("--expiring-before", expiring_before), ("--expiring", expiring), 1
+        ),
+        "unused_since": moment_or_span(("--unused-since", unused_since), ("--unused", unused), -1),
     }
     with service(project) as api:
         show_list(api.credentials(filters), _CREDENTIAL, output)
 
 
 @app.command()
-def show(name: Name, project: Project = None, output: Output = Format.table) -> None:
-    """Show one login without its password."""
+def show(
+    name: Name,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="List everybody who fetched it then or later: whom a leak concerns.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Without --since: list at most this many fetches.")
+    ] = 20,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
+    """Show one login without its password, and who fetched it."""
+    since = moment(since, "--since")
     with service(project) as api:
-        show_one(api.credential(name), _CREDENTIAL, output)
+        found = api.credential(name)
+        if output is Format.name:
+            show_one(found, _CREDENTIAL, output)
+        else:
+            show_with_fetches(api, found, since, limit, output)
 
 
 @app.command()

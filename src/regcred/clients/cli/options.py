@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -53,3 +53,32 @@ def moment(given: str | None, option: str) -> str | None:
     if read.tzinfo is None:
         read = read.replace(tzinfo=UTC)
     return read.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def span(given: str, option: str) -> int:
+    """Return a span of time in seconds. Exit with a usage error for anything else."""
+    digits, unit = (given[:-1], given[-1:]) if given[-1:] in _UNITS else (given, "s")
+    if not (digits.isascii() and digits.isdigit()):
+        stop(Exit.USAGE, f"{option} is seconds, or such as 15m, 12h, 7d")
+    return int(digits) * _UNITS[unit]
+
+
+def moment_or_span(
+    at: tuple[str, str | None], away: tuple[str, str | None], sign: int
+) -> str | None:
+    """Return the time that one of two options names: itself, or by how long it is away from now.
+
+    Each is (option, what was given). Exit with a usage error for both, or for no time.
+    """
+    if away[1] is None:
+        return moment(at[1], at[0])
+    if at[1] is not None:
+        stop(Exit.USAGE, f"give one of {away[0]} and {at[0]}")
+    try:
+        then = datetime.now(UTC) + timedelta(seconds=sign * span(away[1], away[0]))
+    except OverflowError:
+        stop(Exit.USAGE, f"{away[0]} is too long")
+    return moment(then.isoformat(timespec="seconds"), away[0])

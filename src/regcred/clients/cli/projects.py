@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from regcred.clients.cli import asking
-from regcred.clients.cli.options import NoInput, Output, Yes
+from regcred.clients.cli.options import NoInput, Output, Yes, span
 from regcred.clients.cli.output import Format, Json, Noun, show_list, show_one
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit, say, stop
@@ -66,7 +66,9 @@ def set_(
     """Change a project's settings (admins)."""
     changes: Json = {}
     if recheck_every is not None:
-        changes["recheck_every"] = _seconds(recheck_every)
+        changes["recheck_every"] = (
+            0 if recheck_every == "off" else span(recheck_every, "--recheck-every")
+        )
     if not changes:
         stop(Exit.USAGE, "say what to change: --recheck-every")
     with service() as api:
@@ -88,19 +90,6 @@ def rm(
         asking.confirm(f"Delete {label}?", yes=yes, no_input=no_input)
         api.delete_project(found["id"], found.get("version"))
         say(f"Deleted {label}.")
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(given: str) -> int:
-    """Return a span of time in seconds. Exit with a usage error for anything else."""
-    digits, unit = (given[:-1], given[-1:]) if given[-1:] in _UNITS else (given, "s")
-    if given == "off":
-        return 0
-    if not (digits.isascii() and digits.isdigit()):
-        stop(Exit.USAGE, "--recheck-every is seconds, or such as 15m, 12h, 7d, or off")
-    return int(digits) * _UNITS[unit]
 
 
 def _interval(seconds: object) -> object:
