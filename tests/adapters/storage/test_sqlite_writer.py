@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,7 @@ class TestGroupCommit:
 
         found = await sqlite_store.find_credential(sqlite_world.id, login.id)
         assert found.last_used_by == "key:puller"
+        assert len(await sqlite_store.list_fetches(sqlite_world.id, login.id, None, None, 10)) == 1
         assert len(await sqlite_store.list_audit(sqlite_world.id, REVEALED, 0, 10)) == 1
 
     async def test_many_tasks_of_every_kind_agree_in_the_end(
@@ -175,6 +178,33 @@ class TestGroupCommit:
         for login in logins:
             found = await sqlite_store.find_credential(sqlite_world.id, login.id)
             assert (found.last_used_at, found.version) == (START, 1)
+            fetches = await sqlite_store.list_fetches(sqlite_world.id, login.id, None, None, 10)
+            assert [fetch.last_at for fetch in fetches] == [START]
+
+    async def test_a_way_that_was_seen_within_the_minute_costs_no_statement(
+        self, sqlite_world: World, sqlite_store: SqliteStore
+    ) -> None:
+        login = await sqlite_world.add()
+        run: list[str] = []
+        sqlite_store._writer._connection.set_trace_callback(run.append)
+
+        async def cost(seconds: int) -> list[int]:
+            """Return how many statements on fetches, and on credentials, a reveal took."""
+            run.clear()
+            at = START + timedelta(seconds=seconds)
+            await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id, at=at))
+            return [
+                len([one for one in run if re.match(rf"\s*\w+ (INTO |FROM )?{table}\b", one)])
+                for table in ("fetches", "credentials")
+            ]
+
+        assert [await cost(seconds) for seconds in (0, 1, 59, 60, 61)] == [
+            [1, 1],
+            [0, 0],
+            [0, 0],
+            [1, 1],
+            [0, 0],
+        ]
 
 
 class TestWaiters:

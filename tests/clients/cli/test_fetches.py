@@ -81,7 +81,7 @@ def test_whom_a_leak_concerns(stub: StubService, regcred: Regcred) -> None:
 
     assert done.out.count("docker") == 31
     assert done.out.endswith(
-        f"\n2 principals, 2 images, 30 nodes (and some that are not known) since {SINCE}.\n"
+        f"\n2 principals, 2 images, 30 nodes and unknown ones since {SINCE}.\n"
     )
     assert done.err == ""
     assert stub.last.query["since"] == SINCE
@@ -94,6 +94,15 @@ def test_one_of_each_is_not_many(stub: StubService, regcred: Regcred) -> None:
     done = regcred("credential", "show", "one", "--since", SINCE)
 
     assert done.out.endswith(f"\n1 principal, 1 image, 1 node since {SINCE}.\n")
+
+
+def test_where_no_client_says_its_node(stub: StubService, regcred: Regcred) -> None:
+    stub.add("one")
+    stub.fetches = [fetch()]
+
+    done = regcred("credential", "show", "one", "--since", SINCE)
+
+    assert done.out.endswith(f"\n1 principal, 1 image, unknown nodes since {SINCE}.\n")
 
 
 def test_a_leak_that_concerns_nobody(stub: StubService, regcred: Regcred) -> None:

@@ -71,5 +71,6 @@ def _summed(fetches: Json) -> str:
         f"{fetches[plural]} {part if fetches[plural] == 1 else plural}"
         for part, plural in _COUNTED.items()
     ]
-    unknown = any(not fetch.get("node") for fetch in fetches["items"])
-    return ", ".join(counts) + (" (and some that are not known)" if unknown else "")
+    if not all(fetch.get("node") for fetch in fetches["items"]):
+        counts[-1] = f"{counts[-1]} and unknown ones" if fetches["nodes"] else "unknown nodes"
+    return ", ".join(counts)
