@@ -118,6 +118,8 @@ class StubService:
     def add(self, name: str, /, **more: Any) -> Json:
         """Store a credential."""
         made = {**credential(name, len(self.credentials) + 1), **more}
+        if "registry_url" in more:
+            made["scopes"] = [more["registry_url"]]
         self.credentials[name] = made
         return made
 
@@ -451,6 +453,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     *((method, f"{P}/keys/([^/]+)", with_key) for method in ("GET", "PATCH", "DELETE")),
     ("GET", f"{P}/credentials", lambda call: listed([*call.stub.credentials.values()], call.seen)),
     ("POST", f"{P}/credentials", create_credential),
+    ("POST", f"{P}/credentials:verify", verify),
     ("POST", f"{P}/credentials/([^/]+):verify", verify),
     ("GET", f"{P}/credentials/([^/]+)/verdicts", history),
     ("GET", f"{P}/credentials/([^/]+)/fetches", list_fetches),

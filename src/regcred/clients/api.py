@@ -8,6 +8,8 @@ from regcred.clients.calls import Json, Query, segment
 from regcred.clients.problems import ApiProblem
 from regcred.clients.webhook_calls import WebhookCalls
 
+_PROVEN = {"verify": "require"}
+
 
 class RegcredClient(WebhookCalls):
     """One service with one key, in one project.
@@ -82,18 +84,26 @@ class RegcredClient(WebhookCalls):
         """Return a credential by name or id."""
         return self._call("GET", self._credential(name))
 
-    def create_credential(self, credential: Json) -> Json:
-        """Store a login."""
-        return self._call("POST", f"{self._project}/credentials", credential)
+    def create_credential(self, credential: Json, *, proven: bool = False) -> Json:
+        """Store a login, with `proven` only if its registry accepts it."""
+        path = f"{self._project}/credentials"
+        return self._call("POST", path, credential, query=_PROVEN if proven else {})
 
-    def update_credential(self, name: str, changes: Json, version: int | None) -> Json:
-        """Change the given fields; the rest stays."""
-        return self._call("PATCH", self._credential(name), changes, version=version)
+    def update_credential(
+        self, name: str, changes: Json, version: int | None, *, proven: bool = False
+    ) -> Json:
+        """Change the given fields; the rest stays. `proven` as above."""
+        query = _PROVEN if proven else {}
+        return self._call("PATCH", self._credential(name), changes, query=query, version=version)
 
     def delete_credential(self, name: str, version: int | None, *, force: bool = False) -> None:
         """Delete a credential, with `force` its uses too."""
         query = {"force": "true"} if force else {}
         self._call("DELETE", self._credential(name), query=query, version=version)
+
+    def verify_login(self, login: Json) -> Json:
+        """Ask a registry about a login that is not stored, and return its verdict."""
+        return self._call("POST", f"{self._project}/credentials:verify", login)
 
     def verify(self, name: str, image: str | None) -> Json:
         """Ask the registry about a stored login and return its verdict."""

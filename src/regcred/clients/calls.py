@@ -10,7 +10,7 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, NoReturn, Self
 from urllib.parse import quote
 
 import httpx2
@@ -30,7 +30,27 @@ _TIMES = httpx2.Timeout(30, connect=5)  # A verification asks a registry for up 
 _MAX_ANSWER = 16 * 1024 * 1024
 _PAGE = 200
 _FIRST_ERROR = 300
+_NOT_MODIFIED = 304
 _CLIENT_ERROR = 400
+
+
+class Handed(NamedTuple):
+    """What a hand-out answered. Its body holds logins and shows in no repr."""
+
+    body: bytes
+    """Nothing when what the caller has is still what it would get."""
+
+    headers: Mapping[str, str]
+    """By names in small letters."""
+
+    unchanged: bool
+
+    def json(self) -> Json:
+        """Return the body as a JSON object, an empty one when it is none."""
+        return _object(self.body) or {}
+
+    def __repr__(self) -> str:
+        return f"Handed(<{len(self.body)} bytes>, unchanged={self.unchanged})"
 
 
 class Calls:
@@ -101,20 +121,42 @@ class Calls:
             json=body,
             headers={} if version is None else {"If-Match": f'"{version}"'},
         )
-        host = request.url.netloc.decode("ascii")
-        try:
-            status, media_type, content = self._send(request, host)
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            # Some causes have no text of their own; none holds the request's content.
-            raise ServiceUnreachable(host, str(error) or type(error).__name__) from None
-        answer = _object(content) if media_type.endswith("json") else None
-        if status >= _CLIENT_ERROR and media_type == "application/problem+json" and answer:
-            raise read_problem(status, answer)
+        host, status, headers, content = self._sent(request)
+        answer = _object(content) if _media_type(headers).endswith("json") else None
+        if status >= _CLIENT_ERROR:
+            _refuse(host, status, headers, answer)
         if status >= _FIRST_ERROR or (answer is None and content):
             raise NotRegcred(host, f"an answer {status} that is not regcred's")
         return answer or {}
 
-    def _send(self, request: httpx2.Request, host: str) -> tuple[int, str, bytes]:
+    def _hand_out(
+        self, path: str, query: Mapping[str, str | list[str]], etag: str | None = None
+    ) -> Handed:
+        """Ask for logins in some form, or that those of `etag` are still the ones."""
+        request = self._client.build_request(
+            "GET",
+            path,
+            params=dict(query),
+            headers={"Accept": "*/*", **({} if etag is None else {"If-None-Match": etag})},
+        )
+        host, status, headers, content = self._sent(request)
+        if status == _NOT_MODIFIED and etag is not None:
+            return Handed(b"", headers, unchanged=True)
+        if status >= _CLIENT_ERROR:
+            _refuse(host, status, headers, _object(content))
+        if status >= _FIRST_ERROR:
+            raise NotRegcred(host, f"an answer {status} that is not regcred's")
+        return Handed(content, headers, unchanged=False)
+
+    def _sent(self, request: httpx2.Request) -> tuple[str, int, Mapping[str, str], bytes]:
+        host = request.url.netloc.decode("ascii")
+        try:
+            return host, *self._send(request, host)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            # Some causes have no text of their own; none holds the request's content.
+            raise ServiceUnreachable(host, str(error) or type(error).__name__) from None
+
+    def _send(self, request: httpx2.Request, host: str) -> tuple[int, Mapping[str, str], bytes]:
         response = self._client.send(request, stream=True)
         content = bytearray()
         try:
@@ -124,8 +166,7 @@ class Calls:
                     raise NotRegcred(host, "an answer without end")
         finally:
             response.close()
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return response.status_code, media_type, bytes(content)
+        return response.status_code, response.headers, bytes(content)
 
 
 def segment(name: str) -> str:
@@ -140,6 +181,16 @@ def segment(name: str) -> str:
         return quote(name, safe="")
     except UnicodeEncodeError:
         raise InvalidName("a name is valid UTF-8") from None
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse(host: str, status: int, headers: Mapping[str, str], answer: Json | None) -> NoReturn:
+    if _media_type(headers) == "application/problem+json" and answer:
+        raise read_problem(status, answer, headers.get("retry-after", ""))
+    raise NotRegcred(host, f"an answer {status} that is not regcred's")
 
 
 def _trust(config: ClientConfig) -> ssl.SSLContext | bool:

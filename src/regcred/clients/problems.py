@@ -5,9 +5,12 @@ Only known fields of a problem are kept, and no request's content is ever among 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+_SECONDS = re.compile(r"[0-9]{1,6}\Z")
 
 
 class ApiError(Exception):
@@ -52,6 +55,9 @@ class ApiProblem(ApiError):
     verdict: Mapping[str, Any] = field(default_factory=dict)
     """What the registry said, when saving was tied to it."""
 
+    retry_after: int = 0
+    """In how many seconds the service may be asked again, if it says so."""
+
     def __str__(self) -> str:
         return self.detail or self.title
 
@@ -61,7 +67,7 @@ class ApiProblem(ApiError):
         return self.type.rpartition(":")[2]
 
 
-def read_problem(status: int, body: Mapping[str, Any]) -> ApiProblem:
+def read_problem(status: int, body: Mapping[str, Any], retry_after: str = "") -> ApiProblem:
     """Return a problem from its JSON; what is missing or of a wrong type is left empty."""
     errors = tuple(
         (str(one.get("field", "")), str(one.get("rule", ""))) for one in _objects(body, "errors")
@@ -76,6 +82,7 @@ def read_problem(status: int, body: Mapping[str, Any]) -> ApiProblem:
         str(body.get("request_id") or ""),
         tuple(_objects(body, "uses")),
         verdict if isinstance(verdict, dict) else {},
+        int(retry_after) if _SECONDS.match(retry_after) else 0,
     )
 
 

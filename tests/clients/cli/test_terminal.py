@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from time import monotonic
 
 from tests.clients.stub_service import KEY, StubService
@@ -96,3 +98,21 @@ def test_colour_is_for_terminals_that_want_it(stub: StubService, env: dict[str, 
     assert "\x1b" not in plain
     for shown in (coloured, plain):
         assert "[bold]one[/] \\u001b[31m" in shown
+
+
+def test_an_import_asks_before_it_stores(
+    stub: StubService, env: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"auths": {"a.example": {"username": "u", "password": SECRET}}}))
+    code, shown = 1, ""
+    for typed in ("n", "y"):
+        assert stub.credentials == {}
+        code, shown = on_terminal(
+            env, "import", "docker-config", str(file), prompt="Store 1?", typed=typed
+        )
+
+    assert code == 0
+    assert list(stub.credentials) == ["a-example-u"]
+    assert "a-example-u: created" in shown
+    assert SECRET not in shown

@@ -15,6 +15,7 @@ from regcred.clients.cli import (
     doctor,
     events,
     images,
+    importing,
     keys,
     projects,
     providers,
@@ -60,3 +61,4 @@ app.add_typer(doctor.app, name="doctor")
 app.command()(events.events)
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")
+app.add_typer(importing.app, name="import")

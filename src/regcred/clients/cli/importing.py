@@ -1,0 +1,77 @@
+"""regcred import: bring the logins here that other programs keep."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regcred.clients.cli.credentials import Labels
+from regcred.clients.cli.import_run import Run, bring
+from regcred.clients.cli.options import NoInput, Output, Project, pairs
+from regcred.clients.cli.output import Format
+from regcred.clients.cli.words import Exit, stop
+from regcred.clients.importing.docker_config import read_docker_config, usual_files
+from regcred.clients.importing.found import Unusable
+from regcred.clients.importing.plan import check_prefix
+
+app = typer.Typer(
+    help="Bring the logins here that other programs keep: a plan first, always.",
+    no_args_is_help=True,
+)
+
+Apply = Annotated[bool, typer.Option("--apply", help="Store what the plan says, unasked.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Store only what its registry accepts now.")]
+Update = Annotated[
+    bool, typer.Option("--update", help="Replace the passwords of logins that are stored already.")
+]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Compare with the passwords that are stored. Takes a key that may see them; audited "
+        "as handed out.",
+    ),
+]
+Prefix = Annotated[str, typer.Option("--prefix", help="What the names of new logins begin with.")]
+
+
+@app.command("docker-config")
+def docker_config(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="config.json or auth.json, - for standard input; this user's own if left out.",
+        ),
+    ] = None,
+    use_helpers: Annotated[
+        bool,
+        typer.Option("--use-helpers", help="Run the credential helpers that the files name."),
+    ] = False,
+    apply: Apply = False,
+    verify: Verify = False,
+    update: Update = False,
+    compare: Compare = False,
+    prefix: Prefix = "",
+    label: Labels = None,
+    no_input: NoInput = False,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
+    """Bring the logins of docker's config.json and of containers' auth.json."""
+    found = files or usual_files(os.environ)
+    if not found:
+        stop(Exit.NOT_FOUND, "Error: this user has no config.json and no auth.json: name a file")
+    entries = [one for file in found for one in read_docker_config(file, use_helpers=use_helpers)]
+    run = Run(apply, verify, update, compare, _prefix(prefix), pairs(label, "--label"), no_input)
+    bring(entries, run, project, output)
+
+
+def _prefix(given: str) -> str:
+    try:
+        return check_prefix(given)
+    except Unusable as why:
+        stop(Exit.USAGE, f"--prefix: {why}")

@@ -1,0 +1,110 @@
+"""The `auths` of docker and of containers/image, wherever they stand.
+
+A value is never part of a reason: base64 that cannot be read may well be a password typed there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+
+from regcred.clients.importing.found import (
+    IDENTITY_TOKEN_USER,
+    Found,
+    Skipped,
+    Source,
+    Unusable,
+    place,
+    short_lived,
+    usable,
+)
+
+_HELPED = "it is empty: a credential helper keeps the login (--use-helpers asks it)"
+_EMPTY = "it is empty: a credential helper kept the login, and what pulls here gets none"
+_FIELDS = ("auth", "username", "password", "identitytoken", "registrytoken")
+
+
+def document(text: str) -> dict[str, object]:
+    """Return a JSON object. Raise Unusable, which never quotes it."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as broken:
+        raise Unusable(f"broken JSON at line {broken.lineno}, column {broken.colno}") from None
+    except (RecursionError, ValueError):
+        raise Unusable("JSON that is nested too deep or holds a number too long") from None
+    if not isinstance(value, dict):
+        raise Unusable("its JSON is no object")
+    return value
+
+
+def table(holder: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return an object that may be missing. Raise Unusable if it is anything else."""
+    value = holder.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unusable(f"its {name} is no object")
+    return value
+
+
+def read_auths(
+    auths: Mapping[str, object],
+    where: str,
+    *,
+    paths_after_scheme: bool = False,
+    helped: bool = False,
+) -> Iterator[Found | Skipped]:
+    """Yield what each entry holds.
+
+    `helped`: whether an empty entry may stand for what a credential helper keeps.
+    """
+    for key, entry in auths.items():
+        source = Source(where, key)
+        if entry in ({}, None) or (isinstance(entry, dict) and not any(map(entry.get, _FIELDS))):
+            yield Skipped(source, _HELPED if helped else _EMPTY, broken=False)
+            continue
+        try:
+            yield checked(_login(entry, source, paths_after_scheme))
+        except Unusable as why:
+            yield Skipped(source, str(why))
+
+
+def checked(found: Found) -> Found | Skipped:
+    """Return a login, or why it is not worth storing. Raise Unusable if it is none."""
+    usable(found)
+    instead = short_lived(found)
+    return Skipped(found.source, instead, broken=False) if instead else found
+
+
+def _login(entry: object, source: Source, paths_after_scheme: bool) -> Found:
+    if not isinstance(entry, dict):
+        raise Unusable("it is no object")
+    for name in _FIELDS:
+        if not isinstance(entry.get(name) or "", str):
+            raise Unusable(f"its {name} is no text")
+    registry = place(source.key, paths_after_scheme=paths_after_scheme)
+    if token := entry.get("identitytoken"):
+        return Found(registry, IDENTITY_TOKEN_USER, token, source)
+    username, password = entry.get("username") or "", entry.get("password") or ""
+    if entry.get("auth"):
+        # docker and kubelet let it win over the two fields beside it.
+        username, password = _pair(entry["auth"])
+    if not password and entry.get("registrytoken"):
+        raise Unusable("it holds a registry token alone, which cannot be stored")
+    return Found(registry, username, password, source)
+
+
+def _pair(auth: str) -> tuple[str, str]:
+    """Return the user and the password of base64 text, padded or not. Raise Unusable."""
+    bare = "".join(auth.split()).rstrip("=")
+    try:
+        text = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Unusable("its auth is no base64 of UTF-8 text") from None
+    username, colon, password = text.partition(":")
+    if not colon:
+        raise Unusable("its auth is not base64 of USER:PASSWORD")
+    # docker's own reader takes NULs off.
+    return username, password.strip("\0")
