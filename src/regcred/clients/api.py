@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from regcred.clients.calls import Json, Query, segment
+from regcred.clients.calls import Handed, Json, Query, segment
 from regcred.clients.problems import ApiProblem
 from regcred.clients.webhook_calls import WebhookCalls
 
@@ -151,6 +151,12 @@ class RegcredClient(WebhookCalls):
         """Return the logins for an image, secrets included."""
         body = {"image": image, "client": "regcred-cli", "force": force}
         return self._call("POST", f"{self._project}/resolve", body)
+
+    def hand_out(
+        self, form: str, query: Mapping[str, str | list[str]], etag: str | None = None
+    ) -> Handed:
+        """Return logins in one of the service's forms, or that those of `etag` are still they."""
+        return self._hand_out(f"{self._project}/{form}", query, etag)
 
     def explain(self, image: str) -> Json:
         """Return which login an image would get on each client, and why."""

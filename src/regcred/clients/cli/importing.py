@@ -16,6 +16,7 @@ from regcred.clients.cli.words import Exit, stop
 from regcred.clients.importing.docker_config import read_docker_config, usual_files
 from regcred.clients.importing.found import Unusable
 from regcred.clients.importing.plan import check_prefix
+from regcred.clients.importing.pull_secrets import read_manifests
 
 app = typer.Typer(
     help="Bring the logins here that other programs keep: a plan first, always.",
@@ -67,6 +68,31 @@ def docker_config(
         stop(Exit.NOT_FOUND, "Error: this user has no config.json and no auth.json: name a file")
     entries = [one for file in found for one in read_docker_config(file, use_helpers=use_helpers)]
     run = Run(apply, verify, update, compare, _prefix(prefix), pairs(label, "--label"), no_input)
+    bring(entries, run, project, output)
+
+
+@app.command()
+def kubernetes(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Manifests in JSON or YAML, - for standard input (`kubectl get secrets -o json`).",
+        ),
+    ],
+    apply: Apply = False,
+    verify: Verify = False,
+    update: Update = False,
+    compare: Compare = False,
+    prefix: Prefix = "",
+    label: Labels = None,
+    no_input: NoInput = False,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
+    """Bring the logins of Kubernetes' pull secrets."""
+    run = Run(apply, verify, update, compare, _prefix(prefix), pairs(label, "--label"), no_input)
+    entries = [one for file in files for one in read_manifests(file)]
     bring(entries, run, project, output)
 
 

@@ -1,0 +1,133 @@
+"""Kubernetes' pull secrets, out of manifests: dockerconfigjson and the older dockercfg.
+
+YAML is read as plain texts (no types, tags or merge keys), without anchors, and measured before
+anything is built of it: what a manifest needs is far below the bounds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from regcred.clients.importing.docker_auths import document, read_auths, table
+from regcred.clients.importing.files import read_text
+from regcred.clients.importing.found import Found, Skipped, Source, Unusable
+
+TYPES = {
+    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+    "kubernetes.io/dockercfg": ".dockercfg",
+}
+"""The key under which a Secret of each type holds its logins."""
+
+_LISTS = {"List", "SecretList"}
+_MAX_DEPTH = 64
+_MAX_EVENTS = 200_000
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def read_manifests(path: Path) -> Iterator[Found | Skipped]:
+    """Yield what the pull secrets in a file hold; other manifests are left alone."""
+    where = "standard input" if str(path) == "-" else str(path)
+    try:
+        documents = _documents(read_text(path))
+    except Unusable as why:
+        yield Skipped(Source(where, ""), str(why))
+        return
+    for one in documents:
+        yield from read_manifest(one, where)
+
+
+def read_manifest(manifest: object, where: str) -> Iterator[Found | Skipped]:
+    """Yield what a Secret holds, or what the Secrets of a list do."""
+    if not isinstance(manifest, dict):
+        return
+    items = manifest.get("items")
+    if manifest.get("kind") in _LISTS and isinstance(items, list):
+        for item in items:
+            # What `kubectl get secrets -o json` lists says what it is; a list in it is no Secret.
+            if isinstance(item, dict) and item.get("kind", "Secret") == "Secret":
+                yield from _secret(item, where)
+    elif manifest.get("kind") == "Secret":
+        yield from _secret(manifest, where)
+
+
+def _secret(secret: Mapping[str, object], where: str) -> Iterator[Found | Skipped]:
+    key = TYPES.get(str(secret.get("type")))
+    if key is None:
+        return
+    name = f"{where}, {_name(secret)}"
+    try:
+        config = _config(secret, key)
+        auths = config if key == ".dockercfg" else table(config, "auths")
+    except Unusable as why:
+        yield Skipped(Source(name, ""), str(why))
+        return
+    yield from read_auths(auths, name, paths_after_scheme=True)
+
+
+def _name(secret: Mapping[str, object]) -> str:
+    metadata = secret.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    namespace, name = named.get("namespace"), named.get("name")
+    return f"{namespace}/{name}" if namespace else f"{name or 'a Secret without a name'}"
+
+
+def _config(secret: Mapping[str, object], key: str) -> dict[str, object]:
+    """Return a Secret's JSON. Raise Unusable."""
+    # The API server lets stringData win over data.
+    plain = table(secret, "stringData").get(key)
+    if plain is not None:
+        if not isinstance(plain, str):
+            raise Unusable(f"its {key} is no text")
+        return document(plain)
+    sealed = table(secret, "data").get(key)
+    if not isinstance(sealed, str):
+        raise Unusable(f"it has no {key}")
+    try:
+        text = base64.b64decode("".join(sealed.split()), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Unusable(f"its {key} is no base64 of UTF-8 text") from None
+    return document(text)
+
+
+def _documents(text: str) -> list[object]:
+    """Return the manifests of a text, which is JSON or YAML. Raise Unusable."""
+    if text.lstrip().startswith("{"):
+        try:
+            return [document(text)]
+        except Unusable:
+            # A flow mapping of YAML begins like that as well, and so do several documents.
+            return _yaml(text)
+    return _yaml(text)
+
+
+def _yaml(text: str) -> list[object]:
+    try:
+        _measure(text)
+        return list(yaml.load_all(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as broken:
+        # Its own words quote the line, which may hold a password.
+        mark = broken.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise Unusable(f"it is neither JSON nor YAML: broken{where}") from None
+    except (yaml.YAMLError, ValueError):
+        raise Unusable("it is neither JSON nor YAML") from None
+
+
+def _measure(text: str) -> None:
+    """Raise Unusable for a document that could grow or reach too deep."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise Unusable("it has YAML aliases, which are not read")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH or number > _MAX_EVENTS:
+            raise Unusable("it is nested too deep or holds too much for manifests")
