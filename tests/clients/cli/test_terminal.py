@@ -7,7 +7,7 @@ import os
 import pty
 import select
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -18,16 +18,21 @@ SECRET = "canary-typed-at-a-prompt"
 
 
 def on_terminal(
-    env: Mapping[str, str], *arguments: str, prompt: str = "", typed: str = ""
+    env: Mapping[str, str],
+    *arguments: str,
+    prompt: str = "",
+    typed: str = "",
+    dialogue: Sequence[tuple[str, str]] = (),
 ) -> tuple[int, str]:
-    """Run `regcred` on a pseudo-terminal; type once `prompt` is there."""
+    """Run `regcred` on a pseudo-terminal; type once a prompt is there, and then the next."""
+    waiting = [*dialogue, *([(prompt, typed)] if typed else [])]
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PYTHON", "COV"))}
     path = os.pathsep.join(filter(None, sys.path))
     environment = {**kept, **env, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "200"}
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover  the other process
         os.execve(sys.executable, [sys.executable, "-c", PROGRAM, *arguments], environment)  # noqa: S606  no shell is the point
-    shown = b""
+    shown, heard = b"", 0
     until = monotonic() + 60
     while monotonic() < until:
         if not select.select([terminal], [], [], 0.1)[0]:
@@ -37,9 +42,9 @@ def on_terminal(
         except OSError:
             break
         shown += part
-        if typed and prompt.encode() in shown:
-            os.write(terminal, typed.encode() + b"\n")
-            typed = ""
+        if waiting and waiting[0][0].encode() in shown[heard:]:
+            heard = len(shown)
+            os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 

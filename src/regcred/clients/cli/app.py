@@ -14,6 +14,7 @@ from regcred.clients.cli import (
     docker,
     doctor,
     events,
+    exporting,
     images,
     importing,
     keys,
@@ -62,3 +63,4 @@ app.command()(events.events)
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")
 app.add_typer(importing.app, name="import")
+app.command()(exporting.export)

@@ -5,11 +5,13 @@ A secret comes from stdin or from a prompt on a terminal, never from an argument
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 
 import typer
 
-from regcred.clients.cli.words import Exit, say, stop
+from regcred.clients.cli.words import Exit, say, shown, stop
 
 _MAX_SECRET = 16 * 1024
 
@@ -22,6 +24,22 @@ def secret(what: str, option: str, *, from_stdin: bool, no_input: bool) -> str:
         stop(Exit.USAGE, f"Error: no {what}: give it on standard input with {option}")
     typed: str = typer.prompt(what.capitalize(), hide_input=True, err=True)
     return typed
+
+
+def from_terminal(question: str, *, hidden: bool) -> str:
+    """Return what a person types, also while standard input is something else's.
+
+    Raise typer.Exit if there is no terminal.
+    """
+    try:
+        with os.fdopen(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY), "rb", 0) as terminal:
+            if hidden:
+                # It opens the terminal by itself; without one it would read with echo.
+                return getpass.getpass(f"{shown(question)}: ")
+            os.write(terminal.fileno(), f"{shown(question)}: ".encode())
+            return terminal.readline(_MAX_SECRET).decode(errors="replace").strip()
+    except OSError:
+        stop(Exit.USAGE, "Error: there is no terminal to ask on: give --secrets-file")
 
 
 def confirm(question: str, *, yes: bool, no_input: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -14,7 +14,7 @@ from regcred.clients.cli.output import Format, Json, Noun, show_list
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit, say
 from regcred.clients.importing.found import Found, Skipped
-from regcred.clients.importing.plan import Choices, Row, plan
+from regcred.clients.importing.plan import UNTYPED, Choices, Row, plan
 from regcred.clients.importing.reading_back import ReadingBack
 from regcred.clients.importing.storing import check, store
 
@@ -34,12 +34,28 @@ class Run:
     no_input: bool
 
 
+Ask = Callable[[Found], Found | Skipped]
+"""Has a person complete a login that has no password."""
+
+
 def bring(
-    entries: Iterable[Found | Skipped], run: Run, project: str | None, output: Format
+    entries: Iterable[Found | Skipped],
+    run: Run,
+    project: str | None,
+    output: Format,
+    ask: Ask | None = None,
 ) -> None:
     """Show the plan, and carry it out if somebody says so. Raise typer.Exit."""
     with service(project) as api:
-        rows = make_plan(api, entries, run)
+        entries = list(entries)
+        rows = _plan(api, entries, run)
+        if ask is not None:
+            wanted_of = {row.name for row in rows if row.why == UNTYPED}
+            entries = [
+                ask(one) if isinstance(one, Found) and one.name in wanted_of else one
+                for one in entries
+            ]
+            rows = _plan(api, entries, run)
         asked = not run.apply and not run.no_input and sys.stdin.isatty()
         if run.verify and not run.apply and not asked:
             for row in rows:
@@ -57,7 +73,7 @@ def bring(
     _exit_for(rows)
 
 
-def make_plan(api: RegcredClient, entries: Iterable[Found | Skipped], run: Run) -> list[Row]:
+def _plan(api: RegcredClient, entries: Iterable[Found | Skipped], run: Run) -> list[Row]:
     """Return the rows, compared with what is stored."""
     read_back = ReadingBack(api) if run.compare else None
     choices = Choices(run.prefix, run.update, run.verify, read_back)

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from regcred.clients.cli import import_vendors
 from regcred.clients.cli.credentials import Labels
+from regcred.clients.cli.import_options import Apply, Compare, Prefix, Update, Verify
 from regcred.clients.cli.import_run import Run, bring
 from regcred.clients.cli.options import NoInput, Output, Project, pairs
 from regcred.clients.cli.output import Format
@@ -22,21 +24,9 @@ app = typer.Typer(
     help="Bring the logins here that other programs keep: a plan first, always.",
     no_args_is_help=True,
 )
-
-Apply = Annotated[bool, typer.Option("--apply", help="Store what the plan says, unasked.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Store only what its registry accepts now.")]
-Update = Annotated[
-    bool, typer.Option("--update", help="Replace the passwords of logins that are stored already.")
-]
-Compare = Annotated[
-    bool,
-    typer.Option(
-        "--compare",
-        help="Compare with the passwords that are stored. Takes a key that may see them; audited "
-        "as handed out.",
-    ),
-]
-Prefix = Annotated[str, typer.Option("--prefix", help="What the names of new logins begin with.")]
+app.command()(import_vendors.gcore)
+app.command()(import_vendors.yotta)
+app.command()(import_vendors.sevalla)
 
 
 @app.command("docker-config")

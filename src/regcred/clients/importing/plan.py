@@ -145,6 +145,8 @@ def _choose(row: Row, choices: Choices) -> None:
     """Skip what has no password yet, and what would be a guess: which of several is the one."""
     if row.to_store and not row.secrets:
         row.action, row.why = Action.SKIP, UNTYPED
+    elif row.to_store and not row.username and row.stored is None:
+        row.action, row.why, row.broken = Action.SKIP, "its user name is to be given as well", True
     if row.to_store and len(row.secrets) > 1 and not choices.verify:
         row.action, row.broken = Action.SKIP, True
         row.why = (
