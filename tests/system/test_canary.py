@@ -282,6 +282,44 @@ def test_a_webhooks_secret_shows_once_and_never_reaches_its_receiver(watch: Watc
             watch.api.send("DELETE", f"{hooks}/{one['id']}")
 
 
+def test_imports_show_no_secret_whatever_they_read(watch: Watch, tmp_path: Path) -> None:
+    """Files are outside the scanned folder: what others keep in clear is theirs."""
+    watch.login(watch.world.api.make_key("imports", "admin")["key"])
+    address = watch.world.registry.address
+    secret = watch.canary("imported")
+    pair = base64.b64encode(f"puller:{secret}".encode()).decode()
+    config = json.dumps({"auths": {address: {"auth": pair}, "b.example": {"auth": secret}}})
+    manifest = {
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": config},
+    }
+    typed = tmp_path / "typed.json"
+    typed.write_text(json.dumps({"imported": secret}))
+    typed.chmod(0o600)
+    watch.world.set_password("puller", secret)
+    for more in (("--verify",), ("--apply", "-o", "json"), ("--compare", "--update", "--apply")):
+        watch.cli("import", "docker-config", "-", *more, stdin=config)
+    watch.cli("import", "kubernetes", "-", "-o", "json", stdin=json.dumps(manifest))
+    watch.cli("import", "kubernetes", "-", stdin=f"a: [{secret}\nb: }}")
+    watch.cli("import", "docker-config", "-", stdin=config[:-2])
+    vendor_key = watch.watch_key("vendor key", watch.world.api.make_key("vendor", "viewer")["key"])
+    for vendor, path, more in (
+        ("gcore", "", ("--gcore-project", "1")),
+        ("yotta", "", ()),
+        ("sevalla", "/v3", ()),
+    ):
+        url = f"{watch.world.service.url}{path}"
+        arguments = (*more, "--url", url, "--key-stdin", "--secrets-file", str(typed), "--update")
+        watch.cli("import", vendor, *arguments, stdin=vendor_key)
+    with watch.world.service.api(watch.api.key) as unscanned:
+        logins = unscanned.resolve(watch.world.image())["logins"]
+    assert secret in [login["password"] for login in logins]
+    watch.settle()
+    for one in watch.api.send("GET", PATH).json()["items"]:
+        watch.api.send("DELETE", f"{PATH}/{one['id']}")
+
+
 CLEAN: dict[str, Any] = {
     "name": "broken",
     "registry_url": "registry.example.com",
