@@ -304,14 +304,10 @@ def test_imports_show_no_secret_whatever_they_read(watch: Watch, tmp_path: Path)
     watch.cli("import", "kubernetes", "-", stdin=f"a: [{secret}\nb: }}")
     watch.cli("import", "docker-config", "-", stdin=config[:-2])
     vendor_key = watch.watch_key("vendor key", watch.world.api.make_key("vendor", "viewer")["key"])
-    for vendor, path, more in (
-        ("gcore", "", ("--gcore-project", "1")),
-        ("yotta", "", ()),
-        ("sevalla", "/v3", ()),
-    ):
+    for vendor, path in (("gcore --gcore-project 1", ""), ("yotta", ""), ("sevalla", "/v3")):
         url = f"{watch.world.service.url}{path}"
-        arguments = (*more, "--url", url, "--key-stdin", "--secrets-file", str(typed), "--update")
-        watch.cli("import", vendor, *arguments, stdin=vendor_key)
+        arguments = ("--url", url, "--key-stdin", "--secrets-file", str(typed), "--update")
+        watch.cli("import", *vendor.split(), *arguments, stdin=vendor_key)
     with watch.world.service.api(watch.api.key) as unscanned:
         logins = unscanned.resolve(watch.world.image())["logins"]
     assert secret in [login["password"] for login in logins]

@@ -22,6 +22,7 @@ SECONDS = 30.0
 _MAX_ANSWER = 4 * 1024 * 1024
 _SUFFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _OURS = "regcred"
+_KEPT = "regcred's own helper keeps it"
 
 
 def ask_each(
@@ -34,10 +35,14 @@ def ask_each(
 
 def ask_for_all(suffix: object, where: str, seconds: float = SECONDS) -> Iterator[Found | Skipped]:
     """Yield all that one helper (`credsStore`) has."""
+    source = Source(where, "credsStore")
+    if suffix == _OURS:
+        yield Skipped(source, _KEPT, broken=False)
+        return
     try:
         listed = _run(suffix, "list", "unused", seconds)
     except Unusable as why:
-        yield Skipped(Source(where, "credsStore"), str(why))
+        yield Skipped(source, str(why))
         return
     for key in listed:
         yield _get(suffix, Source(where, key), seconds)
@@ -45,7 +50,7 @@ def ask_for_all(suffix: object, where: str, seconds: float = SECONDS) -> Iterato
 
 def _get(suffix: object, source: Source, seconds: float) -> Found | Skipped:
     if suffix == _OURS:
-        return Skipped(source, "regcred's own helper keeps it", broken=False)
+        return Skipped(source, _KEPT, broken=False)
     try:
         registry = place(source.key, paths_after_scheme=False)
         answer = _run(suffix, "get", source.key, seconds)
@@ -67,8 +72,8 @@ def _run(suffix: object, verb: str, question: str, seconds: float) -> dict[str, 
         raise Unusable("its helper's name is no program's")
     program = f"docker-credential-{suffix}"
     found = shutil.which(program)
-    if suffix == _OURS or found is None:
-        raise Unusable("regcred's own helper keeps it" if found else f"{program} is not on PATH")
+    if found is None:
+        raise Unusable(f"{program} is not on PATH")
     code, said = _bounded(found, verb, question.encode(), seconds)
     if code is None:
         raise Unusable(f"{program} {verb} did not end within {seconds:.0f} s")
