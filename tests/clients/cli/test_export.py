@@ -43,14 +43,14 @@ def test_a_name_is_for_secrets_alone(stub: StubService, regcred: Regcred) -> Non
 
 def test_what_is_withheld_and_what_ends_is_said(stub: StubService, regcred: Regcred) -> None:
     headers = (
-        ("Regcred-Withheld", "old (rejected)"),
+        ("Regcred-Withheld", "old%2C%C3%BC (rejected)"),
         ("Regcred-Expires-At", "2026-11-21T22:00:00Z"),
     )
     stub.handed = Reply(200, {"auths": {}}, headers=headers)
 
     done = regcred("export", "auth.json")
 
-    assert "Not in it: old (rejected)" in done.err
+    assert "Not in it: old,ü (rejected)" in done.err
     assert "ends at 2026-11-21T22:00:00Z" in done.err
 
 

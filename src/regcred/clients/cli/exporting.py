@@ -6,6 +6,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote
 
 import typer
 
@@ -101,6 +102,6 @@ def _write(file: Path, content: bytes, force: bool) -> None:
 def _tell(handed: Handed) -> None:
     """Say what is not in it, and when what is in it ends."""
     if withheld := handed.headers.get("regcred-withheld"):
-        say(f"Not in it: {withheld}")
+        say(f"Not in it: {unquote(withheld)}")
     if ends := handed.headers.get("regcred-expires-at"):
         say(f"A login in it ends at {ends}: export again before that.")
