@@ -88,7 +88,6 @@ class StubService:
         self.logins: list[Json] = []
         self.withheld: list[Json] = []
         self.explained: Json = {}
-        self.handed = Reply(200, {"auths": {"registry.example": {"auth": REVEALED}}})
         self.rows: list[Json] = []
         self.events: list[Json] = []
         self.fetches: list[Json] = []
@@ -440,14 +439,6 @@ def helper_get(call: Call) -> Reply:
     return Reply(200, {"ServerURL": server, "Username": "puller", "Secret": REVEALED})
 
 
-FORMS = "dockerconfigjson|auth.json|docker-auth-config|kubernetes-secret|external-secrets"
-FORMS += "|argocd|nomad|hosts.toml"
-
-
-def hand_out(call: Call) -> Reply:
-    return call.stub.handed
-
-
 Act = Callable[[Call], Reply]
 P = "/v1/projects/([^/]+)"
 ROUTES: list[tuple[str, str, Act]] = [
@@ -477,7 +468,6 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("POST", f"{P}/registries:probe", probe),
     ("POST", f"{P}/resolve", resolve),
     ("POST", f"{P}/explain", lambda call: Reply(200, call.stub.explained)),
-    ("GET", f"{P}/({FORMS})", hand_out),
     ("GET", f"{P}/events", list_events),
     ("GET", f"{P}/audit", lambda call: listed(call.stub.rows, call.seen)),
     ("POST", f"{P}/docker-credential/get", helper_get),

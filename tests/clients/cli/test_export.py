@@ -13,13 +13,23 @@ from tests.clients.cli.test_terminal import on_terminal
 from tests.clients.stub_service import REVEALED, Reply, StubService, problem
 
 WARNING = "holds secrets in clear"
+AUTHS = Reply(200, {"auths": {"registry.example": {"auth": REVEALED}}})
+
+
+def hands_out(stub: StubService, form: str, reply: Reply) -> None:
+    stub.plant("GET", f"/v1/projects/-/{form}", reply)
+
+
+@pytest.fixture(autouse=True)
+def _logins(stub: StubService) -> None:
+    hands_out(stub, "auth.json", AUTHS)
 
 
 @pytest.mark.parametrize("form", list(Form))
 def test_what_the_service_wrote_is_printed_as_it_came(
     stub: StubService, regcred: Regcred, form: Form
 ) -> None:
-    stub.handed = Reply(200, f"{form}: {REVEALED}".encode(), "text/plain")
+    hands_out(stub, form, Reply(200, f"{form}: {REVEALED}".encode(), "text/plain"))
 
     done = regcred("export", form)
 
@@ -46,7 +56,7 @@ def test_what_is_withheld_and_what_ends_is_said(stub: StubService, regcred: Regc
         ("Regcred-Withheld", "old%2C%C3%BC (rejected)"),
         ("Regcred-Expires-At", "2026-11-21T22:00:00Z"),
     )
-    stub.handed = Reply(200, {"auths": {}}, headers=headers)
+    hands_out(stub, "auth.json", Reply(200, {"auths": {}}, headers=headers))
 
     done = regcred("export", "auth.json")
 
@@ -116,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_said_so(regcred: Regcred, tmp_path: 
 
 
 def test_a_refusal_writes_nothing(stub: StubService, regcred: Regcred, tmp_path: Path) -> None:
-    stub.plant("GET", "/v1/projects/-/argocd", problem("access-denied", 403, "may not reveal"))
+    hands_out(stub, "argocd", problem("access-denied", 403, "may not reveal"))
 
     done = regcred("export", "argocd", "--output", str(tmp_path / "file"))
 
