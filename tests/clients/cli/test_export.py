@@ -54,6 +54,7 @@ def test_a_name_is_for_secrets_alone(stub: StubService, regcred: Regcred) -> Non
 def test_what_is_withheld_and_what_ends_is_said(stub: StubService, regcred: Regcred) -> None:
     headers = (
         ("Regcred-Withheld", "old%2C%C3%BC (rejected)"),
+        ("Regcred-Left-Out", "bare (no registry)"),
         ("Regcred-Expires-At", "2026-11-21T22:00:00Z"),
     )
     hands_out(stub, "auth.json", Reply(200, {"auths": {}}, headers=headers))
@@ -61,6 +62,7 @@ def test_what_is_withheld_and_what_ends_is_said(stub: StubService, regcred: Regc
     done = regcred("export", "auth.json")
 
     assert "Not in it: old,ü (rejected)" in done.err
+    assert "Not in it: bare (no registry)" in done.err
     assert "ends at 2026-11-21T22:00:00Z" in done.err
 
 

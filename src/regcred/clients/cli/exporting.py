@@ -101,7 +101,8 @@ def _write(file: Path, content: bytes, force: bool) -> None:
 
 def _tell(handed: Handed) -> None:
     """Say what is not in it, and when what is in it ends."""
-    if withheld := handed.headers.get("regcred-withheld"):
-        say(f"Not in it: {unquote(withheld)}")
+    for header in ("regcred-withheld", "regcred-left-out"):
+        if names := handed.headers.get(header):
+            say(f"Not in it: {unquote(names)}")
     if ends := handed.headers.get("regcred-expires-at"):
         say(f"A login in it ends at {ends}: export again before that.")
