@@ -21,6 +21,9 @@ _T = TypeVar("_T")
 _REFUSED = "credential-rejected"
 _OVER_BUDGET = "quota-exceeded"
 _OF_ONE_ROW = {"invalid-input", "name-taken", "version-mismatch", "credential-not-found"}
+_PROVEN = {"ok", "missing"}
+"""What the service takes for proof when storing is tied to it."""
+
 _WAITS = 20
 _LONGEST_WAIT = 120
 
@@ -39,7 +42,7 @@ def check(api: RegcredClient, row: Row, say: Say) -> None:
         except ApiProblem as problem:
             _settle(row, problem)
             return
-        if verdict.get("verdict") in {"ok", "public"}:
+        if verdict.get("verdict") in _PROVEN:
             accepted.append(secret)
         reasons.append(_told(verdict))
     if accepted:
