@@ -37,6 +37,7 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),
+    ("web/delivery/kubelet.py", "_rendered"): (1, "a login for the kubelet's plugin"),
     # A new API key, shown once to whoever made it.
     ("usecases/manage_keys.py", "ManageKeys.create"): (1, "from token to Secret"),
     ("web/dialects/native/wire/keys.py", "MadeKey.made"): (1, "the answer that shows a new key"),

@@ -28,7 +28,8 @@ from regcred.usecases import waiting_pulls
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
 from regcred.usecases.kept_login import Exchangeable, NoLogin
-from regcred.usecases.resolve_image import Login, Resolution
+from regcred.usecases.open_login import Login
+from regcred.usecases.resolve_image import Resolution
 from tests.fakes.registries import AWAY, REJECTED
 from tests.usecases.world import CHECKS, World
 

@@ -25,7 +25,8 @@ from regcred.domain.registry import RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.token import ApiToken
 from regcred.domain.verdict import VerdictKind
-from regcred.usecases.resolve_image import Login, Resolution, question_for_image
+from regcred.usecases.open_login import Login
+from regcred.usecases.resolve_image import Resolution, question_for_image
 from regcred.usecases.serve_docker_helper import question_for_server
 from tests.usecases.world import PASSWORD, REGISTRY, START, World, draft, presented
 
@@ -52,7 +53,7 @@ async def test_a_login_is_handed_out_whole(world: World) -> None:
 
     (login,) = answer.logins
     until = START + timedelta(days=1)
-    assert login == Login(str(stored.id), "hub", REGISTRY, "ada", Secret(PASSWORD), until)
+    assert login == Login(str(stored.id), "hub", REGISTRY, "ada", Secret(PASSWORD), until, REGISTRY)
     assert login.password.reveal() == PASSWORD
     assert answer.withheld == []
     assert PASSWORD not in repr(answer)

@@ -79,6 +79,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("explainImage", "POST", f"{_P}/explain", READ, {"image": IMAGE}),
     Operation("resolveImage", "POST", f"{_P}/resolve", REVEAL, {"image": IMAGE}),
     Operation("dockerCredentialGet", "POST", f"{_P}/docker-credential/get", REVEAL, SERVER),
+    Operation("kubeletCredential", "POST", f"{_P}/kubelet-credential", REVEAL, {
+        "kind": "CredentialProviderRequest",
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "image": IMAGE,
+    }),
     Operation("dockerCredentialList", "GET", f"{_P}/docker-credential/list", READ),
     Operation("dockerCredentialStore", "POST", f"{_P}/docker-credential/store", WRITE,
               {"ServerURL": SERVER, "Username": "u", "Secret": "s"}, 204),

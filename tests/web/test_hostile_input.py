@@ -26,6 +26,7 @@ _RESPONSE_ONLY: dict[str, tuple[str, ...]] = {
     "putUse": ("Use", "PutUse"),
     "explainImage": ("Explained", "AskExplain"),
     "resolveImage": ("Resolution", "AskResolve"),
+    "kubeletCredential": ("KubeletAnswer", "AskKubelet"),
     "dockerCredentialStore": ("Credential", "DockerLogin"),
     "createWebhook": ("MadeWebhook", "NewWebhook"),
     "updateWebhook": ("MadeWebhook", "WebhookPatch"),

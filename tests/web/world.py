@@ -37,11 +37,13 @@ from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.serve_kubelet import ServeKubelet
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.app import build_app
 from regcred.web.budget import Budget
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import Endpoint, HotPath
+from regcred.web.delivery.kubelet import KubeletCredential
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
@@ -120,6 +122,7 @@ class World:
         endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),
             "docker-credential/get": DockerCredential(resolve),
+            "kubelet-credential": KubeletCredential(ServeKubelet(resolve, self.store, self.clock)),
         }
         hot = HotPath(endpoints, self.services, DIALECT.render_error)
         self.app = build_app(self.services, hot)

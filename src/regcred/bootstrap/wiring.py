@@ -41,10 +41,12 @@ from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
+from regcred.usecases.serve_kubelet import ServeKubelet
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.app import build_app, chosen_budgets
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.kubelet import KubeletCredential
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
@@ -166,7 +168,11 @@ def _app(
     )
     resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges)
     hot = HotPath(
-        {"resolve": Resolve(resolve), "docker-credential/get": DockerCredential(resolve)},
+        {
+            "resolve": Resolve(resolve),
+            "docker-credential/get": DockerCredential(resolve),
+            "kubelet-credential": KubeletCredential(ServeKubelet(resolve, store, clock)),
+        },
         services,
         DIALECT.render_error,
     )

@@ -8,7 +8,6 @@ then, the logins leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -17,39 +16,27 @@ from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import NotAuthenticated, ProjectNotFound
 from regcred.domain.ports import (
-    UNKNOWN_PLACE,
     Candidate,
     Clock,
     KeyDigests,
-    LoginPlace,
     ProjectRef,
     Registries,
     ResolveRead,
-    SealContext,
     Sealer,
     Store,
 )
 from regcred.domain.registry import ImageReference, RegistryAddress
-from regcred.domain.secret import Secret
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
-from regcred.domain.verdict import VerdictKind
 from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
-from regcred.usecases.kept_login import Exchangeable, NoLogin
-from regcred.usecases.seal_secret import PASSWORD_FIELD
+from regcred.usecases.open_login import Login, OpenLogin, Withheld
 
 # All are pure functions of text that many nodes ask about again and again.
 # Small: what strangers ask fills them too, before anyone looks at a key.
 _parse = lru_cache(maxsize=4096)(ImageReference.parse)
 _address = lru_cache(maxsize=4096)(RegistryAddress.parse)
 _uuid = lru_cache(maxsize=16384)(UUID)
-
-
-_NOWHERE = (
-    "The stored secret is exchanged for a login, and the registry's name does not say where: check "
-    "the name, and the credential's settings."
-)
 
 
 class Question(NamedTuple):
@@ -74,25 +61,23 @@ class Presented(NamedTuple):
     """Where the logins go, as the client says; "" if it does not."""
 
 
-class Login(NamedTuple):
-    """What a puller receives."""
+class Room(NamedTuple):
+    """What the client can take: what it cannot is neither opened nor recorded as handed out."""
 
-    credential_id: str
-    credential_name: str
-    registry: str
-    username: str
-    password: Secret
-    expires_at: datetime | None
+    logins: int
+    """At most so many, the best first."""
+
+    identity_tokens: bool
+    """Whether it knows what to do with the user name `<token>`."""
+
+    def takes(self, candidate: Candidate) -> bool:
+        """Whether the client can use this login."""
+        return self.identity_tokens or candidate.delivery.username != IDENTITY_TOKEN
 
 
-class Withheld(NamedTuple):
-    """A login kept back: the registry turned it away, or the stored secret got none."""
-
-    credential_id: str
-    credential_name: str
-    verdict: str
-    reason: str = ""
-    """Why the exchange of the stored secret failed; "" for a login that was turned away."""
+IDENTITY_TOKEN = "<token>"  # noqa: S105  the user name by which docker marks such a secret
+PLENTY = Room(logins=256, identity_tokens=True)
+"""More than any one read finds."""
 
 
 class Resolution(NamedTuple):
@@ -123,14 +108,17 @@ class ResolveImage:
         exchanges: ExchangeLogins,
     ) -> None:
         self._store = store
-        self._sealer = sealer
         self._digests = digests
         self._clock = clock
-        self._registries = registries
-        self._exchanges = exchanges
+        self._open = OpenLogin(sealer, registries, exchanges)
 
     async def __call__(
-        self, presented: Presented, question: Question, *, force: bool = False
+        self,
+        presented: Presented,
+        question: Question,
+        *,
+        force: bool = False,
+        room: Room = PLENTY,
     ) -> Resolution:
         """Return the logins for the question, once their audit row is durable.
 
@@ -158,12 +146,14 @@ class ResolveImage:
         withheld: list[Withheld] = []
         logins: list[Login] = []
         handed: list[Candidate] = []
-        for candidate in chosen:
+        for candidate in filter(room.takes, chosen):
+            if len(logins) == room.logins:
+                break
             if candidate.standing.withheld and not force:
                 kind = str(candidate.standing.last)
                 withheld.append(Withheld(candidate.id, candidate.name, kind))
                 continue
-            login = await self._login(project_id, candidate, question, now + PATIENCE)
+            login = await self._open(project_id, candidate, question.address, now + PATIENCE)
             if isinstance(login, Withheld):
                 withheld.append(login)
                 continue
@@ -185,49 +175,6 @@ class ResolveImage:
                 )
             )
         return Resolution(logins, withheld)
-
-    async def _login(
-        self, project_id: str, candidate: Candidate, question: Question, until: datetime
-    ) -> Login | Withheld:
-        """Return what the puller gets: the stored login, or the one that it is exchanged for."""
-        place = self._registries.place(candidate.delivery, question.address)
-        if place is None:
-            return await self._open(project_id, candidate, question)
-        if place == UNKNOWN_PLACE:
-            kind = str(VerdictKind.UNSUPPORTED)
-            return Withheld(candidate.id, candidate.name, kind, _NOWHERE)
-        where = LoginPlace(project_id, candidate.id, place)
-        wanted = Exchangeable(
-            where, candidate.secret_version, candidate.delivery, candidate.standing
-        )
-        login = await self._exchanges.login(wanted, until)
-        if isinstance(login, NoLogin):
-            return Withheld(candidate.id, candidate.name, str(login.kind), login.note)
-        return Login(
-            candidate.id,
-            candidate.name,
-            str(question.address),
-            login.username,
-            login.password,
-            login.expires_at,
-        )
-
-    async def _open(self, project_id: str, candidate: Candidate, question: Question) -> Login:
-        context = SealContext(
-            project_id,
-            candidate.id,
-            PASSWORD_FIELD,
-            candidate.secret_version,
-            candidate.delivery,
-        )
-        return Login(
-            candidate.id,
-            candidate.name,
-            str(question.address),
-            candidate.delivery.username,
-            await self._sealer.open(candidate.seed, context, candidate.sealed),
-            candidate.expires_at,
-        )
 
 
 def _permit(caller: Caller, read: ResolveRead) -> str:

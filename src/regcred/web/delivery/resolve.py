@@ -8,13 +8,8 @@ import orjson
 
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import ImageReference
-from regcred.usecases.resolve_image import (
-    Login,
-    Resolution,
-    ResolveImage,
-    Withheld,
-    question_for_image,
-)
+from regcred.usecases.open_login import Login, Withheld
+from regcred.usecases.resolve_image import Resolution, ResolveImage, question_for_image
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
 from regcred.web.dialect import Answer
 from regcred.web.json_body import parse_object

@@ -1,4 +1,7 @@
-"""Which login an image gets. Resolve is declared here and served beside this app (hot path)."""
+"""Which login an image gets.
+
+resolve and the kubelet's question are declared here and served beside this app (hot path).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from starlette.responses import Response
 
 from regcred.domain.errors import NotFound
 from regcred.web.dialects.native.paths import ProjectPath
+from regcred.web.dialects.native.wire.kubelet import AskKubelet, KubeletAnswer
 from regcred.web.dialects.native.wire.pulling import (
     AskExplain,
     AskResolve,
@@ -31,4 +35,14 @@ async def resolve_image(
     body: AskResolve,  # noqa: ARG001  for the document
 ) -> Response:
     """Hand out the logins for an image, in the order to try them; audited before it answers."""
+    raise NotFound
+
+
+@router.post("/kubelet-credential", operation_id="kubeletCredential", response_model=KubeletAnswer)
+async def kubelet_credential(
+    call: Call,  # noqa: ARG001  for the document
+    project: ProjectPath,  # noqa: ARG001  for the document
+    body: AskKubelet,  # noqa: ARG001  for the document
+) -> Response:
+    """Answer the kubelet's CredentialProviderRequest with the response that its plugin prints."""
     raise NotFound
