@@ -81,21 +81,29 @@ def test_another_port_of_docker_hub_is_not_docker_hub() -> None:
 
 COMPONENTS = st.sampled_from(["team", "teams", "app", "library", "v1", "v2", "a"])
 PATHS = st.lists(COMPONENTS, max_size=4).map("/".join)
-HOSTS = st.sampled_from(["reg.example.com", "docker.io", "registry-1.docker.io", "[::1]", "LOCAL"])
-PORTS = st.sampled_from(["", "", ":443", ":5000"])
+HOSTS = st.sampled_from(
+    [
+        "reg.example.com",
+        "docker.io",
+        "registry-1.docker.io",
+        "reg.example.com:443",
+        "reg.example.com:5000",
+        "[::1]:5000",
+        "LOCAL",
+    ]
+)
 PATTERNS = st.sampled_from(["{host}", "{host}", "*.example.com", "reg.*.com", "*.io", "*"])
 
 
 @given(
     host=HOSTS,
-    port=PORTS,
     path=PATHS.filter(bool),
     scopes=st.lists(st.tuples(PATTERNS, st.integers(0, 4)), min_size=1, max_size=7),
 )
 def test_the_kubelet_tries_them_exactly_in_the_order_of_resolve(
-    host: str, port: str, path: str, scopes: list[tuple[str, int]]
+    host: str, path: str, scopes: list[tuple[str, int]]
 ) -> None:
-    reference = ImageReference.parse(f"{host}{port}/{path}")
+    reference = ImageReference.parse(f"{host}/{path}")
     components = reference.repository.split("/")
     address = reference.address()
     made = [

@@ -459,6 +459,15 @@ class MemoryStore(MemoryWebhooks):
         candidates = [_candidate(held, scope) for scope, held in matches[:limit]]
         return ResolveRead(key, str(found.id), candidates)
 
+    async def read_logins(self, project_id: UUID, ids: Collection[UUID]) -> Sequence[Candidate]:
+        self._awake()
+        return [
+            _candidate(held, scope)
+            for id_, held in self._held.get(project_id, {}).items()
+            if id_ in ids
+            for scope in held.credential.scopes or (None,)
+        ]
+
     async def record_reveal(self, reveal: Reveal) -> None:
         self._awake()
         target, secret_version = reveal.logins[0] if reveal.logins else ("", None)
@@ -904,14 +913,14 @@ def _closeness(scope: Scope, repository: str | None) -> tuple[bool, int]:
     return (not scope.pattern, len(scope.path))
 
 
-def _candidate(held: _Held, scope: Scope) -> Candidate:
+def _candidate(held: _Held, scope: Scope | None) -> Candidate:
     credential = held.credential
     return Candidate(
         str(credential.id),
         credential.name,
         credential.created_at,
         credential.expires_at,
-        str(scope),
+        str(scope or ""),
         credential.delivery,
         credential.standing,
         credential.secret_version,

@@ -38,6 +38,14 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),
     ("web/delivery/kubelet.py", "_rendered"): (1, "a login for the kubelet's plugin"),
+    # Hand-outs, likewise after their audit row; a 304 throws what was rendered away.
+    ("domain/handout.py", "unfit"): (1, "can it stand in a form at all"),
+    ("web/delivery/forms/quoting.py", "basic"): (1, "base64 of user:password"),
+    ("web/delivery/forms/docker.py", "_whole"): (1, "a login in a pull secret"),
+    ("web/delivery/forms/docker.py", "_auth"): (1, "an identity token in an auth.json"),
+    ("web/delivery/forms/kubernetes.py", "external_secrets"): (1, "the one login, flat"),
+    ("web/delivery/forms/single.py", "argocd"): (1, "user:password"),
+    ("web/delivery/forms/single.py", "nomad"): (1, "a task's auth block"),
     # A new API key, shown once to whoever made it.
     ("usecases/manage_keys.py", "ManageKeys.create"): (1, "from token to Secret"),
     ("web/dialects/native/wire/keys.py", "MadeKey.made"): (1, "the answer that shows a new key"),

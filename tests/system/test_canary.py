@@ -31,6 +31,15 @@ from tests.tools.world import World, running
 pytestmark = pytest.mark.system
 
 PATH = "projects/-/credentials"
+FORMS = (
+    *("dockerconfigjson", "auth.json", "docker-auth-config", "kubernetes-secret"),
+    *("external-secrets", "argocd", "nomad", "hosts.toml"),
+)
+KUBELET = {
+    "kind": "CredentialProviderRequest",
+    "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+    "image": "registry.example.com/app",
+}
 
 
 @dataclass
@@ -429,6 +438,7 @@ def test_a_broken_body_is_not_echoed(watch: Watch, what: str) -> None:
         ("POST", "projects/-/webhooks"),
         ("POST", "projects/-/webhooks/none:rotate-secret"),
         ("POST", "projects/-/resolve"),
+        ("POST", "projects/-/kubelet-credential"),
         ("POST", "projects/-/explain"),
         ("POST", "projects/-/docker-credential/store"),
         ("POST", GCORE),
@@ -484,6 +494,16 @@ def test_a_secret_in_the_wrong_place_is_not_echoed(watch: Watch) -> None:
         api.send("POST", f"{PATH}?verify={misplaced}", {**CLEAN, "password": "p"}),
         api.send("POST", "projects/-/resolve", {"image": raw}),
         api.send("POST", "projects/-/explain", {"image": raw}),
+        *(
+            api.send("GET", f"projects/-/{form}?{name}={misplaced}")
+            for form in FORMS
+            for name in ("image", "credential", "force", "name", "x")
+        ),
+        api.send("GET", "projects/-/auth.json", headers={"If-None-Match": misplaced}),
+        api.send("POST", "projects/-/kubelet-credential", {**KUBELET, "image": raw}),
+        api.send("POST", "projects/-/kubelet-credential", {**KUBELET, "kind": raw}),
+        api.send("POST", "projects/-/kubelet-credential", {**KUBELET, "apiVersion": raw}),
+        api.send("POST", "projects/-/kubelet-credential", {**KUBELET, raw: raw}),
         api.send("POST", f"{PATH}:verify", {**CLEAN, "password": "p", "image": raw}),
         api.send("POST", "projects/-/registries:probe", {"registry_url": raw}),
         api.send("POST", "projects/-/registries:probe", {"registry_url": f"http://u:{raw}@r.test"}),
@@ -504,6 +524,53 @@ def test_a_secret_in_the_wrong_place_is_not_echoed(watch: Watch) -> None:
     ]
 
     assert [one.status_code for one in answers if one.status_code >= 500] == []
+
+
+def test_a_hand_out_shows_a_login_and_nothing_else_does(watch: Watch) -> None:
+    api = watch.api
+    stored(watch, "handed", watch.canary("handed"))
+    paths = [f"projects/-/{form}?credential=handed" for form in FORMS]
+    with watch.world.service.api(api.key) as unscanned:
+        shown = [unscanned.send("GET", path) for path in paths]
+        asked = {**KUBELET, "image": watch.world.image()}
+        shown.append(unscanned.send("POST", "projects/-/kubelet-credential", asked))
+        viewer = unscanned.make_key("sees", "viewer")["key"]
+    assert [one.status_code for one in shown] == [200] * len(shown)
+
+    for path, one in zip(paths, shown, strict=False):
+        # What may show a login, but not to everyone and not twice.
+        assert api.send("HEAD", path).status_code == 200
+        had = api.send("GET", path, headers={"If-None-Match": one.headers["etag"]})
+        assert had.status_code == 304
+        with watch.world.service.api(viewer, heard=watch.heard) as sees:
+            assert sees.send("GET", path).status_code == 403
+    api.send("GET", "projects/-/audit")
+    api.send("GET", f"{PATH}/handed")
+    watch.settle()
+    api.remove("handed")
+
+
+def test_a_pods_token_is_shown_nowhere(watch: Watch) -> None:
+    token = {"serviceAccountToken": watch.canary("pod")}
+    annotated = {**token, "serviceAccountAnnotations": {"a": token["serviceAccountToken"]}}
+    bodies: list[dict[str, Any]] = [
+        {**KUBELET, **token},
+        {**KUBELET, **annotated},
+        {**KUBELET, **annotated, "kind": "Pod"},
+        {**KUBELET, **token, "apiVersion": f"{KUBELET['apiVersion']}beta1"},
+        {**KUBELET, **token, "image": "UPPER/Case"},
+        {**KUBELET, "serviceAccountToken": [token["serviceAccountToken"]]},
+        {**KUBELET, "serviceAccountToken": token["serviceAccountToken"] * 400},
+        {**KUBELET, "serviceAccountToken": token["serviceAccountToken"] + "\0"},
+    ]
+    nobody = {"Authorization": "Bearer none"}
+    answers = [
+        watch.api.send("POST", "projects/-/kubelet-credential", body, headers=headers)
+        for body in bodies
+        for headers in ({}, nobody)
+    ]
+
+    assert {one.status_code for one in answers} <= {200, 401, 422}
 
 
 def test_the_helper_shows_a_login_and_nothing_else(watch: Watch) -> None:

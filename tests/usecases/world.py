@@ -27,6 +27,7 @@ from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.hand_out_logins import HandOutLogins
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
@@ -257,6 +258,7 @@ class World:
             store, sealer, self.digests, clock, self.registries, self.exchanges
         )
         self.docker = ServeDockerHelper(self.credentials)
+        self.hand_out = HandOutLogins(store, sealer, clock, self.registries, self.exchanges)
         self.sender = ScriptedSender()
         self.webhooks = ManageWebhooks(
             store, sealer, self.sender, clock, new_id, random, self.allowance

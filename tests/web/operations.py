@@ -29,6 +29,7 @@ SERVER = "https://docker-host.example.com"
 _P = "/v1/projects/{project}"
 _W = f"{_P}/webhooks/{{webhook}}"
 _C = f"{_P}/credentials/{{credential}}"
+_MINE = "?credential={credential}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Operation:
     needs: str
     body: Any = None
     status: int = 200
+    query: str = ""
+    """Asked for by `perform`; the document has the path alone."""
 
     def at(self, **names: str) -> str:
         """Return the path with its parameters filled in."""
@@ -88,6 +91,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("dockerCredentialStore", "POST", f"{_P}/docker-credential/store", WRITE,
               {"ServerURL": SERVER, "Username": "u", "Secret": "s"}, 204),
     Operation("dockerCredentialErase", "POST", f"{_P}/docker-credential/erase", WRITE, SERVER, 204),
+    Operation("getDockerConfig", "GET", f"{_P}/dockerconfigjson", REVEAL, query=_MINE),
+    Operation("getAuthFile", "GET", f"{_P}/auth.json", REVEAL, query=_MINE),
+    Operation("getDockerAuthConfig", "GET", f"{_P}/docker-auth-config", REVEAL, query=_MINE),
+    Operation("getKubernetesSecret", "GET", f"{_P}/kubernetes-secret", REVEAL, query=_MINE),
+    Operation("getExternalSecret", "GET", f"{_P}/external-secrets", REVEAL, query=_MINE),
+    Operation("getArgoCd", "GET", f"{_P}/argocd", REVEAL, query=_MINE),
+    Operation("getNomad", "GET", f"{_P}/nomad", REVEAL, query=_MINE),
+    Operation("getHostsToml", "GET", f"{_P}/hosts.toml", REVEAL, query=_MINE),
     Operation("listAudit", "GET", f"{_P}/audit", ADMINISTER),
     Operation("listEvents", "GET", f"{_P}/events", READ),
     Operation("listWebhooks", "GET", f"{_P}/webhooks", ADMINISTER),
@@ -113,12 +124,11 @@ async def perform(
     sent = operation.body if body is ... else body
     # The same id on every request: answers can be compared byte for byte.
     headers = {"X-Request-Id": "the-same-id"}
+    path = operation.at(**names) + operation.query.format_map(names)
     if isinstance(sent, str):
         headers["Content-Type"] = "text/plain"
-        return await world.send(
-            operation.method, operation.at(**names), content=sent, key=who, headers=headers
-        )
-    return await world.send(operation.method, operation.at(**names), sent, key=who, headers=headers)
+        return await world.send(operation.method, path, content=sent, key=who, headers=headers)
+    return await world.send(operation.method, path, sent, key=who, headers=headers)
 
 
 async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, str]:

@@ -32,7 +32,7 @@ def _pairs(
             {**foreign, "project": foreign["project_id"]},
             {**foreign, "project": MISSING_ID},
         )
-    if "{credential}" in operation.path:
+    if "{credential}" in operation.path + operation.query:
         yield {**own, "credential": foreign["credential_id"]}, {**own, "credential": MISSING_ID}
         yield {**own, "credential": foreign["credential"]}, {**own, "credential": "target-none"}
     if "{key}" in operation.path:

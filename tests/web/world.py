@@ -25,6 +25,7 @@ from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.hand_out_logins import HandOutLogins
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
@@ -221,6 +222,7 @@ class World:
             events=ReadEvents(store),
             fetches=ReadFetches(store),
             docker_helper=ServeDockerHelper(credentials),
+            hand_out=HandOutLogins(store, self.sealer, clock, registries, self.exchanges),
             webhooks=ManageWebhooks(
                 store, self.sealer, self.sender, clock, self.new_id, os.urandom, allowance
             ),

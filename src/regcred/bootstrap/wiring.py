@@ -28,6 +28,7 @@ from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.hand_out_logins import HandOutLogins
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
@@ -153,6 +154,7 @@ def _app(
         events=ReadEvents(store),
         fetches=ReadFetches(store),
         docker_helper=ServeDockerHelper(credentials),
+        hand_out=HandOutLogins(store, sealer, clock, registries, exchanges),
         webhooks=ManageWebhooks(
             store, sealer, sender, clock, state.new_id, state.random, allowance
         ),

@@ -32,15 +32,19 @@ def rank(candidates: Iterable[Candidate]) -> list[Candidate]:
     candidates = list(candidates)
     if len(candidates) == 1:
         return candidates
-    ordered = sorted(
+    best: dict[str, Candidate] = {}
+    for candidate in in_order(candidates):
+        best.setdefault(candidate.id, candidate)
+    return list(best.values())
+
+
+def in_order(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Order logins as `rank` does, at every scope by which they matched."""
+    return sorted(
         candidates,
         key=lambda c: (*matched_scope(c).specificity, c.created_at, c.id),
         reverse=True,
     )
-    best: dict[str, Candidate] = {}
-    for candidate in ordered:
-        best.setdefault(candidate.id, candidate)
-    return list(best.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from uuid import UUID
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import NotAuthenticated, ProjectNotFound
+from regcred.domain.handout import IDENTITY_TOKEN
 from regcred.domain.ports import (
     Candidate,
     Clock,
@@ -75,7 +76,6 @@ class Room(NamedTuple):
         return self.identity_tokens or candidate.delivery.username != IDENTITY_TOKEN
 
 
-IDENTITY_TOKEN = "<token>"  # noqa: S105  the user name by which docker marks such a secret
 PLENTY = Room(logins=256, identity_tokens=True)
 """More than any one read finds."""
 

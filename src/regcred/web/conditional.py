@@ -1,4 +1,4 @@
-"""Conditional and repeatable requests: ETag, If-Match (RFC 9110, section 13), Idempotency-Key."""
+"""Conditional and repeatable requests: ETag, If-Match, If-None-Match, Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ async def expected_version(
         return next(iter(versions), NEVER)
     present = await read_version()
     return present if present in versions else NEVER
+
+
+def names_tag(if_none_match: str | None, tag: str) -> bool:
+    """Whether If-None-Match names the tag, so that the answer is 304 (RFC 9110, section 13.1.2).
+
+    A weak tag names it too. Raise InvalidInput.
+    """
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    tags = _EACH.findall(if_none_match)
+    if not _LIST.match(if_none_match) or len(tags) > _MAX_TAGS:
+        raise InvalidInput("If-None-Match", f"must be * or up to {_MAX_TAGS} ETags")
+    return tag in {found.removeprefix("W/") for found in tags}
 
 
 def idempotency_key(value: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -82,7 +82,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
-        known = _query_names(self)
+        known, self._lists = _query_names(self)
         takes_json = self.body_field is not None
         takes_bytes = bool(getattr(self.endpoint, _RAW, False))
 
@@ -112,7 +112,7 @@ class StrictRoute(APIRoute):
         names = [name for name, _ in request.query_params.multi_items()]
         if not known.issuperset(names):
             raise InvalidInput("query", "has a parameter that this operation does not know")
-        if repeated := _first_repeated(names):
+        if repeated := _first_repeated([name for name in names if name not in self._lists]):
             raise InvalidInput(repeated, "must be given once")
 
     def check_no_body(self) -> None:
@@ -180,15 +180,22 @@ def _shared(request: Request) -> tuple[Services, PresentedKey]:
     return shared
 
 
-def _query_names(route: APIRoute) -> frozenset[str]:
+def _query_names(route: APIRoute) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which parameters a route knows, and which of them may be given more than once."""
     names: set[str] = set()
+    lists: set[str] = set()
     for field in route.dependant.query_params:
         model = field.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             names |= model.model_fields.keys()
+            lists |= {
+                name
+                for name, info in model.model_fields.items()
+                if get_origin(info.annotation) is list
+            }
         else:
             names.add(field.alias)
-    return frozenset(names)
+    return frozenset(names), frozenset(lists)
 
 
 def _first_repeated(names: Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from regcred.domain.ports import Clock, Cursors, Families
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.explain_image import ExplainImage
+from regcred.usecases.hand_out_logins import HandOutLogins
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
@@ -38,6 +39,7 @@ class Services:
     events: ReadEvents
     fetches: ReadFetches
     docker_helper: ServeDockerHelper
+    hand_out: HandOutLogins
     webhooks: ManageWebhooks
 
     families: Families

@@ -323,6 +323,45 @@ class TestResolve:
         assert found.standing.last is VerdictKind.REJECTED
 
 
+class TestReadingLogins:
+    async def test_a_login_stands_there_at_each_of_its_scopes(self, world: World) -> None:
+        login = await world.add("login", None, scopes=["r.example/a", "*.example"])
+        await world.add("other")
+
+        found = await world.store.read_logins(world.id, [login.id, new_id()])
+
+        assert sorted(candidate.matched for candidate in found) == ["*.example", "r.example/a"]
+        for candidate in found:
+            assert (candidate.id, candidate.name) == (str(login.id), "login")
+            assert candidate.delivery == login.delivery
+            assert (candidate.secret_version, candidate.seed, candidate.sealed) == (
+                1,
+                seed("alpha"),
+                b"login",
+            )
+
+    async def test_one_without_a_registry_is_found_too(self, world: World) -> None:
+        login = await world.add("bare", None)
+
+        (found,) = await world.store.read_logins(world.id, [login.id])
+
+        assert (found.name, found.matched) == ("bare", "")
+
+    async def test_no_ids_no_logins_and_none_of_another_project(self, world: World) -> None:
+        other = await world.add_project("beta")
+        theirs = await world.add("theirs", project_id=other.id)
+
+        assert list(await world.store.read_logins(world.id, [])) == []
+        assert list(await world.store.read_logins(world.id, [theirs.id])) == []
+
+    async def test_many_are_read_at_once(self, world: World) -> None:
+        made = [await world.add(f"login{n}", f"r{n}.example") for n in range(300)]
+
+        found = await world.store.read_logins(world.id, [login.id for login in made])
+
+        assert {candidate.id for candidate in found} == {str(login.id) for login in made}
+
+
 class TestReveals:
     async def test_a_reveal_leaves_one_row_that_names_every_login(self, world: World) -> None:
         first, second = await world.add("a"), await world.add("b")

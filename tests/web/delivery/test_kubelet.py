@@ -249,6 +249,16 @@ async def test_a_narrowed_key_is_never_told_more_than_its_images(world: World) -
 # --- who asks
 
 
+async def test_where_a_login_goes_is_recorded(world: World) -> None:
+    await world.add()
+    await ask(world, headers={"Regcred-Node": "node-7"})
+
+    path = "/v1/projects/-/credentials/ci-pull/fetches"
+    (fetched,) = (await world.send("GET", path)).json()["items"]
+    assert (fetched["client"], fetched["node"]) == ("kubelet", "node-7")
+    assert fetched["image"] == IMAGE
+
+
 async def test_a_pods_token_alone_is_no_key(world: World) -> None:
     await world.add()
 

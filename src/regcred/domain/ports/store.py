@@ -18,6 +18,7 @@ from regcred.domain.ports.tenancy import KeyStore, ProjectStore
 from regcred.domain.ports.values import (
     AlreadyDone,
     AuditFilter,
+    Candidate,
     CredentialFilter,
     CredentialRef,
     IdempotentRequest,
@@ -171,6 +172,13 @@ class PullStore(Protocol):
         `project` None means the key's home. `repository` None asks by host alone: every scope at
         the address. At most 64 candidates for an image, 256 for a host. The key and the project
         are not compared here: the use case decides who may see what.
+        """
+        ...
+
+    async def read_logins(self, project_id: UUID, ids: Collection[UUID]) -> Sequence[Candidate]:
+        """Return those of the project's logins that have one of the ids, by one read.
+
+        Each stands there once for every scope, and one that has none with "" for it.
         """
         ...
 

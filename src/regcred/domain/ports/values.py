@@ -107,7 +107,7 @@ class Candidate(NamedTuple):
     created_at: datetime
     expires_at: datetime | None
     matched: str
-    """The matching scope, as text; one of `delivery.scopes`."""
+    """The matching scope, as text; one of `delivery.scopes` ("": read by id, and has none)."""
 
     delivery: Delivery
     standing: Standing

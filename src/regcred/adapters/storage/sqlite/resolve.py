@@ -33,8 +33,8 @@ MAX_FOR_HOST = 256
 _MAX_ROWS = 1024
 """What one statement looks at. Exact hosts come first, so a crowd of patterns hides none."""
 
-_CANDIDATE = (
-    "s.scope, c.id, c.name, c.created_at, c.expires_at, c.provider, c.registry_url, c.scopes, "
+CANDIDATE = (
+    "c.id, c.name, c.created_at, c.expires_at, c.provider, c.registry_url, c.scopes, "
     "c.username, c.settings, c.verdict, c.verdict_at, c.dead_since, c.dead_last, "
     "x.secret_version, x.sealed, g.kid, g.generation, g.wrapped"
 )
@@ -70,7 +70,7 @@ class Resolving(Access):
         if first[_SCOPE] is None:
             return ResolveRead(key, project_id, ())
         found = (
-            _candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository)
+            candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository)
         )
         limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
         return ResolveRead(key, project_id, [c for c in found if c is not None][:limit])
@@ -98,7 +98,7 @@ def _statement(project: str, places: int) -> str:
     paths = f"AND s.path IN ({', '.join('?' * prefixes)})" if prefixes else ""
     order = _FOR_IMAGE if prefixes else _FOR_HOST
     return f"""
-        SELECT {KEY}, p.id, {_CANDIDATE}
+        SELECT {KEY}, p.id, s.scope, {CANDIDATE}
         FROM api_keys k
         LEFT JOIN projects p ON {project}
         LEFT JOIN credential_scopes s ON s.project_id = p.id AND s.lookup IN (?, ?) {paths}
@@ -114,8 +114,8 @@ def _statement(project: str, places: int) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _candidate(row: Row) -> Candidate | None:
-    """Return the login of a row, or None for one that does not belong here.
+def candidate(row: Row) -> Candidate | None:
+    """Return the login of (scope, *CANDIDATE), or None for a row that does not belong here.
 
     A pure function of what was just read: the same row makes the same login, sealed as it is.
     """
@@ -127,7 +127,8 @@ def _candidate(row: Row) -> Candidate | None:
     if wrapped is None:
         return None
     bound = delivery(provider, registry_url, scopes, username, settings)
-    if matched not in bound.scopes:
+    # A login without a registry has no scope, which only those who name it ask about.
+    if matched not in (bound.scopes or ("",)):
         return None
     return Candidate(
         id_,

@@ -16,6 +16,7 @@ from regcred.adapters.storage.sqlite.credentials import Credentials
 from regcred.adapters.storage.sqlite.deliveries import Deliveries
 from regcred.adapters.storage.sqlite.events import Events
 from regcred.adapters.storage.sqlite.fetches import Fetches
+from regcred.adapters.storage.sqlite.handouts import HandOuts
 from regcred.adapters.storage.sqlite.keys import Keys
 from regcred.adapters.storage.sqlite.listing import Listing
 from regcred.adapters.storage.sqlite.logins import Logins
@@ -50,6 +51,7 @@ class SqliteStore(
     Uses,
     Resolving,
     Fetches,
+    HandOuts,
     Logins,
     AuditLog,
     Events,

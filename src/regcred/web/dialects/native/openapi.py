@@ -37,8 +37,19 @@ _NAMING = {
     "dockerCredentialErase",
     "createWebhook",
 }
-_HANDING_OUT = {"resolveImage", "dockerCredentialGet"}
+_HANDING_OUT = {"resolveImage", "dockerCredentialGet", "kubeletCredential"}
+_KEPT = "hand-outs"
 _REPEATABLE = {"createProject", "createCredential", "createKey", "createWebhook"}
+
+_HANDED_OUT = {
+    name: {"description": description, "schema": {"type": "string"}}
+    for name, description in (
+        ("ETag", "Of just this content."),
+        ("Regcred-Expires-At", "When the first of its logins ends; absent if none does."),
+        ("Regcred-Withheld", "`name (verdict), …` of logins that were kept back."),
+        ("Regcred-Left-Out", "`name (why), …` of logins that this form cannot express."),
+    )
+}
 
 _DESCRIPTION = """\
 regcred keeps the logins with which deployments pull private container images.
@@ -135,8 +146,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         parameters.append(
             _header("Idempotency-Key", "Sent again within 24 hours, nothing is done twice.", "a1")
         )
-    if name in _HANDING_OUT:
-        parameters += [_destination("Regcred-Node"), _destination("Regcred-Namespace")]
+    if name in _HANDING_OUT or _KEPT in operation["tags"]:
+        _complete_hand_out(operation)
     if name == "dockerCredentialGet":
         operation["responses"]["204"] = {"description": "No login: say not found."}
     if method == "patch":
@@ -145,6 +156,18 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["responses"].pop("422", None)
     for status in sorted(statuses):
         operation["responses"][str(status)] = _problem(status)
+
+
+def _complete_hand_out(operation: dict[str, Any]) -> None:
+    parameters = operation["parameters"]
+    parameters += [_destination("Regcred-Node"), _destination("Regcred-Namespace")]
+    if _KEPT not in operation["tags"]:
+        return
+    parameters.append(_header("If-None-Match", "The ETag of what you have.", '"0f3c"'))
+    operation["responses"]["200"]["headers"] = _HANDED_OUT
+    operation["responses"]["304"] = {
+        "description": "You have it: nothing was handed out, and nothing is recorded."
+    }
 
 
 def _destination(name: str) -> dict[str, Any]:

@@ -1,0 +1,281 @@
+"""Hand out logins to keep: pull secrets, auth files and what else is written down by who reads it.
+
+The order of steps is resolve's: who may, which logins, opened, and the audit row before the answer
+leaves. What a client has already is not handed out again, and leaves no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from regcred.domain.access import Caller, Permission
+from regcred.domain.audit import Reveal
+from regcred.domain.errors import CredentialNotFound, InvalidInput, LoginUnavailable
+from regcred.domain.handout import AskedImage, Entry, Filled, Form, Gathered, Opened
+from regcred.domain.ports import (
+    Candidate,
+    Clock,
+    CredentialFilter,
+    ProjectRef,
+    Registries,
+    Sealer,
+    Store,
+)
+from regcred.domain.registry import ImageReference, RegistryAddress, Scope
+from regcred.domain.selection import in_order, matched_scope, rank
+from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
+from regcred.usecases.manage_projects import reach_project
+from regcred.usecases.open_login import OpenLogin, Withheld
+
+MOST = 500
+"""Logins in one hand-out: each is opened for it."""
+
+MOST_NAMED, MOST_IMAGES = 100, 32
+
+
+class Asking(NamedTuple):
+    """Which logins are asked for: those named, those that images get, or (neither) all."""
+
+    credentials: Sequence[str] = ()
+    images: Sequence[str] = ()
+    force: bool = False
+    """Withheld ones too."""
+
+    node: str = ""
+    namespace: str = ""
+    """Where the logins go, as the client says; "" if it does not."""
+
+
+class HandedOut(NamedTuple):
+    """A form filled in, and what was kept back from it."""
+
+    filled: Filled
+    withheld: Sequence[tuple[str, str]]
+    """(name, verdict)."""
+
+    unchanged: bool
+    """The client has it already: nothing was handed out."""
+
+
+@dataclass(slots=True)
+class _Opening:
+    """One hand-out under way."""
+
+    project_id: str
+    force: bool
+    until: datetime
+    opened: dict[tuple[str, str], Opened | None] = field(default_factory=dict)
+    withheld: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(name, verdict) -> the reason, if an exchange failed."""
+
+    versions: dict[str, int] = field(default_factory=dict)
+
+
+class HandOutLogins:
+    """Fills in forms with logins."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        clock: Clock,
+        registries: Registries,
+        exchanges: ExchangeLogins,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._open = OpenLogin(sealer, registries, exchanges)
+
+    async def __call__(
+        self,
+        caller: Caller,
+        ref: ProjectRef | None,
+        asking: Asking,
+        form: Form,
+        client: str,
+        has_already: Callable[[Filled], bool],
+    ) -> HandedOut:
+        """Return the form filled in, once its audit row is durable.
+
+        `has_already` says whether the client showed that it has just this. Raise InvalidInput,
+        InvalidReference, CredentialNotFound, LoginUnavailable (there are logins, but none could
+        be got), ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        """
+        project = await reach_project(self._store, caller, ref, Permission.REVEAL)
+        _require_few(asking)
+        now = self._clock()
+        opening = _Opening(str(project.id), asking.force, now + PATIENCE)
+        ids = await self._named(caller, project.id, asking.credentials)
+        if asking.images:
+            gathered = await self._of_images(caller, project.id, asking.images, ids, opening)
+        else:
+            gathered = await self._of_project(caller, project.id, ids, opening)
+        _require_some(gathered, opening)
+        filled = form(gathered)
+        unchanged = has_already(filled)
+        if filled.used and not unchanged:
+            await self._record(caller, asking, gathered.images, filled, client, opening)
+        return HandedOut(filled, tuple(opening.withheld), unchanged)
+
+    async def _record(
+        self,
+        caller: Caller,
+        asking: Asking,
+        images: Sequence[AskedImage],
+        filled: Filled,
+        client: str,
+        opening: _Opening,
+    ) -> None:
+        used = dict.fromkeys(entry.credential_id for entry in filled.used)
+        await self._store.record_reveal(
+            Reveal(
+                opening.project_id,
+                str(caller.principal),
+                self._clock(),
+                images[0].name if len(images) == 1 else "",
+                client,
+                caller.request_id,
+                caller.peer,
+                tuple((id_, opening.versions[id_]) for id_ in used),
+                asking.node,
+                asking.namespace,
+            )
+        )
+
+    async def _named(
+        self, caller: Caller, project_id: UUID, names: Sequence[str]
+    ) -> list[UUID] | None:
+        """Return the ids of logins that were named, None if none was. Raise CredentialNotFound."""
+        if not names:
+            return None
+        found = [await self._store.find_credential(project_id, name) for name in names]
+        if not all(map(caller.may_see, found)):
+            raise CredentialNotFound
+        return [credential.id for credential in found]
+
+    async def _of_project(
+        self, caller: Caller, project_id: UUID, ids: list[UUID] | None, opening: _Opening
+    ) -> Gathered:
+        if ids is None:
+            ids = await self._receivable(caller, project_id)
+        read = await self._store.read_logins(project_id, ids)
+        scoped = in_order(c for c in read if c.matched and caller.may_receive(matched_scope(c)))
+        entries = []
+        for candidate in (*scoped, *(c for c in read if not c.matched)):
+            scope = matched_scope(candidate) if candidate.matched else None
+            address = _only_address(scope)
+            entries.append(await self._entry(candidate, scope, address, opening))
+        return Gathered(tuple(entries))
+
+    async def _receivable(self, caller: Caller, project_id: UUID) -> list[UUID]:
+        """Return the ids of all logins that this key may have whole. Raise InvalidInput."""
+        found: list[UUID] = []
+        after, more = 0, True
+        while more:
+            page = await self._store.list_credentials(
+                project_id, CredentialFilter(), after, MOST + 1
+            )
+            found += [c.id for c in page if any(map(caller.may_receive, c.scopes))]
+            if len(found) > MOST:
+                raise InvalidInput(
+                    "credential",
+                    f"must narrow what is handed out (or image must): these are more than {MOST} "
+                    "logins",
+                )
+            more = len(page) > MOST
+            after = page[-1].number if page else after
+        return found
+
+    async def _of_images(
+        self,
+        caller: Caller,
+        project_id: UUID,
+        texts: Sequence[str],
+        ids: list[UUID] | None,
+        opening: _Opening,
+    ) -> Gathered:
+        """Gather what resolve would hand out for each image, at the image's own registry."""
+        wanted = None if ids is None else {str(id_) for id_ in ids}
+        images: dict[str, AskedImage] = {}
+        ranked: dict[tuple[str, Scope | None], tuple[Candidate, Entry]] = {}
+        for text in texts:
+            reference = ImageReference.parse(text)
+            address = reference.address()
+            entries = []
+            for candidate in await self._for_image(caller, project_id, reference, address):
+                if wanted is not None and candidate.id not in wanted:
+                    continue
+                scope = Scope(address.host, address.port, matched_scope(candidate).path)
+                entry = await self._entry(candidate, scope, address, opening)
+                entries.append(entry)
+                ranked.setdefault((candidate.id, scope), (candidate, entry))
+            image = AskedImage(reference, tuple(entries))
+            images.setdefault(image.name, image)
+        return Gathered(_best_first(ranked.values()), tuple(images.values()))
+
+    async def _for_image(
+        self, caller: Caller, project_id: UUID, reference: ImageReference, address: RegistryAddress
+    ) -> Sequence[Candidate]:
+        if not caller.may_pull(address, reference.repository):
+            return ()
+        read = await self._store.read_for_resolve(
+            caller.principal.id, project_id, address, reference.repository
+        )
+        return rank(read.candidates)
+
+    async def _entry(
+        self,
+        candidate: Candidate,
+        scope: Scope | None,
+        address: RegistryAddress | None,
+        opening: _Opening,
+    ) -> Entry:
+        """Return a login at a scope, opened once for each registry."""
+        place = (candidate.id, str(address or ""))
+        if place not in opening.opened:
+            opening.opened[place] = await self._opened(candidate, address, opening)
+        return Entry(candidate.id, candidate.name, scope, opening.opened[place])
+
+    async def _opened(
+        self, candidate: Candidate, address: RegistryAddress | None, opening: _Opening
+    ) -> Opened | None:
+        opening.versions[candidate.id] = candidate.secret_version
+        if candidate.standing.withheld and not opening.force:
+            opening.withheld.setdefault((candidate.name, str(candidate.standing.last)), "")
+            return None
+        login = await self._open(opening.project_id, candidate, address, opening.until)
+        if isinstance(login, Withheld):
+            opening.withheld.setdefault((candidate.name, login.verdict), login.reason)
+            return None
+        return Opened(login.username, login.password, login.expires_at)
+
+
+def _require_few(asking: Asking) -> None:
+    for field_, given, most in (
+        ("credential", asking.credentials, MOST_NAMED),
+        ("image", asking.images, MOST_IMAGES),
+    ):
+        if len(given) > most:
+            raise InvalidInput(field_, f"must be given at most {most} times")
+
+
+def _require_some(gathered: Gathered, opening: _Opening) -> None:
+    """Pass unless every login there is failed to be got: what a client has is better than none."""
+    if not any(entry.opened for entry in gathered.entries):
+        for (name, _), reason in opening.withheld.items():
+            if reason:
+                raise LoginUnavailable(name, reason)
+
+
+def _only_address(scope: Scope | None) -> RegistryAddress | None:
+    return None if scope is None or scope.pattern else RegistryAddress(scope.host, scope.port)
+
+
+def _best_first(ranked: Iterable[tuple[Candidate, Entry]]) -> tuple[Entry, ...]:
+    pairs = list(ranked)
+    order = {id(candidate): at for at, candidate in enumerate(in_order(c for c, _ in pairs))}
+    return tuple(entry for _, entry in sorted(pairs, key=lambda pair: order[id(pair[0])]))

@@ -1,0 +1,1 @@
+"""Hand-outs as other programs read them: pure functions from logins to bytes, a file a group."""
