@@ -9,9 +9,11 @@ import pytest
 
 from regcred.domain.access import Caller, Role
 from regcred.domain.errors import ProjectNotFound, RegcredError
+from regcred.domain.handout import Filled
 from regcred.domain.ports import AuditFilter, CredentialFilter, IdempotentRequest, ProjectRef
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
+from regcred.usecases.hand_out_logins import Asking
 from regcred.usecases.manage_keys import KeyDraft
 from regcred.usecases.manage_webhooks import WebhookDraft
 from tests.usecases.world import HOOK, REGISTRY, World, draft
@@ -24,6 +26,15 @@ WEBHOOK = str(UUID(int=(7 << 76) | (2 << 62) | 2))
 
 NAME = Change(frozenset({"name"}), name="x")
 REQUEST = IdempotentRequest("key:K", "once", b"digest")
+
+
+def handed(
+    world: World, caller: Caller, project: ProjectRef | None, *names: str
+) -> Awaitable[object]:
+    """Hand out nothing of the logins of those names."""
+    nothing = Filled(b"", ())
+    return world.hand_out(caller, project, Asking(names), lambda _: nothing, "x", lambda _: False)
+
 
 ACTS: dict[str, Act] = {
     "get project": lambda w, c, p: w.projects.get(c, p),
@@ -52,6 +63,7 @@ ACTS: dict[str, Act] = {
     "audit": lambda w, c, p: w.audit(c, p, AuditFilter(), 0, 10),
     "events": lambda w, c, p: w.hear(c, p, None, None, 0, 10),
     "fetches": lambda w, c, p: w.fetches(c, p, "hub", None, None, 10),
+    "hand out": handed,
     "explain": lambda w, c, p: w.explain(c, p, f"{REGISTRY}/app"),
     "create webhook": lambda w, c, p: w.webhooks.create(c, p, WebhookDraft(HOOK)),
     "get webhook": lambda w, c, p: w.webhooks.get(c, p, WEBHOOK),
@@ -139,6 +151,7 @@ async def test_a_foreign_credential_is_a_missing_one(world: World) -> None:
             world.uses.put(admin, None, ref, "pod", "web"),
             world.uses.delete(admin, None, ref, "pod", "web"),
             world.uses.list(admin, None, ref),
+            handed(world, admin, None, str(ref)),
         ]
 
     missing = [await refusal(act) for act in acts(UUID(int=999))]

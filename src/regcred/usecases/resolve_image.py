@@ -8,6 +8,7 @@ then, the logins leave.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -85,6 +86,8 @@ class Resolution(NamedTuple):
 
     logins: Sequence[Login]
     withheld: Sequence[Withheld]
+    caller_ends: datetime | None
+    """When whoever asked may ask no longer; None: never."""
 
 
 def question_for_image(text: str) -> tuple[ImageReference, Question]:
@@ -174,7 +177,7 @@ class ResolveImage:
                     presented.namespace,
                 )
             )
-        return Resolution(logins, withheld)
+        return Resolution(logins, withheld, caller.expires_at)
 
 
 def _permit(caller: Caller, read: ResolveRead) -> str:

@@ -40,7 +40,7 @@ class KubeletAnswer(NamedTuple):
     """Whether the answer is the same for every image of the registry."""
 
     keep_for: timedelta | None
-    """None: no login ends."""
+    """None: neither a login nor the key ends."""
 
 
 class ServeKubelet:
@@ -68,7 +68,7 @@ class ServeKubelet:
         return KubeletAnswer(
             _keyed(reference, resolution.logins),
             await self._serves_all(presented, question, resolution),
-            self._keep_for(resolution.logins),
+            self._keep_for(resolution),
         )
 
     async def _serves_all(
@@ -85,8 +85,10 @@ class ServeKubelet:
         covered = not patterns or any(pattern.covers_scope(scope) for pattern in patterns)
         return covered and len(read.candidates) == 1
 
-    def _keep_for(self, logins: Sequence[Login]) -> timedelta | None:
-        ends = [login.expires_at for login in logins if login.expires_at is not None]
+    def _keep_for(self, resolution: Resolution) -> timedelta | None:
+        """Return how long a node may keep the answer: no longer than it could ask for it again."""
+        all_ends = (resolution.caller_ends, *(login.expires_at for login in resolution.logins))
+        ends = [end for end in all_ends if end is not None]
         if not ends:
             return None
         return max(timedelta(0), min(ends) - _SKEW - self._clock())

@@ -170,6 +170,17 @@ async def test_it_is_kept_until_a_minute_before_the_soonest_end(world: World) ->
     assert 3530 <= int(duration[:-1]) <= 3540
 
 
+async def test_it_is_kept_no_longer_than_the_key_that_got_it(world: World) -> None:
+    await world.add()
+    end = (world.clock.now + timedelta(hours=1)).isoformat()
+    body = {"name": "node", "role": "puller", "expires_at": end}
+    key = (await world.send("POST", "/v1/projects/-/keys", body)).json()["key"]
+
+    duration = (await answer(world, key=key))["cacheDuration"]
+
+    assert 3530 <= int(duration[:-1]) <= 3540
+
+
 async def test_what_is_about_to_end_is_not_kept(world: World) -> None:
     end = world.clock.now + timedelta(seconds=59)
     await world.add(expires_at=end.isoformat())
