@@ -16,6 +16,7 @@ BIN := .venv/bin
 RUN := .venv/.runtime
 DEV := .venv/.development
 HELPER := $(BIN)/docker-credential-regcred
+PLUGIN := $(BIN)/regcred-kubelet-provider
 # The wheels are named by hash; what comes as source is built with tools that were locked too.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --no-build-isolation
@@ -30,7 +31,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(DEV) $(HELPER) ## Make .venv with everything in it: the service, the helper, tests, checks
+setup: $(DEV) $(HELPER) $(PLUGIN) ## Make .venv with everything in it: the service, what nodes run, tests, checks
 
 $(RUN): requirements/build.txt requirements/server.txt pyproject.toml tools/find-python
 	@echo "setting up .venv (about half a minute the first time)"
@@ -45,8 +46,8 @@ $(DEV): $(RUN) requirements/dev.txt
 	@$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(HELPER): src/regcred/clients/docker_helper.py $(RUN)
-	@install -m 0755 $< $@
+$(HELPER) $(PLUGIN) &: $(wildcard src/regcred/clients/*.py src/regcred/clients/node/*.py) $(RUN)
+	@$(BIN)/python -m regcred.clients.assembly $(BIN)
 
 .PHONY: serve
 serve: $(RUN) $(HELPER) ## Set up and serve on 127.0.0.1:8080 with ./data (HOST=, PORT=, DATA=)

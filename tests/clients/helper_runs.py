@@ -1,17 +1,27 @@
-"""Two ways to run the docker helper: as docker does, and in this process for its parameters."""
+"""Two ways to run a program for nodes: as docker or the kubelet does, and in this process."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from regcred.clients import docker_helper
+from regcred.clients import assembly, docker_helper, kubelet_plugin
+from regcred.clients.docker_helper import Asked
 
-HELPER = Path(docker_helper.__file__)
+_FOLDER = Path(tempfile.mkdtemp(prefix="regcred-programs-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+
+HELPER = assembly.place(assembly.DOCKER_HELPER, _FOLDER)
+"""The program as it is placed."""
+
+PLUGIN = assembly.place(assembly.KUBELET_PLUGIN, _FOLDER)
+
 INTERPRETER = ["/usr/bin/python3", "-ISE"]
 
 
@@ -24,7 +34,7 @@ class Said(NamedTuple):
 
 
 def run_program(verb: str, stdin: bytes, env: Mapping[str, str], *, program: Path = HELPER) -> Said:
-    """Run the helper as a program of its own."""
+    """Run the helper, or another, as a program of its own."""
     done = subprocess.run(
         [*INTERPRETER, str(program), *verb.split()],
         input=stdin,
@@ -42,5 +52,20 @@ def run_here(verb: str, stdin: bytes, env: Mapping[str, str]) -> Said:
         file.write(stdin)
         file.flush()
         os.lseek(file.fileno(), 0, os.SEEK_SET)
-        code, text = docker_helper.main(verb.split(), env, file.fileno())
+        code, text = docker_helper.main(verb.split(), env, Asked(file.fileno()))
     return Said(code, text.decode())
+
+
+def provide(stdin: bytes, env: Mapping[str, str], arguments: str = "") -> Said:
+    """Run the kubelet's plugin as a program of its own."""
+    return run_program(arguments, stdin, env, program=PLUGIN)
+
+
+def provide_here(stdin: bytes, env: Mapping[str, str], arguments: str = "") -> Said:
+    """Run the plugin's main in this process; `err` is why it failed."""
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.flush()
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        text, why = kubelet_plugin.main(arguments.split(), env, file.fileno())
+    return Said(1 if why else 0, text.decode(), why)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.clients import docker_helper
 from regcred.clients.config import (
     ClientConfig,
     ConfigRefused,
@@ -18,6 +17,7 @@ from regcred.clients.config import (
     load,
     save,
 )
+from regcred.clients.node.settings import read_settings
 from tests.clients.helper_runs import run_program
 from tests.clients.stub_service import KEY, REVEALED, StubService, login
 
@@ -59,7 +59,7 @@ def test_any_printable_setting_survives(
 
     save(path, config)
 
-    assert docker_helper.read_settings(str(path)) == config.settings()
+    assert read_settings(str(path)) == config.settings()
 
 
 def test_only_its_owner_can_read_it(bare: dict[str, str]) -> None:

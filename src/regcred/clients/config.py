@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regcred.clients import docker_helper
-from regcred.clients.docker_helper import Refused as ConfigRefused
+from regcred.clients.node.settings import read_settings, settings, settings_path, target
+from regcred.clients.node.words import Refused as ConfigRefused
 
 __all__ = ["ClientConfig", "ConfigRefused", "config_path", "forget", "load", "save"]
 
@@ -32,7 +32,7 @@ class ClientConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigRefused when a part cannot be used."""
-        docker_helper.target(self.settings())
+        target(self.settings())
         if not self.key:
             raise ConfigRefused("no key is set: run `regcred login`, or set REGCRED_KEY_FILE")
 
@@ -50,14 +50,14 @@ class ClientConfig:
 
 def config_path(env: Mapping[str, str]) -> Path:
     """Return where `regcred login` writes."""
-    return Path(docker_helper.settings_path(env))
+    return Path(settings_path(env))
 
 
 def load(env: Mapping[str, str]) -> ClientConfig:
     """Return what the environment and the file say. Raise ConfigRefused."""
-    found = docker_helper.settings(env)
+    found = settings(env)
     # First, because its refusal names the place that the URL came from.
-    docker_helper.target(found)
+    target(found)
     return ClientConfig(
         found["url"].rstrip("/"),
         found.get("key", ""),
@@ -70,7 +70,7 @@ def load(env: Mapping[str, str]) -> ClientConfig:
 def save(path: Path, config: ClientConfig) -> None:
     """Write the file whole, readable by its owner alone. Raise ConfigRefused, OSError."""
     lines = config.settings()
-    kept = docker_helper.read_settings(str(path)) if _readable(path) else {}
+    kept = read_settings(str(path)) if _readable(path) else {}
     if "on_error" in kept:
         lines["on_error"] = kept["on_error"]
     if any(not value.isprintable() or value != value.strip() for value in lines.values()):
@@ -101,7 +101,7 @@ def forget(path: Path) -> bool:
 
 def _readable(path: Path) -> bool:
     try:
-        docker_helper.read_settings(str(path))
+        read_settings(str(path))
     except ConfigRefused:
         return False  # A broken file is what a new login is for.
     return True

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
 import typer
 
+from regcred.clients import assembly
 from regcred.clients.cli.words import Exit, say, stop
 
 app = typer.Typer(help="Pull with stored logins on this machine.", no_args_is_help=True)
 
-PROGRAM = "docker-credential-regcred"
+PROGRAM = assembly.DOCKER_HELPER.name
 HUB_KEYS = ("https://index.docker.io/v1/", "docker.io")
 """docker and crane know Docker Hub by the first, podman and skopeo by the second."""
 
@@ -49,7 +47,7 @@ def install(
         stop(Exit.FAILED, f"Error: the helper is run by {_INTERPRETER}, which is not there")
     folder = bin_dir or _usual_folder()
     try:
-        placed = _place(folder.expanduser().absolute())
+        placed = assembly.place(assembly.DOCKER_HELPER, folder.expanduser().absolute())
     except OSError as why:
         stop(Exit.FAILED, f"Error: {folder} was not written: {why.strerror}", "Try --bin-dir DIR.")
     say(f"Placed {placed}")
@@ -78,19 +76,3 @@ def _usual_folder() -> Path:
     if os.geteuid() == 0:
         return Path(platformdirs.site_bin_dir())
     return Path(platformdirs.user_bin_dir())
-
-
-def _place(folder: Path) -> Path:
-    """Write the helper in one step, so that a pull never runs half of it. Raise OSError."""
-    source = resources.files("regcred.clients").joinpath("docker_helper.py").read_bytes()
-    folder.mkdir(parents=True, exist_ok=True)
-    file, temporary = tempfile.mkstemp(dir=folder, prefix=f".{PROGRAM}-")
-    try:
-        with os.fdopen(file, "wb") as out:
-            out.write(source)
-            os.fchmod(out.fileno(), 0o755)
-        return Path(temporary).replace(folder / PROGRAM)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise

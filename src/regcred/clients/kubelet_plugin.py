@@ -1,0 +1,185 @@
+"""regcred-kubelet-provider: hands the kubelet's questions to regcred, and its answers back.
+
+The kubelet writes one CredentialProviderRequest to stdin and reads one CredentialProviderResponse
+of the same version from stdout. Both are the service's business: they pass through here as they
+come, and no answer that succeeds is parsed. When it fails, stdout stays empty, stderr has one line
+for the kubelet's log, and nothing that was read from stdin is said: it may hold a pod's token.
+"""
+
+import os
+import select
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from regcred.clients.node.answers import (
+    FORBIDDEN,
+    OK,
+    SERVER_ERROR,
+    UNAUTHORIZED,
+    Answer,
+    problem_of,
+)
+from regcred.clients.node.service import Question, ask, left
+from regcred.clients.node.settings import Settings, settings
+from regcred.clients.node.words import TOTAL_SECONDS, VERSION, Down, Refused, end, is_clean_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    Environment = Mapping[str, str]
+
+NAME = "regcred-kubelet-provider"
+USAGE = f"Usage: {NAME} [--config FILE] [--on-error fail|anonymous] [--version]"
+
+MAX_REQUEST = 65536
+API = "credentialprovider.kubelet.k8s.io/"
+VERSIONS = (API + "v1", API + "v1beta1", API + "v1alpha1")
+
+_RESPONSE = b'"CredentialProviderResponse"'
+
+
+def provide(found: Settings, request: bytes, until: float) -> bytes:
+    """Return the response to a request, as the service gave it. Raise Refused, Down."""
+    question = Question(NAME, "POST", "kubelet-credential", request)
+    answer = ask(found, question, until)
+    status, kind, body = answer
+    if status != OK:
+        raise problem(answer, bool(found.get("key")))
+    text = body.strip()
+    if kind == b"application/json" and is_clean_object(text) and _RESPONSE in text:
+        return text
+    raise Refused("the answer is not regcred's: check the service's URL")
+
+
+def problem(answer: Answer, keyed: bool) -> Refused:
+    """Return the refusal that an answer above 299 stands for."""
+    status = answer[0]
+    slug, detail = problem_of(answer)
+    if not detail:
+        if status >= SERVER_ERROR:
+            return Down(f"regcred is not there: what answers at its URL says {status}")
+        return Refused(f"what answers there is not regcred ({status}): check the service's URL")
+    if status == UNAUTHORIZED and keyed:
+        return Refused(
+            f"regcred refused this node: {detail}. Put a valid key where REGCRED_KEY_FILE points"
+        )
+    if status == UNAUTHORIZED:
+        return Refused(
+            f"regcred knows neither a key nor a pod here: {detail}. Set REGCRED_KEY_FILE, or "
+            "tokenAttributes in the kubelet's configuration"
+        )
+    if status == FORBIDDEN:
+        return Refused(f"regcred does not let this node pull: {detail}")
+    if slug == "project-not-found":
+        return Refused("this key reaches no such project: check REGCRED_PROJECT")
+    if status >= SERVER_ERROR:
+        return Down(f"regcred cannot answer now: {detail}")
+    return Refused(f"regcred refused the kubelet's request: {detail}")
+
+
+def read_request(stdin: int, until: float) -> bytes:
+    """Return the kubelet's request, which is one JSON object. Raise Refused."""
+    text = b""
+    waiting = select.poll()
+    waiting.register(stdin, select.POLLIN)
+    try:
+        while len(text) <= MAX_REQUEST:
+            waiting.poll(left(until) * 1000)
+            left(until)
+            part = os.read(stdin, MAX_REQUEST + 1 - len(text))
+            if not part:
+                break
+            text += part
+    except TimeoutError:
+        raise Refused("standard input did not end: this is run by the kubelet") from None
+    if len(text) > MAX_REQUEST:
+        raise Refused(f"more than {MAX_REQUEST} bytes on standard input")
+    text = text.strip()
+    if not text:
+        raise Refused("nothing on standard input: this is run by the kubelet")
+    if not is_clean_object(text):
+        raise Refused("standard input is not one CredentialProviderRequest in JSON")
+    return text
+
+
+def nothing_fits(request: bytes) -> bytes:
+    """Return the response that lets the kubelet try without a login. Raise Refused.
+
+    It is not kept, so that the next pull asks again.
+    """
+    import json  # no request that the service answers needs it
+
+    try:
+        asked = json.loads(request)
+    except (ValueError, RecursionError):
+        asked = {}
+    version = asked.get("apiVersion") if isinstance(asked, dict) else None
+    if version not in VERSIONS or asked.get("kind") != "CredentialProviderRequest":
+        raise Refused("standard input is not one CredentialProviderRequest in JSON")
+    response = {
+        "kind": "CredentialProviderResponse",
+        "apiVersion": version,
+        "cacheKeyType": "Image",
+        "cacheDuration": "0s",
+        "auth": None,
+    }
+    return json.dumps(response, separators=(",", ":")).encode()
+
+
+def options(arguments: list[str]) -> Settings:
+    """Return what the kubelet's `args` say: `config`, `on_error`. Raise Refused."""
+    given: Settings = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name not in ("--config", "--on-error"):
+            raise Refused(USAGE)
+        if not equals:
+            value = rest.pop(0) if rest else ""
+        if not value:
+            raise Refused(f"{name} needs a value. {USAGE}")
+        given[name[2:].replace("-", "_")] = value
+    return given
+
+
+def main(arguments: list[str], env: "Environment", stdin: int) -> tuple[bytes, str]:
+    """Answer one request; return (bytes for stdout, why it failed), one of them empty."""
+    if arguments in (["--version"], ["-v"]):
+        return f"{NAME} (regcred) {VERSION}".encode(), ""
+    if arguments in (["--help"], ["-h"]):
+        return USAGE.encode(), ""
+    try:
+        return run(options(arguments), env, stdin), ""
+    except Refused as error:
+        return b"", str(error)
+    except Exception as error:  # noqa: BLE001  a traceback in the kubelet's log could say anything
+        return b"", f"failed ({type(error).__name__}): please report this"
+
+
+def run(given: Settings, env: "Environment", stdin: int) -> bytes:
+    """Return the response to print. Raise Refused."""
+    until = monotonic() + TOTAL_SECONDS
+    found = settings(env, given.get("config", ""))
+    on_error = given.get("on_error") or found.get("on_error", "fail")
+    if on_error not in ("fail", "anonymous"):
+        raise Refused("on_error must be fail or anonymous")
+    request = read_request(stdin, until)
+    try:
+        return provide(found, request, until)
+    except Down:
+        if on_error == "anonymous":
+            return nothing_fits(request)
+        raise
+
+
+def start() -> "NoReturn":
+    """Be the program."""
+    try:
+        text, why = main(sys.argv[1:], os.environ, 0)
+        if why:
+            os.write(2, f"{NAME}: {why}\n".encode(errors="replace"))
+    except (OSError, KeyboardInterrupt):
+        end(1, b"")
+    end(1 if why else 0, text)
