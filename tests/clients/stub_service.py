@@ -70,8 +70,9 @@ def verdict(kind: str, image: str | None = None) -> Json:
 class StubService:
     """State that tests set up and look at, and the routes on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_alive: bool = False) -> None:
         self.seen: list[Seen] = []
+        self.connections = 0
         self.planted: dict[tuple[str, str], Reply] = {}
         self.projects = [project(1, "default"), project(2, "other")]
         self.keys: dict[str, Json] = {"own": key("own", "operator", "admin")}
@@ -93,7 +94,7 @@ class StubService:
         self.fetches: list[Json] = []
         self.fetches_complete_since: str | None = None
         self.verdicts = [verdict("ok"), verdict("rejected"), verdict("denied")]
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self, keep_alive))
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
@@ -477,9 +478,14 @@ ROUTES: list[tuple[str, str, Act]] = [
 ]
 
 
-def handler(stub: StubService) -> type[BaseHTTPRequestHandler]:
+def handler(stub: StubService, keep_alive: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout: ClassVar[float] = 10
+        protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
+        def setup(self) -> None:
+            stub.connections += 1
+            super().setup()
 
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))

@@ -1,4 +1,4 @@
-"""The credential helper's `get`, from start to end of its process, against two others."""
+"""What nodes start for a pull, from start to end of its process, against two others."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from regcred.clients import assembly
 from tests.tools.programs import (
     LOOPBACK,
     Daemon,
@@ -28,6 +29,7 @@ from tests.tools.programs import (
     environment,
     find,
     free_port,
+    regcred,
     run,
 )
 from tests.tools.pullers import Machine
@@ -37,8 +39,20 @@ _CALLS = 40
 _PASSWORD = "secret"  # noqa: S105 - it opens nothing
 _SERVER = "registry.example.com"
 
-Program = tuple[list[str], dict[str, str]]
-"""Arguments and environment."""
+_START = "python3 -ISEc pass"
+_THEIRS = "docker-credential-pass get"
+# Name, what is compared with what, and how many times as long it may take.
+_GOALS = (
+    ("get, http / python3 -ISEc pass", "helper get, http", _START, 3.2),
+    ("get, https / python3 -ISEc pass", "helper get, https", _START, 4.5),
+    ("get, agent / python3 -ISEc pass", "helper get, agent, https", _START, 1.8),
+    ("get, http / docker-credential-pass", "helper get, http", _THEIRS, 1.0),
+    ("kubelet plugin / python3 -ISEc pass", "kubelet plugin, https", _START, 4.5),
+    ("kubelet plugin / docker-credential-pass", "kubelet plugin, https", _THEIRS, 1.0),
+)
+
+Program = tuple[list[str], dict[str, str], Path]
+"""Arguments, environment, and the file that is its input."""
 
 
 def measure(bench: Bench) -> None:
@@ -58,26 +72,62 @@ def measure(bench: Bench) -> None:
             get = [str(plain.helper_path), "get"]
             secure_get = [str(secure.helper_path), "get"]
             programs: dict[str, Program] = {
-                "python3 -ISEc pass": (_FLOOR, plain.env),
-                "helper get, http": (get, plain.env),
-                "helper get, https": (secure_get, secure.env),
+                _START: (_FLOOR, plain.env, ask),
+                "helper get, http": (get, plain.env, ask),
+                "helper get, https": (secure_get, secure.env, ask),
+                "kubelet plugin, https": _plugin(bench, secure),
             }
-            with _pass(bench) as theirs:
+            with _agent(bench, secure) as with_agent, _pass(bench) as theirs:
+                programs["helper get, agent, https"] = (secure_get, with_agent, ask)
                 if theirs is not None:
-                    programs["docker-credential-pass get"] = theirs
-                _round(programs, ask)
-                rounds = [_round(programs, ask) for _ in range(bench.rounds)]
+                    programs[_THEIRS] = (*theirs, ask)
+                _round(programs)
+                rounds = [_round(programs) for _ in range(bench.rounds)]
     taken = {name: [one[name] for one in rounds] for name in programs}
     for name, values in taken.items():
         bench.add(name, "ms", values)
-    floor = taken["python3 -ISEc pass"]
-    bench.compare("get, http / python3 -ISEc pass", taken["helper get, http"], floor, Goal(3.2))
-    bench.compare("get, https / python3 -ISEc pass", taken["helper get, https"], floor, Goal(4.5))
-    if (others := taken.get("docker-credential-pass get")) is not None:
-        below = Goal(1.0)
-        bench.compare(
-            "get, http / docker-credential-pass", taken["helper get, http"], others, below
-        )
+    for name, ours, others, goal in _GOALS:
+        if others in taken:
+            bench.compare(name, taken[ours], taken[others], Goal(goal))
+
+
+def _plugin(bench: Bench, machine: Machine) -> Program:
+    """Return the kubelet's plugin on a machine that is logged in. Raise RuntimeError."""
+    request = {
+        "kind": "CredentialProviderRequest",
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "image": f"{_SERVER}/team/app",
+    }
+    asked = bench.folder / "request"
+    asked.write_text(json.dumps(request) + "\n")
+    plugin = assembly.place(assembly.KUBELET_PLUGIN, bench.folder / "plugin")
+    done = run([str(plugin)], env=machine.env, stdin=asked.read_text())
+    if done.code != 0 or _PASSWORD not in done.out:
+        raise RuntimeError(f"the plugin does not answer: {done.text}")
+    return [str(plugin)], machine.env, asked
+
+
+@contextmanager
+def _agent(bench: Bench, machine: Machine) -> Iterator[dict[str, str]]:
+    """Run an agent for a machine; yield the environment of a helper that finds it."""
+    # A socket's path has a short maximum.
+    runtime = bench.folder / "r"
+    runtime.mkdir(mode=0o700)
+    env = {**machine.env, "XDG_RUNTIME_DIR": str(runtime)}
+    # The agent knows what `login` kept, and that alone.
+    del env["REGCRED_CA_FILE"]
+    agent = Daemon(
+        [*regcred(), "agent"],
+        env=env,
+        logs=bench.folder / "agent-logs",
+        name="agent",
+        cores=SERVER_CORES,
+    )
+    try:
+        agent.wait_ready((runtime / "regcred" / "agent.sock").exists)
+        yield env
+    finally:
+        agent.stop()
 
 
 def _log_in(machine: Machine, key: str) -> None:
@@ -88,15 +138,15 @@ def _log_in(machine: Machine, key: str) -> None:
         raise RuntimeError(f"the helper does not answer: {done.text}")
 
 
-def _round(programs: Mapping[str, Program], stdin: Path) -> dict[str, float]:
+def _round(programs: Mapping[str, Program]) -> dict[str, float]:
     """Return each program's median wall time in ms, from spawn to exit, called in turns."""
     taken: dict[str, list[float]] = {name: [] for name in programs}
-    quiet = [
-        (os.POSIX_SPAWN_OPEN, 0, str(stdin), os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-    ]
     for _ in range(_CALLS):
-        for name, (argv, env) in programs.items():
+        for name, (argv, env, stdin) in programs.items():
+            quiet = [
+                (os.POSIX_SPAWN_OPEN, 0, str(stdin), os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            ]
             started = time.perf_counter()
             pid = os.posix_spawn(argv[0], argv, env, file_actions=quiet)
             _, status = os.waitpid(pid, 0)
@@ -168,7 +218,7 @@ def _self_signed(certificate: Path, key: Path) -> None:
 
 
 @contextmanager
-def _pass(bench: Bench) -> Iterator[Program | None]:
+def _pass(bench: Bench) -> Iterator[tuple[list[str], dict[str, str]] | None]:
     """Set up Debian's docker-credential-pass with a warm gpg-agent; None if it is not here."""
     home = bench.folder / "pass"
     # gpg-agent's socket has a short maximum path; the home of a benchmark may be long.

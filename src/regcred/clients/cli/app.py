@@ -9,6 +9,7 @@ import typer
 from regcred import __version__
 from regcred.clients.cli import (
     account,
+    agent,
     audit,
     credentials,
     docker,
@@ -64,3 +65,4 @@ app.add_typer(doctor.app, name="doctor")
 app.command()(events.events)
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")
+app.command()(agent.agent)

@@ -14,6 +14,7 @@ from regcred.clients.node.words import TOTAL_SECONDS, VERSION, Down, Refused, pr
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from typing import Any
 
 CONNECT_SECONDS = 2.0
@@ -52,7 +53,7 @@ def ask(
         until = monotonic() + TOTAL_SECONDS
     sent = request(found, question, "close")
     try:
-        with connected(found, until, connect) as line:
+        with connected(found, until, connect, trust) as line:
             line.settimeout(left(until))
             line.sendall(sent)
             return hear(line, question.limit, until)
@@ -116,14 +117,16 @@ def left(until: float) -> float:
     return seconds
 
 
-def connected(found: Settings, until: float, connect: float = CONNECT_SECONDS) -> socket.socket:
+def connected(
+    found: Settings, until: float, connect: float, trusting: "Callable[[str], ssl.SSLContext]"
+) -> socket.socket:
     """Return a connection to the service, ready for a request. Raise Refused, OSError."""
     secure, host, port, _ = target(found)
     line = open_line(host, port, until, connect)
     if not secure:
         return line
     try:
-        return secured(line, host, trust(found.get("ca_file", "")), until)
+        return secured(line, host, trusting(found.get("ca_file", "")), until)
     except BaseException:
         line.close()
         raise
