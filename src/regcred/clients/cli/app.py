@@ -19,6 +19,7 @@ from regcred.clients.cli import (
     images,
     importing,
     keys,
+    kubelet,
     projects,
     providers,
     webhooks,
@@ -66,3 +67,4 @@ app.command()(events.events)
 app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")
 app.command()(agent.agent)
+app.add_typer(kubelet.app, name="kubelet")
