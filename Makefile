@@ -46,7 +46,7 @@ $(DEV): $(RUN) requirements/dev.txt
 	@$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
-$(HELPER) $(PLUGIN) &: $(wildcard src/regcred/clients/*.py src/regcred/clients/node/*.py) $(RUN)
+$(HELPER) $(PLUGIN): $(wildcard src/regcred/clients/*.py src/regcred/clients/node/*.py) $(RUN)
 	@$(BIN)/python -m regcred.clients.assembly $(BIN)
 
 .PHONY: serve

@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.clients.agents import runtime_folder
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.canary import Canary, Hit, Scanner
@@ -597,6 +598,29 @@ def test_the_helper_shows_a_login_and_nothing_else(watch: Watch) -> None:
     for asked in (right, f"https://user:{right}@{address}/", "no.such.registry.example"):
         watch.helper("get", asked)
         watch.helper("erase", asked)
+
+
+def test_the_agent_keeps_and_shows_no_login(watch: Watch) -> None:
+    right = watch.canary("right")
+    watch.login(watch.world.api.make_key("agent", "puller")["key"])
+    address = watch.world.registry.address
+    stored(watch, "through-the-agent", right)
+    logs = watch.world.folder / "agent-logs"
+
+    with runtime_folder() as runtime:
+        watch.machine.env["XDG_RUNTIME_DIR"] = str(runtime)
+        agent = Daemon([*regcred(), "agent"], env=watch.machine.env, logs=logs, name="agent")
+        agent.wait_ready(lambda: "Listening" in agent.text)
+        said = json.loads(watch.helper("get", address, reveals=True))
+        watch.helper("get", f"https://user:{right}@{address}/")
+        watch.helper("get", f"{right}\n{right}")
+        watch.scanner.scan_process("agent", agent.pid)
+        watch.scanner.scan_tree("agent's folder", runtime)
+        agent.stop()
+
+    assert said["Secret"] == right
+    assert agent.text == f"Listening at {runtime}/regcred/agent.sock\n"
+    assert watch.scanner.read["agent: cmdline"]
 
 
 def test_the_command_line_shows_a_secret_only_when_it_is_asked_to(watch: Watch) -> None:
