@@ -332,7 +332,7 @@ def test_the_next_address_is_tried(serve: Serve, monkeypatch: pytest.MonkeyPatch
     server = serve(http("200 OK", LOGIN))
     real = socket.getaddrinfo("127.0.0.1", server.port, 0, socket.SOCK_STREAM)
     dead = socket.getaddrinfo("127.0.0.1", closed_port(), 0, socket.SOCK_STREAM)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: dead + real)
+    monkeypatch.setattr("_socket.getaddrinfo", lambda *_: dead + real)
 
     answer = ask({"url": server.url, "key": KEY}, QUESTION)
 
@@ -340,7 +340,7 @@ def test_the_next_address_is_tried(serve: Serve, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_host_without_addresses_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
+    monkeypatch.setattr("_socket.getaddrinfo", lambda *_: [])
 
     with pytest.raises(Down, match="no address"):
         ask({"url": "https://a.example", "key": KEY}, QUESTION)
@@ -358,7 +358,7 @@ def test_a_name_that_does_not_resolve_is_said_so(env: Env, monkeypatch: pytest.M
     def unknown(*_: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "never shown")
 
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr("_socket.getaddrinfo", unknown)
 
     said = run_here("get", b"a", asking(env, "https://regcred.example"))
 
@@ -377,7 +377,7 @@ def test_a_slow_resolver_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None
         done.wait(10)
         return []
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("_socket.getaddrinfo", resolve)
     with pytest.raises(TimeoutError):
         addresses("slow.example", 80, monotonic() + 0.1)
     done.set()
@@ -387,7 +387,7 @@ def test_an_error_nobody_thought_of_is_one_line(env: Env, monkeypatch: pytest.Mo
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("never shown")
 
-    monkeypatch.setattr(socket, "getaddrinfo", broken)
+    monkeypatch.setattr("_socket.getaddrinfo", broken)
 
     said = run_here("get", b"a", env)
 

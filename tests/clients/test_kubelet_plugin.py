@@ -385,7 +385,7 @@ def test_an_error_nobody_thought_of_is_one_line(env: Env, monkeypatch: pytest.Mo
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("never shown")
 
-    monkeypatch.setattr(socket, "getaddrinfo", broken)
+    monkeypatch.setattr("_socket.getaddrinfo", broken)
 
     assert provide_here(recorded(), env).err == "failed (ZeroDivisionError): please report this"
 

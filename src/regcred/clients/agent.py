@@ -8,6 +8,7 @@ then asks by itself and says what is wrong.
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import socket
@@ -50,10 +51,10 @@ class Lines:
     """Connections to the service that wait for the next question, the newest first."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[float, Service, socket.socket]] = []
+        self._waiting: list[tuple[float, Service, _socket.socket]] = []
         self._lock = threading.Lock()
 
-    def take(self, service: Service) -> socket.socket | None:
+    def take(self, service: Service) -> _socket.socket | None:
         """Return a connection that is still good; whatever has another end is closed."""
         with self._lock:
             while self._waiting:
@@ -63,7 +64,7 @@ class Lines:
                 line.close()
         return None
 
-    def keep(self, service: Service, line: socket.socket) -> None:
+    def keep(self, service: Service, line: _socket.socket) -> None:
         """Keep a connection for the next question."""
         with self._lock:
             self._waiting.append((monotonic(), service, line))
@@ -81,7 +82,7 @@ class Lines:
         return len(self._waiting)
 
 
-def is_quiet(line: socket.socket) -> bool:
+def is_quiet(line: _socket.socket) -> bool:
     """Whether nothing has come on a connection: not its end, and no answer to no question."""
     waiting = select.poll()
     waiting.register(line, select.POLLIN)
@@ -161,7 +162,9 @@ class Agent:
                 return self._exchange(service, line, sent, until)
         return self._exchange(service, self._connected(found, until), sent, until)
 
-    def _exchange(self, service: Service, line: socket.socket, sent: bytes, until: float) -> Answer:
+    def _exchange(
+        self, service: Service, line: _socket.socket, sent: bytes, until: float
+    ) -> Answer:
         try:
             line.settimeout(left(until))
             line.sendall(sent)
@@ -172,7 +175,7 @@ class Agent:
         self.lines.keep(service, line)
         return answer
 
-    def _connected(self, found: Settings, until: float) -> socket.socket:
+    def _connected(self, found: Settings, until: float) -> _socket.socket:
         return connected(found, until, CONNECT_SECONDS, self._trusting)
 
     def _trusting(self, ca_file: str) -> ssl.SSLContext:

@@ -1,10 +1,12 @@
 """One request to the service, within its time.
 
-By sockets, because an HTTP library takes longer to import than the answer takes to come.
+By bare sockets, because an HTTP library takes longer to import than the answer takes to come, and
+`socket` half as long as a whole request. Host names go down as bytes: for text, Python loads all
+of Unicode's tables first.
 """
 
+import _socket
 import os
-import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -53,10 +55,13 @@ def ask(
         until = monotonic() + TOTAL_SECONDS
     sent = request(found, question, "close")
     try:
-        with connected(found, until, connect, trust) as line:
+        line = connected(found, until, connect, trust)
+        try:
             line.settimeout(left(until))
             line.sendall(sent)
             return hear(line, question.limit, until)
+        finally:
+            line.close()
     except OSError as error:
         raise unreached(found, error) from None
 
@@ -102,7 +107,7 @@ def unreached(found: Settings, error: OSError) -> Down:
 
 def reason(error: OSError) -> str:
     """Return why a connection failed, in a few words."""
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, _socket.gaierror):
         return "its name does not resolve"
     if tls := getattr(error, "reason", None):
         return f"no TLS there ({printable(tls)})"
@@ -119,7 +124,7 @@ def left(until: float) -> float:
 
 def connected(
     found: Settings, until: float, connect: float, trusting: "Callable[[str], ssl.SSLContext]"
-) -> socket.socket:
+) -> _socket.socket:
     """Return a connection to the service, ready for a request. Raise Refused, OSError."""
     secure, host, port, _ = target(found)
     line = open_line(host, port, until, connect)
@@ -127,16 +132,16 @@ def connected(
         return line
     try:
         return secured(line, host, trusting(found.get("ca_file", "")), until)
-    except BaseException:
+    finally:
+        # What was secured has taken the connection out of this one.
         line.close()
-        raise
 
 
-def open_line(host: str, port: int, until: float, connect: float) -> socket.socket:
+def open_line(host: str, port: int, until: float, connect: float) -> _socket.socket:
     """Return a connection to the first address that takes one. Raise OSError."""
     failure = OSError("no address")
     for family, kind, protocol, _, address in addresses(host, port, until)[:_ADDRESSES]:
-        line = socket.socket(family, kind, protocol)
+        line = _socket.socket(family, kind, protocol)
         try:
             line.settimeout(min(connect, left(until)))
             line.connect(address)
@@ -150,10 +155,10 @@ def open_line(host: str, port: int, until: float, connect: float) -> socket.sock
 
 def addresses(host: str, port: int, until: float) -> "list[Any]":
     """Resolve a host within the time that is left. Raise OSError."""
-    stream = socket.SOCK_STREAM
+    asked = host.encode(), port, 0, _socket.SOCK_STREAM, 0
     try:
-        return socket.getaddrinfo(host, port, 0, stream, 0, socket.AI_NUMERICHOST)
-    except socket.gaierror:
+        return _socket.getaddrinfo(*asked, _socket.AI_NUMERICHOST)
+    except _socket.gaierror:
         pass
     # A resolver keeps its own, longer time and cannot be interrupted: it is left behind.
     import threading  # only a name needs it
@@ -162,7 +167,7 @@ def addresses(host: str, port: int, until: float) -> "list[Any]":
 
     def resolve() -> None:
         try:
-            found.append(socket.getaddrinfo(host, port, 0, stream))
+            found.append(_socket.getaddrinfo(*asked))
         except OSError as error:
             found.append(error)
 
@@ -193,23 +198,27 @@ def trust(ca_file: str) -> "ssl.SSLContext":
 
 
 def secured(
-    line: socket.socket, host: str, context: "ssl.SSLContext", until: float
-) -> socket.socket:
+    line: _socket.socket, host: str, context: "ssl.SSLContext", until: float
+) -> _socket.socket:
     """Return the connection with TLS on it, the server's certificate verified. Raise OSError."""
+    import socket
     import ssl  # only https needs it
 
-    line.settimeout(left(until))
+    plain = socket.socket(fileno=line.detach())
     try:
-        return context.wrap_socket(line, server_hostname=host)
+        plain.settimeout(left(until))
+        return context.wrap_socket(plain, server_hostname=host.encode())
     except ssl.SSLCertVerificationError as error:
         why = printable(error.verify_message)
         raise Refused(
             f"the certificate of regcred at {host} is not trusted: {why}. "
             "If it is right, name its CA's file in REGCRED_CA_FILE"
         ) from None
+    finally:
+        plain.close()
 
 
-def hear(line: socket.socket, limit: int, until: float) -> Answer:
+def hear(line: _socket.socket, limit: int, until: float) -> Answer:
     """Read one answer whole. Raise Refused, Down, OSError."""
     data = b""
     while True:
