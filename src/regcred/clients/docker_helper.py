@@ -226,7 +226,7 @@ def run(verb: str, env: "Environment", asked: Asked) -> bytes:
         raise
 
 
-def start(begun: bytes, heard: bytes, until: float) -> "NoReturn":
+def start(begun: bytes, heard: bytes, until: "float | None") -> "NoReturn":
     """Be the program, after what the agent's door has done."""
     try:
         said = main(sys.argv[1:], os.environ, Asked(0, begun, heard, until))
