@@ -118,13 +118,11 @@ def target(found: Settings) -> tuple[bool, str, int, str]:
         port = port[1:]
     else:
         host, _, port = authority.partition(":")
-        clean = not host.strip(NAME_CHARACTERS) and all(
-            0 < len(part) <= _MAX_LABEL for part in host.split(".")
-        )
+        labels = host.split(".")
+        clean = not host.strip(NAME_CHARACTERS) and all(0 < len(n) <= _MAX_LABEL for n in labels)
     secure = scheme == "https"
-    if not (mark and (secure or scheme == "http") and host and clean) or path.strip(
-        NAME_CHARACTERS + "/~%"
-    ):
+    known = mark and (secure or scheme == "http") and not path.strip(NAME_CHARACTERS + "/~%")
+    if not (known and host and clean):
         raise Refused(f"{where} is not like https://HOST[:PORT]")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _MAX_PORT):
         raise Refused(f"{where} has no valid port")
