@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,10 +14,15 @@ from hypothesis import strategies as st
 
 from regcred.domain.keyring import _normalise, lookup
 
-_LINES = (
-    (Path(__file__).parents[1] / "vectors" / "kubernetes-keyring.jsonl").read_text().splitlines()
-)
-VECTORS = [json.loads(line) for line in _LINES]
+
+def read_vectors(name: str) -> list[dict[str, Any]]:
+    text = (Path(__file__).parents[1] / "vectors" / f"{name}.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+VECTORS = read_vectors("kubernetes-keyring")
+EDGES = read_vectors("keyring-edges")
+"""What Go 1.19's net/url, net, path/filepath and sort make of keys at the grammar's edges."""
 HUB = "https://index.docker.io/v1/"
 
 
@@ -36,7 +42,13 @@ def test_finds_what_the_kubelet_finds(number: int) -> None:
 
 
 def test_the_vectors_are_all_there() -> None:
-    assert len(VECTORS) == 430
+    assert (len(VECTORS), len(EDGES)) == (430, 473)
+
+
+def test_keys_at_the_edges_are_read_and_ordered_as_go_does() -> None:
+    wrong = [v for v in EDGES if lookup(v["keys"], v["image"]) != v["matches"]]
+
+    assert not wrong
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,14 @@ _OPTIONAL_PORT = re.compile(rb"(?::[0-9]*)?\Z")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# One member of a `[` class, or a range; a byte that is no UTF-8 (here a surrogate) is neither.
-_RANGE = re.compile(r"([^\]\udc80-\udcff-])(?:-([^\]\udc80-\udcff-]))?", re.DOTALL)
+
+_STAR = ord("*")
+_CLASS = ord("[")
+_NO_RUNE = 0xFFFD
+_LONGEST_RUNE = 4
+
+_Ranges = tuple[tuple[int, int], ...]
+"""What a `[` class takes: runes from the first to the last of each pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +139,95 @@ def _matches(pattern: _Location, target: _Location) -> bool:
 def _glob(pattern: bytes, label: bytes) -> bool:
     """Match as Go's filepath.Match: `*`, and `[` classes; a broken pattern matches nothing.
 
+    As there, all but a class is compared byte by byte, so that a `*` may end inside a character.
     What else that function reads (`?`, `^`, a backslash) cannot stand in a host.
     """
-    text = pattern.decode("utf-8", "surrogateescape")
-    expression = ""
-    while text:
-        if text[0] == "[":
-            alternatives, text = _character_class(text[1:])
-            if alternatives is None:
-                return False
-            expression += f"(?:{alternatives})"
+    chunks = _chunks(pattern)
+    if chunks is None:
+        return False
+    first, *others = chunks
+    at = _eat(first, label, 0)
+    if not others:
+        return at == len(label)
+    *middle, last = others
+    for chunk in middle:
+        if at is not None:
+            ends = (_eat(chunk, label, start) for start in range(at, len(label) + 1))
+            at = next((end for end in ends if end is not None), None)
+    if at is None:
+        return False
+    return any(_eat(last, label, start) == len(label) for start in range(at, len(label) + 1))
+
+
+def _chunks(pattern: bytes) -> list[list[int | _Ranges]] | None:
+    """Split a pattern at its stars, into bytes and classes; None: it is broken."""
+    chunks: list[list[int | _Ranges]] = [[]]
+    at = 0
+    while at < len(pattern):
+        byte = pattern[at]
+        at += 1
+        if byte == _STAR:
+            chunks.append([])
+        elif byte == _CLASS:
+            found = _character_class(pattern, at)
+            if found is None:
+                return None
+            ranges, at = found
+            chunks[-1].append(ranges)
         else:
-            expression += ".*" if text[0] == "*" else re.escape(text[0])
-            text = text[1:]
-    return bool(re.fullmatch(expression, label.decode("utf-8", "surrogateescape"), re.DOTALL))
+            chunks[-1].append(byte)
+    return chunks
 
 
-def _character_class(text: str) -> tuple[str | None, str]:
-    """Read up to a class's `]`; return its alternatives (None: it is broken) and what follows."""
-    alternatives: list[str] = []
-    while not (alternatives and text.startswith("]")):
-        found = _RANGE.match(text)
-        if found is None:
-            return None, ""
-        low, high = found[1], found[2] or found[1]
-        backwards = low > high
-        alternatives.append("(?!)" if backwards else f"[{re.escape(low)}-{re.escape(high)}]")
-        text = text[found.end() :]
-    return "|".join(alternatives), text[1:]
+def _character_class(pattern: bytes, at: int) -> tuple[_Ranges, int] | None:
+    """Read a class that begins at `at`; return it and what follows, or None: it is broken."""
+    ranges: list[tuple[int, int]] = []
+    while not (ranges and pattern[at : at + 1] == b"]"):
+        low = high = _member(pattern, at)
+        if low is not None:
+            at += low[1]
+            if pattern[at : at + 1] == b"-":
+                high = _member(pattern, at + 1)
+                at += 1 + (high[1] if high else 0)
+        if low is None or high is None:
+            return None
+        ranges.append((low[0], high[0]))
+    return tuple(ranges), at + 1
+
+
+def _member(pattern: bytes, at: int) -> tuple[int, int] | None:
+    """Return a class's next character and its length, or None for what cannot be one."""
+    if at >= len(pattern) or pattern[at] in b"-]":
+        return None
+    rune, length = _rune(pattern, at)
+    return None if (rune, length) == (_NO_RUNE, 1) else (rune, length)
+
+
+def _eat(chunk: list[int | _Ranges], label: bytes, at: int) -> int | None:
+    """Return where in `label` the chunk ends if it stands at `at`."""
+    for wanted in chunk:
+        if at >= len(label):
+            return None
+        if isinstance(wanted, int):
+            if label[at] != wanted:
+                return None
+            at += 1
+        else:
+            rune, length = _rune(label, at)
+            if not any(low <= rune <= high for low, high in wanted):
+                return None
+            at += length
+    return at
+
+
+def _rune(text: bytes, at: int) -> tuple[int, int]:
+    """Decode one character as Go does: a byte that is no UTF-8 is U+FFFD of length 1."""
+    for length in range(1, _LONGEST_RUNE + 1):
+        try:
+            return ord(text[at : at + length].decode()), length
+        except UnicodeDecodeError:
+            continue
+    return _NO_RUNE, 1
 
 
 def _default_registry(image: str) -> bool:
