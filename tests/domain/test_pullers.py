@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
 import pytest
 
 from regcred.domain.access import Role
+from regcred.domain.keyring import lookup
 from regcred.domain.ports import Candidate
-from regcred.domain.pullers import Behaviour, behaviours, keyring_key
+from regcred.domain.pullers import Behaviour, behaviours, keyring_key, keys_for_image
 from regcred.domain.registry import ImageReference, Scope
 from tests.domain.examples import WITHHELD, caller, candidate
 
-CLIENTS = {"docker", "podman", "crane", "containerd", "kubelet"}
+HELPED = {"docker", "podman", "crane", "nerdctl"}
+"""They run the helper, and go on anonymously if it has nothing."""
+KEYED = {"auth.json", "kubelet", "kubelet-plugin"}
+CLIENTS = HELPED | KEYED | {"containerd", "nomad"}
 HUB = "https://index.docker.io/v1/"
 
 
-def ask(image: str, *found: Candidate, patterns: tuple[str, ...] = ()) -> dict[str, Behaviour]:
+def ask(
+    image: str,
+    *found: Candidate,
+    patterns: tuple[str, ...] = (),
+    failing: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Behaviour]:
     role = Role.PULLER if patterns else Role.ADMIN
-    return behaviours(caller(role, *patterns), ImageReference.parse(image), found)
+    return behaviours(caller(role, *patterns), ImageReference.parse(image), found, failing)
+
+
+def nobody_tries(said: dict[str, Behaviour]) -> bool:
+    """Whether all go on anonymously, but Nomad, which fails."""
+    return {name for name, b in said.items() if b.anonymous and not b.tried} == CLIENTS - {"nomad"}
 
 
 def tried(behaviour: Behaviour) -> list[tuple[str, str]]:
@@ -27,11 +46,20 @@ def notes(behaviour: Behaviour) -> str:
     return "; ".join(behaviour.notes)
 
 
+def test_the_page_about_explain_tells_of_every_client() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text()
+    rows = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+
+    assert set(rows) == CLIENTS
+    assert len(rows) == len(CLIENTS)
+
+
 def test_without_logins_everyone_goes_on_anonymously() -> None:
     said = ask("reg.example.com/team/app")
 
     assert set(said) == CLIENTS
-    assert all(b.anonymous and not b.tried for b in said.values())
+    assert nobody_tries(said)
+    assert "fails Nomad's task" in notes(said["nomad"])
 
 
 def test_one_login_for_the_whole_registry_serves_everyone_who_asks() -> None:
@@ -147,7 +175,7 @@ def test_a_hub_path_login_hides_the_hub_wide_one_from_the_kubelet() -> None:
 def test_a_withheld_login_is_tried_by_nobody_and_everybody_hears_of_it() -> None:
     said = ask("reg.example.com/app", candidate("dead", "reg.example.com", standing=WITHHELD))
 
-    assert all(b.anonymous and not b.tried for b in said.values())
+    assert nobody_tries(said)
     assert all("withheld" in notes(said[client]) for client in CLIENTS - {"containerd"})
 
 
@@ -188,7 +216,7 @@ def test_a_narrowed_key_gets_nothing_for_other_images() -> None:
 
     said = ask("reg.example.com/other/app", wide, patterns=("reg.example.com/team",))
 
-    assert all(b.anonymous for b in said.values())
+    assert nobody_tries(said)
 
 
 @pytest.mark.parametrize(
@@ -204,3 +232,164 @@ def test_a_narrowed_key_gets_nothing_for_other_images() -> None:
 )
 def test_a_pull_secrets_key_says_what_the_scope_says(scope: str, key: str) -> None:
     assert keyring_key(Scope.parse(scope)) == key
+
+
+def token(name: str, scope: str) -> Candidate:
+    """Return a login whose secret is an identity token."""
+    plain = candidate(name, scope)
+    return plain._replace(delivery=plain.delivery._replace(username="<token>"))
+
+
+def test_an_identity_token_is_of_no_use_to_the_kubelet_and_to_nomad() -> None:
+    said = ask("reg.example.com/app", token("it", "reg.example.com"))
+
+    for client in HELPED | {"auth.json"}:
+        assert tried(said[client])
+    for client in ("kubelet", "kubelet-plugin"):
+        assert said[client].anonymous
+        assert "it is an identity token" in notes(said[client])
+    assert "Nomad takes <token> for a user name" in notes(said["nomad"])
+
+
+def test_what_could_not_be_exchanged_is_tried_by_nobody() -> None:
+    found = [candidate("ecr", "reg.example.com/a"), candidate("all", "reg.example.com", age=1)]
+
+    said = ask("reg.example.com/a", *found, failing={"id-ecr": "The key is disabled."})
+
+    for client in CLIENTS - {"containerd"}:
+        assert [name for name, _ in tried(said[client])] == ["all"]
+        assert "could not be exchanged" in notes(said[client])
+
+
+def test_podman_takes_the_first_key_of_its_file_and_no_other() -> None:
+    found = [
+        candidate("all", "reg.example.com"),
+        candidate("team", "reg.example.com/team"),
+        candidate("app", "reg.example.com/team/app"),
+    ]
+
+    said = ask("reg.example.com/team/app:1", *found)["auth.json"]
+    below = ask("reg.example.com/team/app/part", *found)["auth.json"]
+    beside = ask("reg.example.com/teams/app", *found)["auth.json"]
+
+    assert tried(said) == [("app", "reg.example.com/team/app")]
+    assert tried(below) == [("app", "reg.example.com/team/app")]
+    assert tried(beside) == [("all", "reg.example.com")]
+    assert not said.anonymous
+
+
+def test_a_file_of_exact_keys_holds_no_host_pattern() -> None:
+    said = ask("reg.example.com/app", candidate("glob", "*.example.com"))["auth.json"]
+
+    assert said.anonymous
+    assert "glob: no key for it here" in notes(said)
+
+
+def test_nerdctl_asks_with_the_port_first() -> None:
+    everywhere = [candidate("all", scope) for scope in ("reg.example.com", "docker.io")]
+
+    assert tried(ask("reg.example.com/app", everywhere[0])["nerdctl"]) == [
+        ("all", "reg.example.com:443")
+    ]
+    assert tried(ask("reg.example.com:443/app", everywhere[0])["nerdctl"]) == [
+        ("all", "reg.example.com:443")
+    ]
+    assert tried(ask("app", everywhere[1])["nerdctl"]) == [("all", HUB)]
+    assert tried(ask("reg.example.com:5000/app", candidate("p", "reg.example.com:5000"))["nerdctl"])
+    assert "also asks for https://" in notes(ask("reg.example.com/app")["nerdctl"])
+
+
+def test_the_plugin_gives_every_login_in_resolves_order() -> None:
+    found = [
+        candidate("glob", "*.example.com/team/app"),
+        candidate("old", "reg.example.com", age=5),
+        candidate("new", "reg.example.com"),
+        candidate("team", "reg.example.com/team"),
+        candidate("other", "reg.example.com/other"),
+    ]
+
+    said = ask("reg.example.com/team/app/x", *found)["kubelet-plugin"]
+
+    assert [name for name, _ in tried(said)] == ["team", "new", "old", "glob"]
+    keys = [key for _, key in tried(said)]
+    assert lookup(sorted(keys), "reg.example.com/team/app/x") == keys
+
+
+def test_the_plugin_leaves_out_what_has_no_key_left() -> None:
+    found = [candidate(f"n{age}", "reg.example.com", age=age) for age in range(4)]
+
+    said = ask("reg.example.com/app", *found)["kubelet-plugin"]
+
+    assert [name for name, _ in tried(said)] == ["n0", "n1"]
+    assert "n2: the image has no room" in notes(said)
+    assert "n3: the image has no room" in notes(said)
+
+
+def test_a_narrowed_key_gets_a_wide_login_through_the_plugin() -> None:
+    wide = candidate("all", "reg.example.com")
+
+    said = ask("reg.example.com/team/app", wide, patterns=("reg.example.com/team",))
+
+    assert tried(said["kubelet-plugin"]) == [("all", "reg.example.com")]
+    assert said["auth.json"].anonymous
+
+
+@pytest.mark.parametrize(
+    ("image", "scope", "why"),
+    [
+        ("reg.example.com:443/app", "reg.example.com", "compared as text"),
+        ("REG.example.com/app", "reg.example.com", "compared as text"),
+        ("registry-1.docker.io/acme/app", "docker.io", "compared as text"),
+        ("reg.example.com/team", "reg.example.com/team", "matches only what is below"),
+        ("reg.example.com/teams/app", "reg.example.com/team", "as plain text"),
+    ],
+)
+def test_where_the_kubelet_differs_it_is_said(image: str, scope: str, why: str) -> None:
+    said = ask(image, candidate("it", scope))["kubelet"]
+
+    assert said.anonymous
+    assert why in notes(said)
+
+
+def test_the_fall_back_to_docker_hub_and_what_suppresses_it_is_said() -> None:
+    found = [candidate("acme", "docker.io/acme"), candidate("hub", "docker.io")]
+
+    assert "hub is not tried: the kubelet falls back" in notes(ask("acme/app", *found)["kubelet"])
+    assert "falls back" not in notes(ask("other/app", *found)["kubelet"])
+
+
+def test_an_order_of_bytes_that_is_not_regcreds_is_said() -> None:
+    found = [candidate("glob", "*.example.com/team"), candidate("all", "reg.example.com")]
+    upside_down = [
+        candidate("path", "reg.example.com/a"),
+        candidate("pattern", "reg.*.com"),
+        candidate("other", "*.example.com/a"),
+    ]
+
+    assert "order of bytes" not in notes(ask("reg.example.com/team/app", *found)["kubelet"])
+    said = ask("reg.example.com/a/app", *upside_down)["kubelet"]
+    assert [name for name, _ in tried(said)] == ["path", "pattern", "other"]
+    assert "by the order of bytes, not by regcred's" in notes(said)
+
+
+def test_traps_of_pull_secrets_are_told_where_one_is_used() -> None:
+    said = ask("reg.example.com/app", candidate("all", "reg.example.com"))
+
+    assert "one unreadable entry" in notes(said["kubelet"])
+    assert "never anonymously" in notes(said["kubelet"])
+    assert "mirrors" in notes(said["containerd"])
+
+
+@pytest.mark.parametrize(
+    ("scopes", "keys"),
+    [
+        ([], []),
+        (["reg.io"], ["reg.io"]),
+        (["reg.io/a/b", "reg.io/a", "reg.io"], ["reg.io/a/b", "reg.io/a/", "reg.io"]),
+        (["reg.io", "reg.io"], ["reg.io/a/", "reg.io"]),
+    ],
+)
+def test_an_images_keys_are_its_own_prefixes(scopes: list[str], keys: list[str]) -> None:
+    image = ImageReference.parse("reg.io/a/b")
+
+    assert keys_for_image(image, [Scope.parse(scope) for scope in scopes]) == keys

@@ -616,9 +616,8 @@ class MemoryStore(MemoryWebhooks):
         if found.kept.failure in DEAD:
             standing = replace(held.credential.standing, dead_since=None, dead_last=None)
             held.credential = replace(held.credential, standing=standing)
-        found.kept = KeptLogin(
-            login.secret_version, login.seed, login.sealed, login.refresh_at, 0, None, "", None
-        )
+        kept = (login.secret_version, login.seed, login.sealed, login.refresh_at)
+        found.kept = KeptLogin(*kept, 0, None, "", None, login.expires_at)
         self._append(event)
         return True
 

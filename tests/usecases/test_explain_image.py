@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regcred.domain.access import Role
 from regcred.domain.errors import InvalidInput, InvalidReference
+from regcred.domain.verdict import VerdictKind
 from regcred.usecases.explain_image import Explanation
 from regcred.usecases.serve_docker_helper import question_for_server
 from tests.usecases.test_resolve_image import got, kill
@@ -91,7 +94,81 @@ async def test_for_another_image_a_narrowed_key_hears_that_it_is_narrowed(world:
 
     assert ranks(explained) == [("wide", None)]
     assert rules(explained) == {"wide": "this key is narrowed to other images"}
-    assert all(client.anonymous for client in explained.clients.values())
+    assert not any(client.tried for client in explained.clients.values())
+
+
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+KEYS = {"username": "AKIAIOSFODNN7EXAMPLE", "provider": "ecr"}
+
+
+async def why_not(world: World, image: str = f"{ECR}/app") -> str:
+    """Return the reason that explain gives, after checking that resolve's is the same."""
+    explained = await world.explain(world.operator, None, image)
+    exchanged = len(world.registries.exchanged)
+    pulled = await world.pull(await world.key(Role.PULLER), image)
+    (ranked,) = explained.candidates
+
+    assert ranked.withheld == bool(pulled.withheld)
+    assert [ranked.reason] == [w.reason for w in pulled.withheld] or not pulled.withheld
+    assert bool(explained.clients["crane"].tried) == bool(pulled.logins)
+    assert len(world.registries.exchanged) == exchanged or not pulled.withheld
+    return ranked.reason
+
+
+async def exchange(world: World, says: VerdictKind) -> None:
+    world.registries.exchange_says = says
+    for place, claim in await world.exchanges.claim_due(9):
+        await world.exchanges.renew(place, claim)
+
+
+async def test_a_failed_exchange_is_told_with_its_reason_and_none_is_made(world: World) -> None:
+    await world.login("ecr", ECR, **KEYS)
+    await exchange(world, VerdictKind.DENIED)
+
+    assert await why_not(world) == "The script says no."
+
+
+async def test_a_login_that_is_kept_counts_until_its_end(world: World) -> None:
+    await world.login("ecr", ECR, **KEYS)
+    await exchange(world, VerdictKind.OK)
+    world.clock.forward(hours=7)
+    await exchange(world, VerdictKind.DENIED)
+
+    assert await why_not(world) == ""
+    world.clock.forward(hours=5)
+    await exchange(world, VerdictKind.DENIED)
+    assert await why_not(world) == "The script says no."
+
+
+async def test_an_exchange_that_rests_or_was_put_off_is_told(world: World) -> None:
+    await world.login("ecr", ECR, **KEYS)
+    ((place, claim),) = await world.exchanges.claim_due(1)
+    await world.store.put_off_login(place, claim, world.clock() + timedelta(minutes=5))
+
+    assert "put off until 00:05:00 UTC" in await why_not(world)
+
+
+async def test_what_was_refused_lately_is_told(world: World) -> None:
+    stored = await world.login("ecr", ECR, **KEYS)
+    world.registries.says = VerdictKind.REJECTED
+    await world.verification.stored(world.operator, None, stored.id, None)
+
+    assert "was refused lately" in await why_not(world)
+
+
+async def test_a_login_without_a_region_says_that_it_has_none(world: World) -> None:
+    await world.login("ecr", None, **KEYS)
+
+    assert "does not say where" in await why_not(world, "1.dkr.ecr.evil.amazonaws.com/app")
+
+
+async def test_before_the_first_exchange_there_is_nothing_to_say(world: World) -> None:
+    await world.login("ecr", ECR, **KEYS)
+
+    explained = await world.explain(world.operator, None, f"{ECR}/app")
+
+    assert explained.candidates[0].reason == ""
+    assert world.registries.exchanged == []
 
 
 @pytest.mark.parametrize("role", Role)

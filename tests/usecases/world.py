@@ -253,7 +253,7 @@ class World:
         self.hear = ReadEvents(store)
         self.fetches = ReadFetches(store)
         self.recheck = RecheckCredentials(store, sealer, self.registries, clock)
-        self.explain = ExplainImage(store)
+        self.explain = ExplainImage(store, self.registries, clock)
         self.resolve = ResolveImage(
             store, sealer, self.digests, clock, self.registries, self.exchanges
         )

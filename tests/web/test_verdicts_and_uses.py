@@ -191,7 +191,7 @@ async def test_explain_names_logins_ranks_and_clients(world: World) -> None:
     assert [(c["credential"]["name"], c["rank"]) for c in said["candidates"]] == [
         ("ci-pull", 1), ("other", None),
     ]  # fmt: skip
-    assert set(said["clients"]) == {"docker", "podman", "crane", "containerd", "kubelet"}
+    assert {"docker", "podman", "crane", "containerd", "kubelet"} < set(said["clients"])
     assert said["clients"]["crane"]["tried"] == [
         {
             "credential": {"id": made["id"], "name": "ci-pull"},

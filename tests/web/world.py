@@ -216,7 +216,7 @@ class World:
                 store, self.sealer, registries, clock, allowance, self.exchanges
             ),
             probe=ProbeRegistry(store, registries, allowance),
-            explain=ExplainImage(store),
+            explain=ExplainImage(store, registries, clock),
             uses=ManageUses(store, clock),
             audit=ReadAudit(store),
             events=ReadEvents(store),

@@ -148,7 +148,7 @@ def _app(
         credentials=credentials,
         verify=VerifyCredential(store, sealer, asked, clock, allowance, exchanges, meter),
         probe=ProbeRegistry(store, registries, allowance),
-        explain=ExplainImage(store),
+        explain=ExplainImage(store, registries, clock),
         uses=ManageUses(store, clock),
         audit=ReadAudit(store),
         events=ReadEvents(store),

@@ -39,7 +39,14 @@ from regcred.domain.ports import (
 from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import DEAD, Verdict, VerdictKind
-from regcred.usecases.kept_login import REFUSED, Exchangeable, NoLogin, resting, seal_place
+from regcred.usecases.kept_login import (
+    REFUSED,
+    Exchangeable,
+    NoLogin,
+    put_off,
+    resting,
+    seal_place,
+)
 from regcred.usecases.seal_secret import open_current
 from regcred.usecases.waiting_pulls import WaitingPulls
 
@@ -60,9 +67,6 @@ _TURNS = 4
 """What is told to come again comes within so many times the wait, or all of it would at once."""
 
 _BUSY = "The exchange of this login is still under way: try again."
-_PUT_OFF = (
-    "The exchange of this login was put off until {} UTC: verify it to see what is in the way."
-)
 _CHANGED = "The credential was changed meanwhile: try again."
 _NO_ROOM = "The credential was changed meanwhile, or is used in too many regions."
 
@@ -117,10 +121,8 @@ class ExchangeLogins:
                 planned = True
                 if failed := await self._plan(wanted.place, wanted.secret_version):
                     return failed
-            elif kept.refresh_at > until and (kept.claimed_until or now) <= now:
-                return NoLogin(
-                    VerdictKind.UNREACHABLE, _PUT_OFF.format(kept.refresh_at.strftime("%H:%M:%S"))
-                )
+            elif failed := put_off(kept, until, now):
+                return failed
             if now >= until or not await self._waiting.turn(wanted.place.project_id):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regcred.domain.access import Caller, Permission
-from regcred.domain.ports import Candidate, ProjectRef, Store
+from regcred.domain.ports import (
+    UNKNOWN_PLACE,
+    Candidate,
+    Clock,
+    LoginPlace,
+    ProjectRef,
+    Registries,
+    Store,
+)
 from regcred.domain.pullers import Behaviour, behaviours
-from regcred.domain.registry import ImageReference
+from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.selection import matched_scope, rank
+from regcred.usecases.exchange_logins import PATIENCE
+from regcred.usecases.kept_login import NOWHERE, foreseen
 from regcred.usecases.manage_projects import reach_project
 
 _NOT_THIS_KEYS = "this key is narrowed to other images"
@@ -22,6 +32,13 @@ class Ranked:
     candidate: Candidate
     rank: int | None
     rule: str
+    reason: str = ""
+    """Why there is no login of its stored secret now; "" too if it was its registry's word."""
+
+    @property
+    def withheld(self) -> bool:
+        """Whether pullers do not get it now."""
+        return self.candidate.standing.withheld or bool(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +53,17 @@ class Explanation:
 class ExplainImage:
     """Why an image gets the login it gets."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, registries: Registries, clock: Clock) -> None:
         self._store = store
+        self._registries = registries
+        self._clock = clock
 
     async def __call__(self, caller: Caller, ref: ProjectRef | None, image: str) -> Explanation:
         """Rank every login at the image's registry.
 
-        A narrowed key sees the logins that its patterns touch. Raise InvalidReference,
-        InvalidInput (a registry that is no address), ProjectNotFound, AccessDenied.
+        A narrowed key sees the logins that its patterns touch. What exchanges have come to is
+        read, and none is made. Raise InvalidReference, InvalidInput (a registry that is no
+        address), ProjectNotFound, AccessDenied.
         """
         project = await reach_project(self._store, caller, ref, Permission.READ)
         reference = ImageReference.parse(image)
@@ -63,7 +83,33 @@ class ExplainImage:
             if caller.may_pull(reference.address(), reference.repository)
             else tuple(Ranked(c, None, _NOT_THIS_KEYS) for c in rank(visible))
         )
-        return Explanation(reference, ranked, behaviours(caller, reference, visible))
+        failing = await self._failing(str(project.id), visible, reference.address())
+        return Explanation(
+            reference,
+            tuple(replace(r, reason=failing.get(r.candidate.id, "")) for r in ranked),
+            behaviours(caller, reference, visible, failing),
+        )
+
+    async def _failing(
+        self, project_id: str, candidates: Iterable[Candidate], registry: RegistryAddress
+    ) -> dict[str, str]:
+        """Return, by id, why stored secrets that are exchanged give no login now."""
+        reasons: dict[str, str] = {}
+        now = self._clock()
+        for candidate in {c.id: c for c in candidates}.values():
+            place = self._registries.place(candidate.delivery, registry)
+            if place is None or candidate.standing.withheld:
+                continue
+            if place == UNKNOWN_PLACE:
+                reasons[candidate.id] = NOWHERE
+                continue
+            kept = await self._store.find_login(LoginPlace(project_id, candidate.id, place))
+            failed = foreseen(
+                candidate.standing, kept, candidate.secret_version, now + PATIENCE, now
+            )
+            if failed is not None:
+                reasons[candidate.id] = failed.note
+        return reasons
 
 
 def _united(first: Iterable[Candidate], second: Iterable[Candidate]) -> list[Candidate]:

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from regcred.domain.credential import Delivery
-from regcred.domain.fresh_login import CONFIRMED_AFTER
+from regcred.domain.fresh_login import CONFIRMED_AFTER, SKEW
 from regcred.domain.ports import KeptLogin, LoginPlace, SealContext
 from regcred.domain.verdict import Standing, VerdictKind
 
 _FIELD = "login:"
+_PUT_OFF = (
+    "The exchange of this login was put off until {} UTC: verify it to see what is in the way."
+)
 
 
 class Exchangeable(NamedTuple):
@@ -29,6 +32,10 @@ class NoLogin(NamedTuple):
     note: str
 
 
+NOWHERE = (
+    "The stored secret is exchanged for a login, and the registry's name does not say where: check "
+    "the name, and the credential's settings."
+)
 REFUSED = NoLogin(
     VerdictKind.REJECTED,
     "The stored secret was refused lately and is not tried again yet: verify or replace it.",
@@ -46,6 +53,30 @@ def resting(standing: Standing, kept: KeptLogin | None, now: datetime) -> NoLogi
         # Every region would be another try of the same secret.
         return REFUSED
     return None
+
+
+def put_off(kept: KeptLogin | None, until: datetime, now: datetime) -> NoLogin | None:
+    """Return why no exchange of a place is awaited: it is due only after `until`."""
+    if kept is None or kept.refresh_at is None or kept.refresh_at <= until:
+        return None
+    if (kept.claimed_until or now) > now:
+        return None
+    return NoLogin(VerdictKind.UNREACHABLE, _PUT_OFF.format(kept.refresh_at.strftime("%H:%M:%S")))
+
+
+def foreseen(
+    standing: Standing,
+    kept: KeptLogin | None,
+    secret_version: int,
+    until: datetime,
+    now: datetime,
+) -> NoLogin | None:
+    """Return why a pull that waits until then would get no login, without an exchange."""
+    if kept is not None and kept.secret_version != secret_version:
+        return None
+    if kept is not None and kept.expires_at is not None and now + SKEW < kept.expires_at:
+        return None
+    return resting(standing, kept, now) or put_off(kept, until, now)
 
 
 def seal_place(place: LoginPlace, secret_version: int, delivery: Delivery) -> SealContext:

@@ -17,14 +17,8 @@ from regcred.domain.registry import RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.exchange_logins import ExchangeLogins
-from regcred.usecases.kept_login import Exchangeable, NoLogin
+from regcred.usecases.kept_login import NOWHERE, Exchangeable, NoLogin
 from regcred.usecases.seal_secret import PASSWORD_FIELD
-
-_NOWHERE = (
-    "The stored secret is exchanged for a login, and the registry's name does not say where: check "
-    "the name, and the credential's settings."
-)
-
 
 class Login(NamedTuple):
     """What a puller receives."""
@@ -74,7 +68,7 @@ class OpenLogin:
             return await self._open(project_id, candidate, address)
         if place == UNKNOWN_PLACE:
             kind = str(VerdictKind.UNSUPPORTED)
-            return Withheld(candidate.id, candidate.name, kind, _NOWHERE)
+            return Withheld(candidate.id, candidate.name, kind, NOWHERE)
         where = LoginPlace(project_id, candidate.id, place)
         wanted = Exchangeable(
             where, candidate.secret_version, candidate.delivery, candidate.standing

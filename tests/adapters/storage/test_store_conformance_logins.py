@@ -27,6 +27,7 @@ from tests.adapters.storage.samples import (
 LEASE = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
 NOTHING = KeptLogin(1, None, None, None, 0, None, "", None)
+ENDS = START + 12 * HOUR
 
 
 def place(login: RegistryCredential, name: str = "eu-west-1") -> LoginPlace:
@@ -38,7 +39,7 @@ def exchanged(login: RegistryCredential) -> AuditEvent:
 
 
 def a_login(text: str = "fresh", version: int = 1, refresh_at: datetime = START) -> SealedLogin:
-    return SealedLogin(version, seed("alpha"), text.encode(), START + 12 * HOUR, refresh_at)
+    return SealedLogin(version, seed("alpha"), text.encode(), ENDS, refresh_at)
 
 
 async def claim(
@@ -69,7 +70,7 @@ async def test_what_was_kept_is_found_with_its_audit_row(world: World) -> None:
     at = await keep(world, login)
 
     assert await world.store.find_login(at) == NOTHING._replace(
-        seed=seed("alpha"), sealed=b"fresh", refresh_at=START
+        seed=seed("alpha"), sealed=b"fresh", refresh_at=START, expires_at=ENDS
     )
     assert await world.store.find_login(place(login, "eu-west-2")) is None
     assert (await world.actions())[-1] is Action.CREDENTIAL_EXCHANGED
@@ -151,6 +152,7 @@ async def test_a_login_that_failed_keeps_the_one_before_it(world: World) -> None
         failures=1,
         failure=VerdictKind.DENIED,
         failure_note="It may not.",
+        expires_at=ENDS,
     )
 
 
@@ -281,7 +283,7 @@ async def test_what_rests_is_planned_anew_and_what_is_planned_stays(world: World
         await world.store.plan_login(at, 1, START + hours * HOUR)
 
     assert await world.store.find_login(at) == NOTHING._replace(
-        seed=seed("alpha"), sealed=b"fresh", refresh_at=START + 2 * HOUR
+        seed=seed("alpha"), sealed=b"fresh", refresh_at=START + 2 * HOUR, expires_at=ENDS
     )
 
 

@@ -108,7 +108,13 @@ EXPLAINED = {
             "rule": "exact host, covers path team",
             "withheld": False,
         },
-        {"credential": {"id": "2", "name": "two"}, "rank": None, "rule": "no", "withheld": True},
+        {
+            "credential": {"id": "2", "name": "two"},
+            "rank": None,
+            "rule": "no",
+            "withheld": True,
+            "reason": "The key is disabled.",
+        },
     ],
     "clients": {
         "docker": {
@@ -117,6 +123,15 @@ EXPLAINED = {
             "notes": ["asked by host alone"],
         },
         "containerd": {"tried": [], "anonymous": True, "notes": []},
+        "kubelet": {
+            "tried": [
+                {"credential": {"id": "1", "name": "one"}, "as": "registry.example/team/"},
+                {"credential": {"id": "2", "name": "two"}, "as": "registry.example"},
+            ],
+            "anonymous": False,
+            "notes": [],
+        },
+        "nomad": {"tried": [], "anonymous": False, "notes": []},
     },
 }
 
@@ -130,8 +145,39 @@ def test_explain_tells_the_order_and_each_client(stub: StubService, regcred: Reg
     assert "repository  team/app\n" in done.out
     assert "1     one         exact host, covers path team  no\n" in done.out
     assert "-     two         no                            yes\n" in done.out
-    assert "docker uses one as registry.example\n  asked by host alone\n" in done.out
-    assert "containerd uses no login and then pulls anonymously\n" in done.out
+    assert "two has no login now: The key is disabled.\n" in done.out
+    assert (
+        "docker tries this login\n  1. one as registry.example\n  - asked by host alone\n"
+        in done.out
+    )
+    assert "containerd pulls anonymously\n" in done.out
+    assert (
+        "kubelet tries these logins, in this order\n"
+        "  1. one as registry.example/team/\n  2. two as registry.example\n" in done.out
+    )
+    assert "nomad does not pull: it has no login\n" in done.out
+
+
+def test_explain_tells_of_the_clients_that_are_asked_for(
+    stub: StubService, regcred: Regcred
+) -> None:
+    stub.explained = EXPLAINED
+
+    done = regcred("explain", IMAGE, "--client", "nomad", "--client", "docker", "-o", "json")
+    told = regcred("explain", IMAGE, "--client", "nomad")
+
+    assert list(json.loads(done.out)["clients"]) == ["docker", "nomad"]
+    assert "docker" not in told.out
+    assert "nomad does not pull" in told.out
+
+
+def test_a_client_that_nobody_knows_is_a_usage_error(stub: StubService, regcred: Regcred) -> None:
+    stub.explained = EXPLAINED
+
+    done = regcred("explain", IMAGE, "--client", "rkt")
+
+    assert (done.code, done.out) == (2, "")
+    assert "No client is called rkt: there are docker, containerd, kubelet, nomad." in done.err
 
 
 def test_explain_in_other_outputs(stub: StubService, regcred: Regcred) -> None:

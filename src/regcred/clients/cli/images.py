@@ -25,11 +25,21 @@ _LOGIN = Noun(
 _REVEALED = Noun(_LOGIN.name, {**_LOGIN.columns, "password": lambda login: login.get("password")})
 
 
-def explain(image: Image, project: Project = None, output: Output = Format.table) -> None:
+def explain(
+    image: Image,
+    client: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this client, such as kubelet; may be repeated."),
+    ] = None,
+    project: Project = None,
+    output: Output = Format.table,
+) -> None:
     """Say which login an image would get, by which rule, and what each client would do."""
     with service(project) as api:
         explained = api.explain(image)
     candidates = explained.get("candidates", [])
+    if client:
+        explained = {**explained, "clients": _only(explained.get("clients", {}), client)}
     if output in {Format.json, Format.yaml}:
         structure(explained, output)
     elif output is Format.name:
@@ -87,14 +97,31 @@ def _tell(explained: Json, candidates: list[Json]) -> None:
             for one in candidates
         ],
     )
-    typer.echo()
-    for client, does in explained.get("clients", {}).items():
-        tried = [f"{cell(_name(one))} as {cell(one.get('as'))}" for one in does.get("tried", [])]
-        order = ", then ".join(tried) or "no login"
-        end = " and then pulls anonymously" if does.get("anonymous") else ""
-        typer.echo(f"{cell(client)} uses {order}{end}")
+    for one in candidates:
+        if reason := one.get("reason"):
+            typer.echo(f"{cell(_name(one))} has no login now: {cell(reason)}")
+    for name, does in explained.get("clients", {}).items():
+        typer.echo()
+        typer.echo(f"{cell(name)} {_does(does)}")
+        for place, one in enumerate(does.get("tried", []), start=1):
+            typer.echo(f"  {place}. {cell(_name(one))} as {cell(one.get('as'))}")
         for note in does.get("notes", []):
-            typer.echo(f"  {cell(note)}")
+            typer.echo(f"  - {cell(note)}")
+
+
+def _does(does: Json) -> str:
+    tried, anonymous = does.get("tried", []), does.get("anonymous")
+    if not tried:
+        return "pulls anonymously" if anonymous else "does not pull: it has no login"
+    logins = "this login" if len(tried) == 1 else "these logins, in this order"
+    return f"tries {logins}" + (", and then pulls anonymously" if anonymous else "")
+
+
+def _only(clients: Json, wanted: list[str]) -> Json:
+    if unknown := [name for name in wanted if name not in clients]:
+        known = ", ".join(clients)
+        stop(Exit.USAGE, f"No client is called {cell(unknown[0])}: there are {cell(known)}.")
+    return {name: clients[name] for name in clients if name in wanted}
 
 
 def _name(about: Json) -> object:

@@ -153,6 +153,9 @@ class KeptLogin(NamedTuple):
     claimed_until: datetime | None
     """Someone is exchanging, and is given up on after this time."""
 
+    expires_at: datetime | None = None
+    """When what is sealed ends, for who may not open it."""
+
 
 ProjectRef = UUID | int
 """A project by id or by number."""

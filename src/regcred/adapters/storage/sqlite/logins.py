@@ -24,7 +24,7 @@ MAX_PLACES = 32
 
 _FIND = """
     SELECT l.secret_version, g.kid, g.generation, g.wrapped, l.sealed, l.refresh_at, l.failures,
-        l.failure, l.failure_note, l.claimed_until
+        l.failure, l.failure_note, l.claimed_until, l.expires_at
     FROM credential_logins l
     LEFT JOIN project_seeds g
         ON g.project_id = l.project_id AND g.generation = l.seed_generation
@@ -112,6 +112,7 @@ class Logins(Access):
             return None
         (
             version, kid, generation, wrapped, sealed, refresh_at, failures, failure, note, until,
+            expires_at,
         ) = row  # fmt: skip
         return KeptLogin(
             version,
@@ -122,6 +123,7 @@ class Logins(Access):
             None if failure is None else VerdictKind(failure),
             note or "",
             instant_or_none(until),
+            instant_or_none(expires_at),
         )
 
     async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:

@@ -124,6 +124,9 @@ class RankedCandidate(Shape):
     rule: str
     scope: str
     withheld: bool
+    reason: str = Field(
+        default="", description="Why the stored secret could not be exchanged for a login."
+    )
 
     @classmethod
     def of(cls, ranked: Ranked) -> RankedCandidate:
@@ -133,7 +136,8 @@ class RankedCandidate(Shape):
             rank=ranked.rank,
             rule=ranked.rule,
             scope=str(matched_scope(ranked.candidate)),
-            withheld=ranked.candidate.standing.withheld,
+            withheld=ranked.withheld,
+            reason=ranked.reason,
         )
 
 
@@ -178,6 +182,7 @@ class Explained(Shape):
                 "rule": "exact host, covers path team",
                 "scope": "registry.example.com/team",
                 "withheld": False,
+                "reason": "",
             }
         ],
         clients={
