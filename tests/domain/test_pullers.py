@@ -261,6 +261,18 @@ def test_what_could_not_be_exchanged_is_tried_by_nobody() -> None:
         assert "could not be exchanged" in notes(said[client])
 
 
+def test_where_nothing_could_be_exchanged_helpers_fail_and_the_plugin_gives_way() -> None:
+    why = {"id-ecr": "The key is disabled."}
+    said = ask("reg.example.com/app", candidate("ecr", "reg.example.com"), failing=why)
+
+    for client in HELPED:
+        assert (said[client].tried, said[client].anonymous) == ((), False)
+        assert "the helper answers with an error" in notes(said[client])
+    assert said["kubelet-plugin"].anonymous
+    assert "so the plugin fails" in notes(said["kubelet-plugin"])
+    assert said["kubelet"].anonymous
+
+
 def test_podman_takes_the_first_key_of_its_file_and_no_other() -> None:
     found = [
         candidate("all", "reg.example.com"),

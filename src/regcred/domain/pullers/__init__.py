@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from regcred.domain.access import Caller
+from regcred.domain.login_keys import keyring_key as keyring_key
+from regcred.domain.login_keys import keys_for_image as keys_for_image
+from regcred.domain.login_keys import registry_key as registry_key
 from regcred.domain.ports import Candidate
 from regcred.domain.pullers.asked import Asked
 from regcred.domain.pullers.asked import Attempt as Attempt
 from regcred.domain.pullers.asked import Behaviour as Behaviour
 from regcred.domain.pullers.auth_file import auth_json
 from regcred.domain.pullers.helpers import crane, docker, nerdctl, nomad, podman
-from regcred.domain.pullers.keys import keyring_key as keyring_key
-from regcred.domain.pullers.keys import keys_for_image as keys_for_image
-from regcred.domain.pullers.keys import registry_key as registry_key
 from regcred.domain.pullers.kubelet import containerd, plugin, pull_secret
 from regcred.domain.registry import ImageReference
 

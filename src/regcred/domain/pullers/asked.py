@@ -62,11 +62,15 @@ class Asked:
         """Whether the image lies in the login's scope."""
         return matched_scope(candidate).covers(self.reference.address(), self.reference.repository)
 
-    def resolved(self) -> list[Candidate]:
-        """Return what resolve hands out for the image, in its order."""
+    def covering(self) -> list[Candidate]:
+        """Return the logins for the image, in resolve's order."""
         if not self.caller.may_pull(self.reference.address(), self.reference.repository):
             return []
-        return self.live(rank(c for c in self.at_registry if self.covers(c)))
+        return rank(c for c in self.at_registry if self.covers(c))
+
+    def resolved(self) -> list[Candidate]:
+        """Return what resolve hands out for the image, in its order."""
+        return self.live(self.covering())
 
     def whole(self) -> list[Candidate]:
         """Return what is handed out for no image in particular, in the same order."""

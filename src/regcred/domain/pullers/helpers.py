@@ -11,6 +11,10 @@ from regcred.domain.registry import HUB_SERVER_URL
 from regcred.domain.selection import choose_for_host
 
 _CRANE_HUB = "index.docker.io"
+_FAILS = (
+    "{}: its secret could not be exchanged, so the helper answers with an error and the pull "
+    "fails, unless it is set to go on (on_error)"
+)
 
 
 def docker(asked: Asked) -> Behaviour:
@@ -58,6 +62,9 @@ def crane(asked: Asked) -> Behaviour:
     first = tuple(Attempt(c, repository) for c in asked.resolved()[:1])
     if first:
         return Behaviour(first, anonymous=False, notes=asked.kept_back())
+    if failed := [c for c in asked.covering() if c.id in asked.failing]:
+        fails = _FAILS.format(failed[0].name)
+        return Behaviour((), anonymous=False, notes=(fails, *asked.kept_back()))
     found = _by_host(asked, _server_url(asked))
     again = f"asked for {repository}: none, so crane asks again by host alone"
     return Behaviour(found.tried, found.anonymous, (again, *found.notes, *asked.kept_back()))
@@ -73,4 +80,7 @@ def _by_host(asked: Asked, server: str) -> Behaviour:
     notes = [] if choice.rule == "none" else [f"asked for {server}: {choice.rule}"]
     if any(not asked.covers(attempt.candidate) for attempt in tried):
         notes.append("the login that host alone leads to is not scoped to this image")
-    return Behaviour(tried, anonymous=not tried, notes=tuple(notes))
+    failed = [c for c in choice.logins if c.id in asked.failing]
+    if failed and not tried:
+        notes.append(_FAILS.format(failed[0].name))
+    return Behaviour(tried, anonymous=not tried and not failed, notes=tuple(notes))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regcred.domain import keyring
+from regcred.domain.login_keys import keyring_key, keys_for_image
 from regcred.domain.ports import Candidate
 from regcred.domain.pullers.asked import Asked, Attempt, Behaviour, identity_token
-from regcred.domain.pullers.keys import keyring_key, keys_for_image
 from regcred.domain.registry import HUB_SERVER_URL
 from regcred.domain.selection import matched_scope
 
@@ -38,6 +38,10 @@ _HIDDEN = (
 )
 _BYTES = "the kubelet goes by the order of bytes, not by regcred's: {} would come first there"
 _NO_KEY = "{}: the image has no room for more keys, so the plugin leaves it out"
+_NOT_READY = (
+    "a secret could not be exchanged, so the plugin fails: the kubelet goes on with what else "
+    "it has"
+)
 _ALONE = "containerd asks no credential helper: by itself it has what hosts.toml or --user gives it"
 _CRI = "under Kubernetes it gets through CRI what the kubelet tries, and shows it to mirrors too"
 
@@ -60,6 +64,8 @@ def plugin(asked: Asked) -> Behaviour:
     keys = keys_for_image(asked.reference, [matched_scope(c) for c in carried])
     tried = tuple(Attempt(c, key) for c, key in zip(carried, keys, strict=False))
     notes = ["the plugin is asked for the image, after pull secrets and the node's files"]
+    if not tried and any(c.id in asked.failing for c in asked.covering()):
+        notes.append(_NOT_READY)
     notes += [_NO_KEY.format(c.name) for c in carried[len(keys) :]]
     notes += [_IDENTITY.format(c.name) for c in resolved if identity_token(c)]
     return Behaviour(tried, anonymous=not tried, notes=(*notes, *asked.kept_back()))

@@ -1,4 +1,4 @@
-"""The keys under which a login stands where Kubernetes' matching finds it."""
+"""The keys under which logins stand where Kubernetes' matching finds them."""
 
 from __future__ import annotations
 
