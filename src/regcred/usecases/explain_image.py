@@ -104,9 +104,7 @@ class ExplainImage:
                 reasons[candidate.id] = NOWHERE
                 continue
             kept = await self._store.find_login(LoginPlace(project_id, candidate.id, place))
-            failed = foreseen(
-                candidate.standing, kept, candidate.secret_version, now + PATIENCE, now
-            )
+            failed = foreseen(candidate.standing, kept, now + PATIENCE, now)
             if failed is not None:
                 reasons[candidate.id] = failed.note
         return reasons

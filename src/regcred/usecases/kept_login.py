@@ -65,15 +65,9 @@ def put_off(kept: KeptLogin | None, until: datetime, now: datetime) -> NoLogin |
 
 
 def foreseen(
-    standing: Standing,
-    kept: KeptLogin | None,
-    secret_version: int,
-    until: datetime,
-    now: datetime,
+    standing: Standing, kept: KeptLogin | None, until: datetime, now: datetime
 ) -> NoLogin | None:
     """Return why a pull that waits until then would get no login, without an exchange."""
-    if kept is not None and kept.secret_version != secret_version:
-        return None
     if kept is not None and kept.expires_at is not None and now + SKEW < kept.expires_at:
         return None
     return resting(standing, kept, now) or put_off(kept, until, now)
