@@ -134,12 +134,13 @@ def test_the_kubelet_tries_every_match_in_byte_order() -> None:
     assert "never anonymously" in notes(said)
 
 
-def test_the_kubelet_tries_logins_of_one_key_newest_first() -> None:
+def test_a_key_of_a_pull_secret_is_the_newest_logins() -> None:
     found = [candidate("old", "reg.example.com", age=5), candidate("new", "reg.example.com")]
 
     said = ask("reg.example.com/app", *found)["kubelet"]
 
-    assert tried(said) == [("new", "reg.example.com"), ("old", "reg.example.com")]
+    assert tried(said) == [("new", "reg.example.com")]
+    assert "old is left out of pull secrets (another comes first)" in notes(said)
 
 
 def test_a_trailing_slash_keeps_the_kubelet_to_whole_components() -> None:
@@ -161,15 +162,19 @@ def test_the_kubelet_does_not_know_that_443_is_no_port() -> None:
 def test_a_scoped_hub_login_does_not_serve_other_repositories_of_hub() -> None:
     said = ask("other/app", candidate("acme", "docker.io/acme"), candidate("hub", "docker.io"))
 
-    assert tried(said["kubelet"]) == [("hub", HUB)]
+    assert tried(said["kubelet"]) == [("hub", "docker.io")]
     assert tried(said["docker"]) == [("hub", HUB)]
 
 
-def test_a_hub_path_login_hides_the_hub_wide_one_from_the_kubelet() -> None:
+def test_a_hub_path_login_would_hide_the_hub_wide_one_and_so_that_one_is_spelled_twice() -> None:
     """A docker.io hit suppresses the fall-back to index.docker.io: Kubernetes' own trap."""
-    said = ask("acme/app", candidate("acme", "docker.io/acme"), candidate("hub", "docker.io"))
+    found = [candidate("acme", "docker.io/acme"), candidate("hub", "docker.io")]
 
-    assert tried(said["kubelet"]) == [("acme", "docker.io/acme/")]
+    said = ask("acme/app", *found)["kubelet"]
+
+    assert tried(said) == [("acme", "docker.io/acme/"), ("hub", "docker.io")]
+    assert "only where no other key matched" in notes(said)
+    assert "no other key" not in notes(ask("acme/app", found[1])["kubelet"])
 
 
 def test_a_withheld_login_is_tried_by_nobody_and_everybody_hears_of_it() -> None:
@@ -245,9 +250,10 @@ def test_an_identity_token_is_of_no_use_to_the_kubelet_and_to_nomad() -> None:
 
     for client in HELPED | {"auth.json"}:
         assert tried(said[client])
-    for client in ("kubelet", "kubelet-plugin"):
-        assert said[client].anonymous
-        assert "it is an identity token" in notes(said[client])
+    assert "it is left out of pull secrets (an identity token)" in notes(said["kubelet"])
+    assert "it is an identity token" in notes(said["kubelet-plugin"])
+    assert said["kubelet"].anonymous
+    assert said["kubelet-plugin"].anonymous
     assert "Nomad takes <token> for a user name" in notes(said["nomad"])
 
 
@@ -294,7 +300,7 @@ def test_a_file_of_exact_keys_holds_no_host_pattern() -> None:
     said = ask("reg.example.com/app", candidate("glob", "*.example.com"))["auth.json"]
 
     assert said.anonymous
-    assert "glob: no key for it here" in notes(said)
+    assert "glob: no key here" in notes(said)
 
 
 def test_nerdctl_asks_with_the_port_first() -> None:
@@ -363,25 +369,17 @@ def test_where_the_kubelet_differs_it_is_said(image: str, scope: str, why: str) 
     assert why in notes(said)
 
 
-def test_the_fall_back_to_docker_hub_and_what_suppresses_it_is_said() -> None:
-    found = [candidate("acme", "docker.io/acme"), candidate("hub", "docker.io")]
-
-    assert "hub is not tried: the kubelet falls back" in notes(ask("acme/app", *found)["kubelet"])
-    assert "falls back" not in notes(ask("other/app", *found)["kubelet"])
-
-
-def test_an_order_of_bytes_that_is_not_regcreds_is_said() -> None:
-    found = [candidate("glob", "*.example.com/team"), candidate("all", "reg.example.com")]
-    upside_down = [
+def test_a_pattern_that_the_kubelet_would_try_too_early_is_left_out() -> None:
+    found = [
         candidate("path", "reg.example.com/a"),
         candidate("pattern", "reg.*.com"),
         candidate("other", "*.example.com/a"),
     ]
 
-    assert "order of bytes" not in notes(ask("reg.example.com/team/app", *found)["kubelet"])
-    said = ask("reg.example.com/a/app", *upside_down)["kubelet"]
-    assert [name for name, _ in tried(said)] == ["path", "pattern", "other"]
-    assert "by the order of bytes, not by regcred's" in notes(said)
+    said = ask("reg.example.com/a/app", *found)["kubelet"]
+
+    assert [name for name, _ in tried(said)] == ["path", "other"]
+    assert "pattern is left out of pull secrets (the kubelet would try it first)" in notes(said)
 
 
 def test_traps_of_pull_secrets_are_told_where_one_is_used() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from regcred.domain import keyring
 from regcred.domain.handout import AskedImage, Entry, Gathered, LeftOut, Opened, fit
-from regcred.domain.pullers import keyring_key, registry_key
+from regcred.domain.login_keys import keyring_key, registry_key
 from regcred.domain.registry import HUB, HUB_SERVER_URL, RegistryAddress, Scope
 
 _HUB = RegistryAddress(HUB)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from regcred.domain.access import Caller
+from regcred.domain.handout import IDENTITY_TOKEN, Entry, Opened
 from regcred.domain.ports import Candidate
 from regcred.domain.registry import HUB, ImageReference
-from regcred.domain.selection import matched_scope, rank
+from regcred.domain.secret import Secret
+from regcred.domain.selection import in_order, matched_scope, rank
 
-IDENTITY_TOKEN = "<token>"  # noqa: S105  the user name by which docker marks such a secret
+_NOT_OPENED = Secret("-")
+"""In the place of a password: where a login stands does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,22 @@ class Asked:
         """Return what resolve hands out for the image, in its order."""
         return self.live(self.covering())
 
-    def whole(self) -> list[Candidate]:
-        """Return what is handed out for no image in particular, in the same order."""
-        return [
+    def entries(self) -> Iterator[Entry]:
+        """Yield what is handed out for no image in particular, at every scope, best first."""
+        for candidate in self.live(in_order(self.at_registry)):
+            scope = matched_scope(candidate)
+            if self.caller.may_receive(scope):
+                username = candidate.delivery.username
+                opened = Opened(username, _NOT_OPENED, candidate.expires_at)
+                yield Entry(candidate.id, candidate.name, scope, opened)
+
+    def candidate(self, entry: Entry) -> Candidate:
+        """Return the candidate that an entry was made of."""
+        return next(
             c
-            for c in self.live(rank(self.at_registry))
-            if self.caller.may_receive(matched_scope(c))
-        ]
+            for c in self.at_registry
+            if (c.id, matched_scope(c)) == (entry.credential_id, entry.scope)
+        )
 
     def kept_back(self) -> tuple[str, ...]:
         """Return a note for each kind of login that nobody gets."""

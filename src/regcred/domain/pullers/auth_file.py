@@ -6,31 +6,22 @@ gives way to none with a shorter key.
 
 from __future__ import annotations
 
-from regcred.domain.ports import Candidate
+from regcred.domain.handout import Gathered, LeftOut
+from regcred.domain.handout_keys import containers_keys, containers_lookup
 from regcred.domain.pullers.asked import Asked, Attempt, Behaviour
-from regcred.domain.registry import path_prefixes
-from regcred.domain.selection import matched_scope
 
 
 def auth_json(asked: Asked) -> Behaviour:
-    """Look the image up in the file that all of the caller's logins make."""
-    entries: dict[str, Candidate] = {}
-    for candidate in asked.whole():
-        if not matched_scope(candidate).pattern:
-            entries.setdefault(str(matched_scope(candidate)), candidate)
-    registry = asked.reference.registry
-    keys = [
-        f"{registry}/{path}" if path else registry
-        for path in reversed(path_prefixes(asked.reference.repository))
-    ]
-    key = next((key for key in keys if key in entries), None)
+    """Look the image up in the auth.json that all of the caller's logins make."""
+    held = containers_keys(Gathered(tuple(asked.entries())), LeftOut()).held
+    tried = tuple(
+        Attempt(asked.candidate(held[key][0]), key)
+        for key in containers_lookup(list(held), asked.name)
+    )
     notes = ["podman looks for whole path components from the longest, and takes the first"]
-    if key is None:
-        if missed := [c.name for c in asked.resolved()]:
-            notes.append(
-                f"{', '.join(missed)}: no key for it here, as keys are exact (no host pattern, "
-                "no other spelling of a host or port)"
-            )
-        return Behaviour((), anonymous=True, notes=(*notes, *asked.kept_back()))
-    tried = (Attempt(entries[key], key),)
-    return Behaviour(tried, anonymous=False, notes=(*notes, *asked.kept_back()))
+    if not tried and (missed := [c.name for c in asked.resolved()]):
+        notes.append(
+            f"{', '.join(missed)}: no key here (keys are exact: no host pattern, no other spelling "
+            "of a host or port), but one in a file that is made for the image"
+        )
+    return Behaviour(tried, anonymous=not tried, notes=(*notes, *asked.kept_back()))

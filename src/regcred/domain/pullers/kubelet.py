@@ -6,13 +6,14 @@ once a login matched it never pulls anonymously, so that a dead one breaks publi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from regcred.domain import keyring
-from regcred.domain.login_keys import keyring_key, keys_for_image
-from regcred.domain.ports import Candidate
+from regcred.domain.handout import Gathered, LeftOut
+from regcred.domain.handout_keys import Keys, kubelet_keys, spell_hub_where_it_is_hidden
+from regcred.domain.login_keys import keys_for_image
 from regcred.domain.pullers.asked import Asked, Attempt, Behaviour, identity_token
-from regcred.domain.registry import HUB_SERVER_URL
+from regcred.domain.registry import HUB, HUB_SERVER_URL
 from regcred.domain.selection import matched_scope
 
 _EACH = (
@@ -34,9 +35,10 @@ _ITSELF = (
 )
 _SLASH = "{} is not tried because its key ends in a slash: {} would match here, as plain text"
 _HIDDEN = (
-    "{} is not tried: the kubelet falls back to Docker Hub's own entry only where no other matched"
+    f"{HUB} stands beside {HUB_SERVER_URL}, which the kubelet looks at only where no other key "
+    "matched"
 )
-_BYTES = "the kubelet goes by the order of bytes, not by regcred's: {} would come first there"
+_LEFT_OUT = "{} is left out of pull secrets ({})"
 _NO_KEY = "{}: the image has no room for more keys, so the plugin leaves it out"
 _NOT_READY = (
     "a secret could not be exchanged, so the plugin fails: the kubelet goes on with what else "
@@ -48,12 +50,13 @@ _CRI = "under Kubernetes it gets through CRI what the kubelet tries, and shows i
 
 def pull_secret(asked: Asked) -> Behaviour:
     """A pull secret, or a node's file, that holds all of the caller's logins."""
-    carried = [c for c in asked.whole() if not identity_token(c)]
-    keys = {c.id: keyring_key(matched_scope(c)) for c in carried}
-    order = list(dict.fromkeys(keyring.lookup(list(keys.values()), asked.name)))
-    tried = tuple(Attempt(c, key) for key in order for c in carried if keys[c.id] == key)
+    left_out = LeftOut()
+    keys = kubelet_keys(Gathered(tuple(asked.entries())), left_out)
+    spell_hub_where_it_is_hidden(keys)
+    order = dict.fromkeys(keyring.lookup(list(keys.held), asked.name))
+    tried = tuple(Attempt(asked.candidate(keys.held[key][0]), key) for key in order)
     notes = [_EACH, _MALFORMED] if tried else []
-    notes += _why_not(asked, carried, keys, tried)
+    notes += _why_not(asked, keys, dict(left_out.all()), tried)
     return Behaviour(tried, anonymous=not tried, notes=(*notes, *asked.kept_back()))
 
 
@@ -78,25 +81,24 @@ def containerd(asked: Asked) -> Behaviour:
 
 
 def _why_not(
-    asked: Asked, carried: Sequence[Candidate], keys: dict[str, str], tried: Sequence[Attempt]
+    asked: Asked, keys: Keys, left_out: Mapping[str, str], tried: Sequence[Attempt]
 ) -> list[str]:
     """Say where the kubelet and regcred differ over this image."""
     taken = [attempt.candidate for attempt in tried]
-    notes = [_IDENTITY.format(c.name) for c in asked.resolved() if identity_token(c)]
-    for candidate in carried:
-        name, key, scope = candidate.name, keys[candidate.id], matched_scope(candidate)
+    notes = [
+        _LEFT_OUT.format(c.name, left_out[c.name]) for c in asked.resolved() if c.name in left_out
+    ]
+    if HUB in keys.held and any(attempt.known_as == HUB for attempt in tried):
+        notes.append(_HIDDEN)
+    for key, (entry, _) in keys.held.items():
+        candidate = asked.candidate(entry)
         if candidate in taken:
             continue
-        if asked.covers(candidate):
-            if key == HUB_SERVER_URL and taken:
-                notes.append(_HIDDEN.format(name))
-            elif scope.path == asked.reference.repository:
-                notes.append(_ITSELF.format(name, key))
-            else:
-                notes.append(_TEXT.format(name, key))
-        elif keyring.lookup([key.removesuffix("/")], asked.name):
-            notes.append(_SLASH.format(name, key.removesuffix("/")))
-    best = [c for c in carried if c in taken]
-    if best != taken:
-        notes.append(_BYTES.format(best[0].name))
+        if not asked.covers(candidate):
+            if keyring.lookup([key.removesuffix("/")], asked.name):
+                notes.append(_SLASH.format(entry.name, key.removesuffix("/")))
+        elif matched_scope(candidate).path == asked.reference.repository:
+            notes.append(_ITSELF.format(entry.name, key))
+        else:
+            notes.append(_TEXT.format(entry.name, key))
     return notes
