@@ -56,14 +56,15 @@ class MadeUpStore:
         matching = [login for login in self.logins if login.covers(registry, repository)]
         return [login for login in _ranked(matching) if not login.dead]
 
+    def receivable(self) -> list[MadeUp]:
+        """Return the logins that the key may have whole."""
+        if not self.narrowed:
+            return list(self.logins)
+        return [one for one in self.logins if any(_inside(one, n) for n in self.narrowed)]
+
     def for_host(self, registry: str) -> list[MadeUp]:
         """Return the logins for a question by host alone, the best first."""
-        mine = [
-            login
-            for login in self.logins
-            if _covers(login.registry, registry, "")
-            and (not self.narrowed or any(_inside(login, n) for n in self.narrowed))
-        ]
+        mine = [login for login in self.receivable() if _covers(login.registry, registry, "")]
         whole = [login for login in mine if not login.path]
         found = whole or (mine if len(mine) == 1 else [])
         return [login for login in _ranked(found) if not login.dead]
