@@ -20,6 +20,7 @@ from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.kept_login import NOWHERE, Exchangeable, NoLogin
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 
+
 class Login(NamedTuple):
     """What a puller receives."""
 
