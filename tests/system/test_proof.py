@@ -289,6 +289,28 @@ def test_docker_reads_the_manifest(
     assert json.loads(done.out)["schemaVersion"] == 2
 
 
+def test_docker_install_makes_a_machine_ask_and_uninstall_undoes_it(
+    world: World, store: Store
+) -> None:
+    store("login")
+    machine, _ = world.machine("installed")
+    machine.use_helper_for()
+    refused(machine.skopeo_inspect(world.image()))
+    refused(machine.docker_manifest(world.image()))
+
+    done = machine.regcred(
+        *("docker", "install", "--bin-dir", str(machine.helper_path.parent)),
+        *("--registry", world.registry.address),
+    )
+    pulled = machine.skopeo_inspect(world.image()), machine.docker_manifest(world.image())
+    undone = machine.regcred("docker", "uninstall")
+
+    assert done.code == 0, done.text
+    assert [one.code for one in pulled] == [0, 0], pulled
+    assert undone.code == 0, undone.text
+    refused(machine.skopeo_inspect(world.image()))
+
+
 def test_a_revoked_key_ends_the_very_next_pull_and_says_why(world: World, store: Store) -> None:
     store("login")
     machine, key_id = world.machine("revoked")

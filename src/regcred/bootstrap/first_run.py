@@ -24,7 +24,7 @@ Paste these, with your own registry, to store a login, prove it, and pull with i
   regcred credential verify my-login --image REGISTRY/REPOSITORY:TAG
   regcred docker install --registry REGISTRY
 
-The last one puts the helper in place and prints what docker, podman and skopeo need to ask it.
+The last one puts the helper in place and has docker, podman and skopeo ask it.
 """
 
 

@@ -12,14 +12,14 @@ import platformdirs
 import typer
 
 from regcred.clients import assembly
+from regcred.clients.cli import docker_files
 from regcred.clients.cli.words import Exit, say, stop
+from regcred.clients.wiring.edits import HUB_KEYS
+from regcred.clients.wiring.routes import REGCRED
 
 app = typer.Typer(help="Pull with stored logins on this machine.", no_args_is_help=True)
 
 PROGRAM = assembly.DOCKER_HELPER.name
-HUB_KEYS = ("https://index.docker.io/v1/", "docker.io")
-"""docker and crane know Docker Hub by the first, podman and skopeo by the second."""
-
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io", *HUB_KEYS}
 _INTERPRETER = Path("/usr/bin/python3")
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-:[]_")
@@ -40,25 +40,61 @@ def install(
         list[str] | None,
         typer.Option("--registry", "-r", metavar="HOST[:PORT]", help="Ask for it. Repeatable."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="docker and crane: ask for every registry (credsStore).")
+    ] = False,
+    registries_conf: Annotated[
+        bool,
+        typer.Option(
+            "--registries-conf",
+            help="podman, buildah, skopeo: ask for every registry (registries.conf).",
+        ),
+    ] = False,
+    replace_store: Annotated[
+        bool, typer.Option("--replace-store", help="Take the place of another helper.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Print the lines to add, and edit no configuration.")
+    ] = False,
 ) -> None:
-    """Put the helper in place and print the lines that make docker and podman ask it."""
+    """Put the helper in place and make docker, podman, buildah, skopeo and crane ask it."""
     keys = [key for name in registry or () for key in helper_keys(name)]
     if not _INTERPRETER.exists():
         stop(Exit.FAILED, f"Error: the helper is run by {_INTERPRETER}, which is not there")
-    folder = bin_dir or _usual_folder()
+    # Whatever is refused is refused before anything is written.
+    changes = (
+        []
+        if print_only
+        else docker_files.planned(
+            keys, every=every, registries_conf=registries_conf, replace=replace_store
+        )
+    )
+    folder = (bin_dir or _usual_folder()).expanduser().absolute()
+    if dry_run:
+        docker_files.show(changes)
+        say(f"Would place {folder / PROGRAM}")
+        return
     try:
-        placed = assembly.place(assembly.DOCKER_HELPER, folder.expanduser().absolute())
+        placed = assembly.place(assembly.DOCKER_HELPER, folder)
     except OSError as why:
         stop(Exit.FAILED, f"Error: {folder} was not written: {why.strerror}", "Try --bin-dir DIR.")
     say(f"Placed {placed}")
     if shutil.which(PROGRAM) is None:
         say(f"{placed.parent} is not on PATH: add it, or docker will not find the helper.")
-    if not keys:
-        say("Name registries with --registry to see the lines that docker and podman need.")
-        return
-    say("Put this into ~/.docker/config.json (docker, crane) and, for podman, buildah and skopeo,")
-    say("into ~/.config/containers/auth.json; an entry here wins over `docker login`:")
-    typer.echo(json.dumps({"credHelpers": dict.fromkeys(keys, "regcred")}, indent=2))
+    if print_only:
+        typer.echo(json.dumps({"credHelpers": dict.fromkeys(keys, REGCRED)}, indent=2))
+    elif changes:
+        docker_files.apply(changes)
+        docker_files.warn(keys, every=every, registries_conf=registries_conf)
+    else:
+        say("Name registries with --registry to have docker and podman ask it.")
+
+
+app.command()(docker_files.uninstall)
+app.command()(docker_files.status)
 
 
 def helper_keys(registry: str) -> tuple[str, ...]:

@@ -1,0 +1,123 @@
+"""The machine that is looked at: its files below one root, its environment, its programs.
+
+With another root than / (a disk that is mounted, a tree that a test made) nothing is executed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from regcred.clients.wiring.lookup import File
+
+MAX_BYTES = 4 * 1024 * 1024
+_SECONDS = 5
+_MAX_OUTPUT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A file on the PATH with a program's name."""
+
+    path: str
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where configuration is read from."""
+
+    root: Path
+    env: Mapping[str, str]
+    home: str
+    uid: int
+
+    @classmethod
+    def here(cls, env: Mapping[str, str], root: Path | None = None) -> Machine:
+        """Return the machine that this runs on, or the one whose files are below `root`."""
+        return cls(root or Path("/"), env, env.get("HOME") or str(Path.home()), os.geteuid())
+
+    @property
+    def real(self) -> bool:
+        """Whether programs here are the ones that run."""
+        return self.root == Path("/")
+
+    def at(self, path: str) -> Path:
+        """Return where a path of that machine is."""
+        return self.root / Path(path).absolute().relative_to("/")
+
+    def file(self, path: str) -> File:
+        """Return a file as a program finds it."""
+        try:
+            # Without O_NONBLOCK a named pipe would be waited for.
+            opened = os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return File(path, None)
+        except OSError as error:
+            return File(path, None, f"it cannot be read: {error.strerror}")
+        with os.fdopen(opened, "rb") as content:
+            found = os.fstat(opened)
+            if not stat.S_ISREG(found.st_mode):
+                return File(path, None, "it is not a file")
+            if found.st_size > MAX_BYTES:
+                return File(path, None, "it is too long")
+            return File(path, content.read(MAX_BYTES).decode(errors="replace"))
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder, sorted; [] where there is none to be read."""
+        try:
+            return sorted(one.name for one in self.at(folder).iterdir())
+        except OSError:
+            return []
+
+    def programs(self, name: str) -> list[Program]:
+        """Return every file of that name on the PATH, in its order."""
+        found: list[Program] = []
+        for folder in self.env.get("PATH", "").split(":"):
+            path = f"{folder or '.'}/{name}"
+            if self.at(path).is_file() and path not in {one.path for one in found}:
+                found.append(Program(path, os.access(self.at(path), os.X_OK)))
+        return found
+
+    def program(self, name: str) -> str | None:
+        """Return the program that is run by a name: files that are not executable are passed."""
+        return next((one.path for one in self.programs(name) if one.executable), None)
+
+    def says(self, path: str, *arguments: str) -> tuple[bool, str]:
+        """Run a program of this machine; return whether it succeeded, and its first line."""
+        try:
+            done = subprocess.run(  # noqa: S603  the path comes from this user's own PATH
+                [path, *arguments],
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False, f"no answer within {_SECONDS} s"
+        except OSError as error:
+            return False, str(error.strerror)
+        said = (done.stdout or done.stderr)[:_MAX_OUTPUT].decode(errors="replace").strip()
+        return done.returncode == 0, said.partition("\n")[0]
+
+    def version(self, name: str) -> tuple[int, ...]:
+        """Return the version that an installed program says it has, () where that is unknown."""
+        path = self.program(name) if self.real else None
+        said = self.says(path, "--version")[1] if path else ""
+        found = re.search(r"\d+(?:\.\d+)+", said)
+        return tuple(map(int, found.group().split("."))) if found else ()
+
+    def command_lines(self) -> list[list[str]]:
+        """Return the command lines of what runs there."""
+        found = []
+        for process in self.names("/proc"):
+            if process.isdigit():
+                line = self.file(f"/proc/{process}/cmdline").text or ""
+                found.append(line.rstrip("\0").split("\0"))
+        return found
