@@ -74,17 +74,13 @@ def containers_lookup(
     `helpers` are registries.conf's, in order; `conf` is the file that says so.
     """
     steps: list[Step] = []
-    broken = False
-    for helper in helpers:
-        if helper != AUTH_FILES:
-            steps.append(Step(Kind.helper, conf, repository.partition("/")[0], helper))
-            continue
-        found = _in_files(files, repository)
-        steps += found
-        broken = broken or any(step.kind is Kind.broken for step in found)
-        if found and found[-1].kind is Kind.stored:
-            break
-    return Lookup(tuple(steps), ends=broken, helper_needed=True)
+    for part, helper in enumerate(helpers):
+        if helper == AUTH_FILES:
+            steps += (_of_part(step, part) for step in _in_files(files, repository))
+        else:
+            registry = repository.partition("/")[0]
+            steps.append(Step(Kind.helper, conf, registry, helper, part=part))
+    return Lookup(tuple(steps), strict=True)
 
 
 def conf_helpers(texts: Iterable[File]) -> tuple[list[str], str]:
@@ -106,6 +102,10 @@ def conf_helpers(texts: Iterable[File]) -> tuple[list[str], str]:
             raise Broken(f"{file.path}: credential-helpers is not a list of texts")
         named, path = listed, file.path
     return named, path
+
+
+def _of_part(step: Step, part: int) -> Step:
+    return Step(step.kind, step.file, step.key, step.helper, step.why, part)
 
 
 def _in_files(files: Sequence[tuple[Place, File]], repository: str) -> list[Step]:

@@ -1,6 +1,6 @@
 """docker's config.json, by the rules of docker's own code and of crane, which is built on it.
 
-Keys of credHelpers are compared whole: no patterns, no paths. A helper is never doubted: where it
+Keys of credHelpers are compared whole: no patterns, no paths. Where a helper
 has nothing the pull is anonymous, even with a login for the registry in `auths`.
 """
 
@@ -104,18 +104,20 @@ def crane_lookup(config: DockerConfig, repository: str) -> Lookup:
         if steps and steps[-1].kind is Kind.stored:
             break
     if config.broken:
-        return Lookup((Step(Kind.broken, config.path, why=config.broken),), ends=True)
-    return Lookup(tuple(steps), helper_needed=True)
+        return Lookup((Step(Kind.broken, config.path, why=config.broken),), strict=True)
+    return Lookup(tuple(steps), strict=True)
 
 
 def _in_config(config: DockerConfig, key: str, default_store: str) -> list[Step]:
     helper = config.helper_for(key) or ("" if config.holds_auth else default_store)
+    entry = config.entry_for(key)
     if helper:
         asked = Step(Kind.helper, config.path, key, helper)
-        token = config.auths.get(key, {}).get("registrytoken")
-        # docker overwrites the entry's user and password by the helper's, and keeps this one.
-        return [asked, Step(Kind.stored, config.path, key)] if token else [asked]
-    entry = config.entry_for(key)
+        if entry is None:
+            return [asked]
+        # docker overwrites the entry's user and password by the helper's, and keeps its token.
+        token = bool(config.auths[entry].get("registrytoken"))
+        return [asked, Step(Kind.stored, config.path, entry, fallback=not token)]
     return [] if entry is None else [Step(Kind.stored, config.path, entry)]
 
 

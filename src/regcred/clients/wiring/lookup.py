@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,22 +43,74 @@ class Step:
     why: str = ""
     """What is wrong with a broken file."""
 
+    part: int = 0
+    """Steps of one part are given up together when one of them fails."""
+
+    fallback: bool = False
+    """Whether it counts only after a helper has failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """A client's search for one image's login."""
 
     steps: tuple[Step, ...]
-    ends: bool = False
-    """Whether a pull without a login fails here instead of going on anonymously."""
+    strict: bool = False
+    """Whether a broken file or a helper that fails ends a pull that finds no login elsewhere.
 
-    helper_needed: bool = False
-    """Whether a helper that fails or is missing ends the pull; else it goes on without a login."""
+    Else the pull goes on without one.
+    """
 
-    @property
-    def helpers(self) -> tuple[Step, ...]:
-        """Return the steps that ask a helper."""
-        return tuple(step for step in self.steps if step.kind is Kind.helper)
+
+class Answer(StrEnum):
+    """What a helper does when it is asked."""
+
+    login = "login"
+    nothing = "nothing"
+    fails = "fails"
+    """It is missing, cannot be run, or says anything but that it has nothing."""
+
+
+class End(StrEnum):
+    """How a search ends."""
+
+    login = "login"
+    anonymous = "anonymous"
+    fails = "fails"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search comes to."""
+
+    end: End
+    asked: tuple[Step, ...]
+    """The helpers that are asked, in order."""
+
+    decides: Step | None = None
+    """Where the login comes from, or what fails."""
+
+
+def walk(lookup: Lookup, answers: Callable[[Step], Answer]) -> Outcome:
+    """Return what a search comes to when helpers answer so."""
+    asked: list[Step] = []
+    failed: Step | None = None
+    for step in lookup.steps:
+        if failed is not None and lookup.strict and failed.part == step.part:
+            continue
+        if step.kind is Kind.helper:
+            asked.append(step)
+            answer = answers(step)
+            if answer is Answer.login:
+                return Outcome(End.login, tuple(asked), step)
+            failed = step if answer is Answer.fails else failed
+        elif step.kind is Kind.broken:
+            failed = step if lookup.strict else failed
+        elif not step.fallback or failed is not None:
+            return Outcome(End.login, tuple(asked), step)
+    if failed is not None and lookup.strict:
+        return Outcome(End.fails, tuple(asked), failed)
+    return Outcome(End.anonymous, tuple(asked))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Puller:
         if isinstance(self.reads, ContainersFiles):
             if self.reads.fault:
                 step = Step(Kind.broken, self.reads.conf, why=self.reads.fault)
-                return Lookup((step,), ends=True)
+                return Lookup((step,), strict=True)
             return containers_lookup(
                 self.reads.places, self.reads.helpers, repository, self.reads.conf
             )
@@ -64,7 +64,7 @@ class Puller:
 
 def pullers(machine: Machine) -> list[Puller]:
     """Return every client that is known, installed or not, with what it reads here."""
-    return [_puller(machine, name) for name in PULLERS]
+    return [puller_of(machine, name) for name in PULLERS]
 
 
 def docker_file(machine: Machine) -> str:
@@ -91,7 +91,8 @@ def conf_files(machine: Machine, *, podman: bool) -> list[str]:
     return [main, *names]
 
 
-def _puller(machine: Machine, name: str) -> Puller:
+def puller_of(machine: Machine, name: str) -> Puller:
+    """Return one client of PULLERS, installed or not, with what it reads here."""
     installed = machine.program(name) is not None
     version = machine.version(name) if installed else ()
     if name == "docker":
