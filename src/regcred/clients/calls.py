@@ -70,7 +70,7 @@ class Calls:
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             },
-            verify=_trust(config),
+            verify=trust(config),
             trust_env=False,
             timeout=_TIMES,
         )
@@ -193,7 +193,8 @@ def _refuse(host: str, status: int, headers: Mapping[str, str], answer: Json | N
     raise NotRegcred(host, f"an answer {status} that is not regcred's")
 
 
-def _trust(config: ClientConfig) -> ssl.SSLContext | bool:
+def trust(config: ClientConfig) -> ssl.SSLContext | bool:
+    """Return what the service's certificate is verified by. Raise ServiceUnreachable."""
     if not config.url.startswith("https:"):
         return False  # There is no certificate to verify; a context would only take time.
     try:

@@ -1,18 +1,34 @@
-"""regcred doctor: find out what is in the way."""
+"""regcred doctor: find out what is in the way, on this machine or at a registry."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from regcred.clients.cli import doctor_machine
 from regcred.clients.cli.options import Output, Project, Settings, pairs
 from regcred.clients.cli.output import Format, Json, cell, record, structure
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit
 
-app = typer.Typer(help="Find out what is in the way of a pull.", no_args_is_help=True)
+_MACHINE = "machine"
+_HELP = {"-h", "--help"}
 
+
+class _MachineUnlessTold(TyperGroup):
+    """`doctor` and `doctor IMAGE` are about this machine: what is no command is its image."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in front where none is named."""
+        told = bool(args) and (args[0] in self.commands or args[0] in _HELP)
+        parsed: list[str] = super().parse_args(ctx, args if told else [_MACHINE, *args])
+        return parsed
+
+
+app = typer.Typer(cls=_MachineUnlessTold, help="Find out what is in the way of a pull.")
+app.command(_MACHINE)(doctor_machine.machine)
 _MEANINGS = {
     "ok": "a login can be tried here",
     "public": "it asks nobody to log in, at least not at its door",

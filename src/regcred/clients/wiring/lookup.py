@@ -128,6 +128,12 @@ class File:
         """Whether something is there, readable or not."""
         return self.text is not None or bool(self.fault)
 
+    def readable(self) -> str:
+        """Return the text. Raise Broken when there is none to be had."""
+        if self.text is None:
+            raise Broken(self.fault or "it is not there")
+        return self.text
+
 
 def stored_user(entry: Mapping[str, object]) -> str:
     """Return the user in an entry's `auth`, "" where there is none. Raise Broken for bad base64."""

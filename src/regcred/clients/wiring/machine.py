@@ -60,13 +60,17 @@ class Machine:
             return File(path, None)
         except OSError as error:
             return File(path, None, f"it cannot be read: {error.strerror}")
-        with os.fdopen(opened, "rb") as content:
+        try:
             found = os.fstat(opened)
             if not stat.S_ISREG(found.st_mode):
                 return File(path, None, "it is not a file")
-            if found.st_size > MAX_BYTES:
-                return File(path, None, "it is too long")
-            return File(path, content.read(MAX_BYTES).decode(errors="replace"))
+            with os.fdopen(opened, "rb", closefd=False) as content:
+                text = content.read(MAX_BYTES + 1)
+        finally:
+            os.close(opened)
+        if len(text) > MAX_BYTES:
+            return File(path, None, "it is too long")
+        return File(path, text.decode(errors="replace"))
 
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder, sorted; [] where there is none to be read."""

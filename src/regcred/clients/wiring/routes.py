@@ -29,10 +29,15 @@ class Route:
     file: str
     """The file that decides it."""
 
-    regcred: bool
-    """Whether that is regcred's helper."""
+    helper: str
+    """The suffix of the helper that is asked first, "" where none is."""
 
     notes: tuple[str, ...] = ()
+
+    @property
+    def regcred(self) -> bool:
+        """Whether regcred's helper is asked first."""
+        return self.helper == REGCRED
 
 
 def routes(puller: Puller) -> list[Route]:
@@ -59,7 +64,7 @@ def _route(puller: Puller, repository: str, shown: str) -> Route | None:
     if not ours:
         behind = [s for s in _behind(puller, repository, later) if s.helper == REGCRED]
         notes += [f"it comes before regcred in {step.file}" for step in behind[:1]]
-    return Route(shown, _told(first), first.file, ours, tuple(notes))
+    return Route(shown, _told(first), first.file, first.helper, tuple(notes))
 
 
 def _told(step: Step) -> str:

@@ -1,0 +1,126 @@
+"""The kubelet's flags, providers and stored logins, by Kubernetes' own rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regcred.clients.wiring.json_object import Broken
+from regcred.clients.wiring.kubelet_files import (
+    Provider,
+    arguments_in,
+    flag,
+    kubelet_arguments,
+    node_logins,
+    normalised,
+    policy,
+    providers,
+    tried,
+)
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "kubernetes-keyring.jsonl"
+
+
+def vectors() -> Iterator[dict[str, Any]]:
+    for line in VECTORS.read_text().splitlines():
+        yield json.loads(line)
+
+
+def test_the_order_of_a_keyring_is_kubernetes_own() -> None:
+    """Of keys that say the same, either may stand first."""
+    wrong = [
+        one
+        for one in vectors()
+        if [normalised(key) for key in tried(one["keys"], one["image"])]
+        != [normalised(key) for key in one["matches"]]
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (["/usr/bin/kubelet", "--a=b"], ["--a=b"]),
+        (["kubelet"], []),
+        (["/usr/bin/kubelet-wrapper", "--a=b"], None),
+        ([], None),
+        (["grep", "kubelet"], None),
+    ],
+)
+def test_the_running_kubelet_is_found(line: list[str], found: list[str] | None) -> None:
+    assert kubelet_arguments([["init"], line]) == found
+
+
+def test_flags_are_written_in_two_ways_and_the_last_counts() -> None:
+    given = ["--config=/a", "--config", "/b", "--v", "--other=1"]
+
+    assert [flag(given, name) for name in ("config", "other", "missing")] == ["/b", "1", ""]
+    assert flag(["--config"], "config") == ""
+
+
+def test_arguments_stand_in_shell_variables_too() -> None:
+    text = "X=1\nKUBELET_KUBEADM_ARGS=\"--a=b --config='/c d'\"\nKUBELET_EXTRA_ARGS=--e\nnoise\n"
+
+    assert arguments_in(text) == ["--a=b", "--config=/c d", "--e"]
+    assert arguments_in('KUBELET_EXTRA_ARGS="--a') == []
+
+
+CONFIG = """
+apiVersion: kubelet.config.k8s.io/v1
+kind: CredentialProviderConfig
+providers:
+- name: regcred-kubelet-provider
+  matchImages: ["*.example", "ghcr.io"]
+  defaultCacheDuration: 0s
+  apiVersion: credentialprovider.kubelet.k8s.io/v1
+"""
+
+
+def test_providers_are_read() -> None:
+    assert providers(CONFIG) == [Provider("regcred-kubelet-provider", ("*.example", "ghcr.io"))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("kind: CredentialProviderConfig", "kind: Pod", "no CredentialProviderConfig"),
+        ("providers:\n- name", "providers: []\nx:\n- name", "names no providers"),
+        ("- name: regcred-kubelet-provider", "- 1\n- name: a", "not an object"),
+        ("name: regcred-kubelet-provider", "name: ../a", "not the name of a program"),
+        ('["*.example", "ghcr.io"]', "[]", "matchImages"),
+        ("defaultCacheDuration: 0s", "x: 1", "defaultCacheDuration is missing"),
+        ("credentialprovider.kubelet.k8s.io/v1", "v1", "apiVersion"),
+        ("kind:", "kind: [", "not YAML"),
+        (CONFIG, "[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_keeps_the_kubelet_from_starting_is_named(old: str, new: str, why: str) -> None:
+    with pytest.raises(Broken, match=why):
+        providers(CONFIG.replace(old, new))
+
+
+def test_the_rule_for_images_that_are_there_is_read() -> None:
+    assert policy("imagePullCredentialsVerificationPolicy: AlwaysVerify") == "AlwaysVerify"
+    assert policy("kind: KubeletConfiguration") == ""
+    with pytest.raises(Broken, match="no KubeletConfiguration"):
+        policy("[]")
+
+
+def test_one_malformed_login_spoils_the_file() -> None:
+    good = {"auth": "YTpi"}
+    found = {"reg.example/team": good, "reg.example": good, "other.example": {"auth": ""}}
+
+    assert node_logins(json.dumps({"auths": found}), "reg.example/team/app") == [
+        "reg.example/team",
+        "reg.example",
+    ]
+    assert node_logins(json.dumps(found), "reg.example/a", legacy=True) == ["reg.example"]
+    with pytest.raises(Broken, match=r"other\.example is not USER:PASSWORD"):
+        node_logins(
+            json.dumps({"auths": {**found, "other.example": {"auth": "YQ=="}}}), "reg.example/a"
+        )
