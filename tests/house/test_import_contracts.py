@@ -22,6 +22,7 @@ DIALECTS = "A dialect knows no other dialect"
 PROVIDERS = "A registry provider knows no other provider"
 CLIENTS = "Client programs import nothing of the server"
 ON_NODES = "Programs on nodes are the standard library alone"
+MODELS = "What models a client reads no disk"
 SQL = "Only storage speaks SQL"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
@@ -64,6 +65,8 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (CLIENTS, {"clients/planted.py": "import pydantic"}),
     (ON_NODES, {"clients/docker_helper.py": "import httpx2"}),
     (ON_NODES, {"clients/node/words.py": "import yaml"}),
+    (MODELS, {"clients/wiring/lookup.py": "import pathlib"}),
+    (MODELS, {"clients/wiring/docker_config.py": "import regcred.clients.wiring.machine"}),
     (SQL, {"web/planted.py": "import sqlite3"}),
     (SQL, {"adapters/sealing/planted.py": "from sqlalchemy import select"}),
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),

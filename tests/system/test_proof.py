@@ -311,6 +311,39 @@ def test_docker_install_makes_a_machine_ask_and_uninstall_undoes_it(
     refused(machine.skopeo_inspect(world.image()))
 
 
+def test_doctor_says_what_the_next_pull_does(world: World, store: Store) -> None:
+    store("login")
+    machine, _ = world.machine("doctored")
+    address = world.registry.address
+    files = machine.env["REGISTRY_AUTH_FILE"], f"{machine.env['DOCKER_CONFIG']}/config.json"
+
+    def told() -> tuple[int, set[str], set[str]]:
+        done = machine.regcred("doctor", world.image(), "-o", "json")
+        found = json.loads(done.out)["findings"]
+        pulls = [one for one in found if one["area"].startswith("pull with")]
+        others = {one["area"] for one in found if one["level"] == "ok"} - {"helper"}
+        assert not any(secret in done.text for secret in world.passwords.values())
+        return done.code, {one["what"].partition(" ")[0] for one in pulls}, others
+
+    wired = told()
+    pulled = machine.skopeo_inspect(world.image()), machine.docker_manifest(world.image())
+    for file in files:
+        Path(file).write_text(json.dumps({"auths": {address: {"auth": "d3Jvbmc6d3Jvbmc="}}}))
+    shadowed = told()
+    refused(machine.skopeo_inspect(world.image()))
+    for file in files:
+        # An empty object would have docker ask its platform's store, where there is one.
+        Path(file).write_text('{"auths": {"other.example": {}}}')
+    anonymous = told()
+    refused(machine.docker_manifest(world.image()))
+
+    assert (wired[0], wired[1]) == (0, {"gets"})
+    assert wired[2] >= {"service", "clock", "key"}
+    assert [one.code for one in pulled] == [0, 0]
+    assert shadowed[:2] == (6, {"uses"})
+    assert anonymous[:2] == (6, {"is"})
+
+
 def test_a_revoked_key_ends_the_very_next_pull_and_says_why(world: World, store: Store) -> None:
     store("login")
     machine, key_id = world.machine("revoked")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -174,6 +175,7 @@ async def test_ready_says_which_check_fails(world: World) -> None:
 
     assert reply.status_code == 503
     assert reply.json() == {"status": "unavailable", "checks": world.checks}
+    assert parsedate_to_datetime(reply.headers["date"]).date() == world.clock().date()
     assert (await world.send("GET", "/livez", key=None)).json() == {"status": "ok"}
     assert problem(await world.send("POST", "/readyz")) == "method-not-allowed"
 

@@ -70,7 +70,7 @@ class _Web:
         self._new_request_id = services.new_request_id
         fallback = native.DIALECT.render_error
         self._dialects = [(dialect, _bordered(dialect, services)) for dialect in DIALECTS]
-        self._health = Border(Health(services.readiness), fallback)
+        self._health = Border(Health(services.readiness, services.clock), fallback)
         self._nothing = Border(_nothing, fallback)
         self._most = services.most_at_once
         self._under_way = 0

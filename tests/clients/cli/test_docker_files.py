@@ -304,7 +304,7 @@ def test_installing_tells_what_comes_before_regcred(
         f"podman, buildah, skopeo: ghcr.io/team still comes from a login stored in {session}"
         in (done.err)
     )
-    assert "ghcr.io/team: it comes before regcred in" in done.err
+    assert "ghcr.io/team: it comes before regcred, which" in done.err
     assert f"docker, crane: ghcr.io: the login for it in auths of {docker} is not used." in done.err
     assert SECRET not in done.err
 

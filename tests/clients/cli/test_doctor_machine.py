@@ -407,12 +407,15 @@ def test_where_regcred_has_no_login_the_rest_is_a_note(
 ) -> None:
     explain([])
     found = {}
-    for text in (HELPERS, "{}", json.dumps({"auths": LOGIN})):
+    doctor.programs("docker-credential-other")
+    other = HELPERS.replace("regcred", "other")
+    for text in (HELPERS, "{}", json.dumps({"auths": LOGIN}), other):
         doctor.write(DOCKERS, text)
         found[text] = doctor.found(IMAGE)["pull with docker, podman"][0]
 
-    assert [level for level, _, _ in found.values()] == ["note"] * 3
-    asked, nothing, stored = (what for _, what, _ in found.values())
+    assert [level for level, _, _ in found.values()] == ["note"] * 4
+    asked, nothing, stored, elsewhere = (what for _, what, _ in found.values())
+    assert "regcred has" not in elsewhere
     assert "regcred, asked about registry.example" in asked
     assert "no login is set up here" in nothing
     assert "uses the login stored in" in stored
@@ -587,3 +590,13 @@ def test_containerds_own_logins_and_contradictions_are_told(doctor: Doctor) -> N
     assert "no image of it can be pulled" in told[2][1]
     assert "containerd does not start" in broken[0][1]
     assert "containerd" not in doctor.found()
+
+
+def test_a_kubelet_may_keep_its_files_elsewhere(doctor: Doctor) -> None:
+    kubelet(doctor, "--root-dir=/data/kubelet")
+    doctor.write("data/kubelet/config.json", json.dumps({"auths": LOGIN}))
+    doctor.write("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration")
+
+    [_, (level, what, _)] = doctor.found(IMAGE)["kubelet"]
+
+    assert (level, "/data/kubelet/config.json" in what) == ("note", True)

@@ -56,7 +56,11 @@ def _told(lookup: Lookup, outcome: Outcome, would: Sequence[str], registry: str)
     if step.helper == REGCRED:
         return ok(name, f"gets the login {would[0]} from regcred, asked {_asked(step)}")
     if step.kind is Kind.helper:
-        return note(name, f"asks {PREFIX}{step.helper}, not regcred, {_asked(step)}")
+        what = f"asks {PREFIX}{step.helper}, not regcred, {_asked(step)}"
+        if not would:
+            return note(name, what)
+        fix = f"regcred docker install --registry {registry}"
+        return note(name, f"{what}; regcred has {would[0]}", fix)
     what = f"uses the login stored in {step.file} as {step.key}"
     behind = any(one.helper == REGCRED for one in lookup.steps)
     if would:

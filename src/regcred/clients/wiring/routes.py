@@ -63,7 +63,7 @@ def _route(puller: Puller, repository: str, shown: str) -> Route | None:
     notes = [*_unused(puller, first)]
     if not ours:
         behind = [s for s in _behind(puller, repository, later) if s.helper == REGCRED]
-        notes += [f"it comes before regcred in {step.file}" for step in behind[:1]]
+        notes += [f"it comes before regcred, which {step.file} names" for step in behind[:1]]
     return Route(shown, _told(first), first.file, first.helper, tuple(notes))
 
 
