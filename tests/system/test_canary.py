@@ -623,6 +623,34 @@ def test_the_agent_keeps_and_shows_no_login(watch: Watch) -> None:
     assert watch.scanner.read["agent: cmdline"]
 
 
+def test_what_looks_at_a_machines_files_shows_no_login_in_them(watch: Watch) -> None:
+    world = watch.world
+    stored = watch.canary("stored")
+    watch.login(world.api.make_key("doctor", "puller")["key"])
+    address = world.registry.address
+    login = base64.b64encode(f"puller:{stored}".encode()).decode()
+    entry = {"auth": login, "password": stored, "identitytoken": stored}
+    text = json.dumps({"auths": {address: entry}, "HttpHeaders": {"X-Key": stored}}, indent=1)
+    docker = Path(watch.machine.env["DOCKER_CONFIG"]) / "config.json"
+    podman = Path(watch.machine.env["REGISTRY_AUTH_FILE"])
+    install = ("docker", "install", "--bin-dir", str(watch.machine.helper_path.parent))
+
+    for broken in ("}", ""):
+        for file in (docker, podman):
+            file.write_text(text + broken)
+        watch.cli("doctor", world.image())
+        watch.cli(*install, "-r", address, "--all", "--dry-run")
+    watch.cli(*install, "-r", address, "--all")
+    watch.cli("docker", "status", "-o", "json")
+    watch.cli("docker", "uninstall")
+    assert docker.read_text() == text
+
+    # They were there to hold it; nothing else may.
+    for file in (docker, podman):
+        file.unlink()
+        file.with_name(f"{file.name}.before-regcred").unlink()
+
+
 def test_the_command_line_shows_a_secret_only_when_it_is_asked_to(watch: Watch) -> None:
     world = watch.world
     right, bad = watch.canary("right"), watch.canary("bad")

@@ -266,6 +266,20 @@ def test_an_image_that_cannot_be_read_is_a_usage_error(doctor: Doctor, stub: Stu
     assert doctor.run("NO").code == 2
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [problem("access-denied", 403, "not yours"), Reply(200, b"<html>", "text/html")],
+)
+def test_a_service_that_does_not_explain_is_a_fault(
+    doctor: Doctor, stub: StubService, reply: Reply
+) -> None:
+    stub.plant("POST", "/v1/projects/-/explain", reply)
+    found = doctor.found(IMAGE)
+
+    assert found["pull"][0][1].startswith("the service does not explain it")
+    assert "docker, podman" in found
+
+
 # The clients' files and helpers
 
 

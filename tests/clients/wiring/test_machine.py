@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from regcred.clients.diagnosis.pullers import file_findings
 from regcred.clients.wiring import machine
 from regcred.clients.wiring.containers_auth import auth_places, persistent_auth_file
 from regcred.clients.wiring.helpers import state_of
@@ -70,8 +71,12 @@ def test_docker_reads_its_variable_since_it_knows_it(here: Machine, tmp_path: Pa
     env = {**here.env, "DOCKER_AUTH_CONFIG": "{}"}
     for version, known in (("28.2.2", None), ("28.3.0", "{}"), ("", "{}")):
         script(tmp_path, "docker", f"#!/bin/sh\necho 'Docker version {version}'\n")
+        docker = puller_of(Machine.here(env), "docker")
 
-        assert puller_of(Machine.here(env), "docker").variable == known
+        assert docker.variable == known
+        assert docker.variable_unread == (known is None)
+        told = [one.what for one in file_findings([docker])]
+        assert any("only since 28.3" in what for what in told) == (known is None)
 
 
 def test_newer_clients_read_a_named_file_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,6 +118,14 @@ def test_another_users_file_is_not_touched(path: Path, monkeypatch: pytest.Monke
 
     with pytest.raises(Unusable, match="belongs to another user"):
         look(path)
+
+
+def test_root_makes_no_file_in_a_users_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: SimpleNamespace(st_uid=1000, st_mode=0o40755))
+
+    with pytest.raises(Unusable, match="is another user's: run this as them"):
+        look(path / "new" / "config.json")
 
 
 def test_what_may_not_be_read_is_not_touched(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,7 @@ from regcred import __version__
 from regcred.clients.api import RegcredClient
 from regcred.clients.cli.options import Output, Project
 from regcred.clients.cli.output import Format, Json, structure
-from regcred.clients.cli.session import speaking_to
-from regcred.clients.cli.words import Exit, shown
+from regcred.clients.cli.words import Exit, shown, stop_on
 from regcred.clients.config import ClientConfig
 from regcred.clients.diagnosis.finding import Finding, Level, fault
 from regcred.clients.diagnosis.names import server_of, unresolved
@@ -23,6 +22,7 @@ from regcred.clients.diagnosis.node import containerd_findings, kubelet_findings
 from regcred.clients.diagnosis.pullers import file_findings, helper_findings
 from regcred.clients.diagnosis.pulls import pull_findings
 from regcred.clients.diagnosis.service import key_findings, service_findings
+from regcred.clients.problems import ApiError, ApiProblem
 from regcred.clients.wiring.machine import Machine
 from regcred.clients.wiring.pullers import pullers
 
@@ -45,22 +45,31 @@ def machine(
         about_key, known = key_findings(config, now)
         found += about_key
         config = config if known else None
-    explained = _explained(config, project, image)
-    if image is not None and explained is None:
-        found.append(fault("pull", "not known: only the service can tell which login IMAGE gets"))
+    explained = None
+    if image is not None:
+        explained, untold = _explained(config, project, image)
+        found += untold
     found += _wiring(seen, explained)
     _show(found, image, output)
     if any(one.level is Level.fault for one in found):
         raise typer.Exit(Exit.VERDICT)
 
 
-def _explained(config: ClientConfig | None, project: str | None, image: str | None) -> Json | None:
-    """Return what the service says of an image. Raise typer.Exit when it cannot read it."""
-    if config is None or image is None:
-        return None
-    api: RegcredClient
-    with speaking_to(config, project) as api:
-        return api.explain(image)
+def _explained(
+    config: ClientConfig | None, project: str | None, image: str
+) -> tuple[Json | None, list[Finding]]:
+    """Return what the service says of an image. Raise typer.Exit when it is no image."""
+    if config is None:
+        return None, [fault("pull", "not known: only the service can tell which login IMAGE gets")]
+    try:
+        with RegcredClient(config, project) as api:
+            return api.explain(image), []
+    except ApiProblem as problem:
+        if problem.slug == "invalid-reference":
+            stop_on(problem)
+        return None, [fault("pull", f"the service does not explain it: {problem}")]
+    except ApiError as why:
+        return None, [fault("pull", f"the service does not explain it: {why}")]
 
 
 def _wiring(seen: Machine, explained: Json | None) -> list[Finding]:

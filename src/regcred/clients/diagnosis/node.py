@@ -15,6 +15,9 @@ _KUBELET_VARIABLES = (
     "/etc/sysconfig/kubelet",
 )
 _KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
+_HOME = "/root"
+"""Where the kubelet is at home; it is run by root."""
+
 _PLUGIN = "regcred-kubelet-provider"
 _CONTAINERD = "/etc/containerd/config.toml"
 _CERTS = "/etc/containerd/certs.d"
@@ -116,8 +119,8 @@ def _policy(machine: Machine, config: str) -> list[Finding]:
 
 def _node_logins(machine: Machine, arguments: list[str], repository: str) -> list[Finding]:
     root = kubelet_files.flag(arguments, "root-dir") or "/var/lib/kubelet"
-    places = [f"{root}/config.json", "/root/.docker/config.json", "/.docker/config.json"]
-    old = [f"{root}/.dockercfg", "/root/.dockercfg", "/.dockercfg"]
+    places = [f"{root}/config.json", f"{_HOME}/.docker/config.json", "/.docker/config.json"]
+    old = [f"{root}/.dockercfg", f"{_HOME}/.dockercfg", "/.dockercfg"]
     found: list[Finding] = []
     for path in (*places, *old):
         file = machine.file(path)

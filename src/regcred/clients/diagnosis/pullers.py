@@ -64,6 +64,9 @@ def _broken(puller: Puller) -> list[Finding]:
 
 
 def _variable(puller: Puller) -> list[Finding]:
+    if puller.variable_unread:
+        what = "DOCKER_AUTH_CONFIG is set, and docker reads it only since 28.3"
+        return [note("", what, "update docker, or use regcred's helper")]
     if puller.variable is None:
         return []
     what = "DOCKER_AUTH_CONFIG is set: its logins come before every helper"

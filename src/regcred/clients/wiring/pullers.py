@@ -43,6 +43,11 @@ class Puller:
     installed: bool
     reads: DockerConfig | ContainersFiles
     variable: str | None = None
+    """DOCKER_AUTH_CONFIG, where it is set and this client reads it."""
+
+    variable_unread: bool = False
+    """Whether it is set and this client is too old to read it."""
+
     default_store: str = ""
 
     def lookup(self, repository: str) -> Lookup:
@@ -98,8 +103,10 @@ def puller_of(machine: Machine, name: str) -> Puller:
     if name == "docker":
         config = DockerConfig.read(machine.file(docker_file(machine)))
         known = not version or version >= _READS_VARIABLE
-        variable = machine.env.get("DOCKER_AUTH_CONFIG") if known else None
-        return Puller(name, installed, config, variable or None, _platform_store(machine))
+        variable = machine.env.get("DOCKER_AUTH_CONFIG") or None
+        unread = variable is not None and not known
+        store = _platform_store(machine)
+        return Puller(name, installed, config, variable if known else None, unread, store)
     if name == "crane":
         return Puller(name, installed, DockerConfig.read(machine.file(_cranes(machine))))
     podman = name != "skopeo"

@@ -53,6 +53,7 @@ def look(path: Path) -> Original:
     except FileNotFoundError:
         if path.is_symlink():
             raise Unusable(path, f"is a link to {target}, which is not there") from None
+        _refuse_others_folder(path, target)
         return Original(path, target, None, _OURS_ALONE, ())
     except OSError as error:
         raise Unusable(path, f"cannot be read: {error.strerror}") from None
@@ -100,6 +101,13 @@ def delete(original: Original) -> None:
     """Delete a file that is whole our own. Raise OSError."""
     original.target.unlink()
     _settle(original.target.parent)
+
+
+def _refuse_others_folder(path: Path, target: Path) -> None:
+    """Keep root, under sudo with a user's HOME, from making a file that its user cannot read."""
+    folder = next(one for one in target.parents if one.exists())
+    if os.geteuid() == 0 and folder.stat().st_uid != 0:
+        raise Unusable(path, f"would be root's, and {folder} is another user's: run this as them")
 
 
 def _keep(original: Original, text: str) -> None:
