@@ -72,5 +72,5 @@ def test_no_file_names_a_package_index_or_a_path_of_one_machine(pattern: re.Patt
 def test_every_locked_requirement_carries_hashes() -> None:
     for path in sorted((ROOT / "requirements").glob("*.txt")):
         for requirement in re.split(r"\n(?=\S)", path.read_text().strip()):
-            assert re.match(r"[a-z0-9.-]+(\[[a-z0-9,-]+\])?==\S+", requirement), name(path)
+            assert re.match(r"[a-z0-9.-]+(\[[a-z0-9, -]+\])?==\S+", requirement), name(path)
             assert "--hash=sha256:" in requirement, requirement.split()[0]
