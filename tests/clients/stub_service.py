@@ -5,6 +5,8 @@ It knows the shapes and the errors, none of the service's rules: what a test nee
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import threading
@@ -73,6 +75,9 @@ class StubService:
     def __init__(self, *, keep_alive: bool = False) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
+        self.queries: list[str] = []
+        """Each request's query as it came: `Seen` keeps the first of equal names."""
+
         self.planted: dict[tuple[str, str], Reply] = {}
         self.projects = [project(1, "default"), project(2, "other")]
         self.keys: dict[str, Json] = {"own": key("own", "operator", "admin")}
@@ -89,6 +94,8 @@ class StubService:
         self.logins: list[Json] = []
         self.withheld: list[Json] = []
         self.explained: Json = {}
+        self.auths: Json = {"registry.example": {"auth": as_auth("puller", REVEALED)}}
+        self.handing: dict[str, str] = {}
         self.rows: list[Json] = []
         self.events: list[Json] = []
         self.fetches: list[Json] = []
@@ -433,6 +440,32 @@ def login(name: str) -> Json:
     }
 
 
+def as_auth(username: str, password: str) -> str:
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def pull_secret(name: str, auths: Json, namespace: str = "") -> Json:
+    text = json.dumps({"auths": auths}, separators=(",", ":"))
+    place = {"namespace": namespace} if namespace else {}
+    return {
+        "kind": "Secret",
+        "apiVersion": "v1",
+        "metadata": {"name": name, **place},
+        "data": {".dockerconfigjson": base64.b64encode(text.encode()).decode()},
+        "type": "kubernetes.io/dockerconfigjson",
+    }
+
+
+def hand_out_secret(call: Call) -> Reply:
+    asked = call.seen.query
+    made = pull_secret(asked["name"], call.stub.auths, asked.get("namespace", ""))
+    etag = f'"{hashlib.sha256(json.dumps(made).encode()).hexdigest()}"'
+    headers = (("ETag", etag), ("Cache-Control", "no-store"), *call.stub.handing.items())
+    if call.seen.headers.get("if-none-match") == etag:
+        return Reply(304, headers=headers)
+    return Reply(200, made, headers=headers)
+
+
 def helper_get(call: Call) -> Reply:
     if not call.stub.logins:
         return NOTHING
@@ -449,6 +482,7 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("GET", P, show_project),
     ("PATCH", P, update_project),
     ("DELETE", P, delete_project),
+    ("GET", f"{P}/kubernetes-secret", hand_out_secret),
     ("GET", f"{P}/keys", lambda call: listed([*call.stub.keys.values()], call.seen)),
     ("POST", f"{P}/keys", create_key),
     *((method, f"{P}/keys/([^/]+)", with_key) for method in ("GET", "PATCH", "DELETE")),
@@ -490,6 +524,7 @@ def handler(stub: StubService, keep_alive: bool) -> type[BaseHTTPRequestHandler]
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             url = urlsplit(self.path)
+            stub.queries.append(url.query)
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(length)

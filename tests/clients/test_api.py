@@ -207,3 +207,24 @@ def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path) -> None:
     for name in ("ca.pem", "none.pem"):
         with pytest.raises(ServiceUnreachable, match=f"{name} holds no readable CA"):
             RegcredClient(ClientConfig("https://a.example", KEY, ca_file=str(tmp_path / name)))
+
+
+def test_a_hand_out_is_a_body_or_that_nothing_changed(stub: StubService) -> None:
+    with RegcredClient(ClientConfig(stub.url, KEY)) as api:
+        first = api.hand_out("kubernetes-secret", {"name": "a", "image": ["b", "c"]})
+        again = api.hand_out("kubernetes-secret", {"name": "a"}, first.headers["etag"])
+
+    assert (first.unchanged, again.unchanged, again.body) == (False, True, b"")
+    assert first.json()["metadata"] == {"name": "a"}
+    assert stub.queries == ["name=a&image=b&image=c", "name=a"]
+
+
+@pytest.mark.parametrize("status", [301, 304])
+def test_a_hand_out_that_leads_elsewhere_is_not_regcreds(stub: StubService, status: int) -> None:
+    stub.plant("GET", "/v1/projects/-/nomad", Reply(status))
+
+    with (
+        RegcredClient(ClientConfig(stub.url, KEY)) as api,
+        pytest.raises(NotRegcred, match=f"an answer {status}"),
+    ):
+        api.hand_out("nomad", {})
