@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.clients.raw_server import RawServer
 from tests.clients.stub_service import KEY, StubService
+from tests.tools.kube_api import KubeAPI
 
 
 @pytest.fixture
@@ -51,3 +53,16 @@ def env(stub: StubService, home: Path) -> dict[str, str]:
         "REGCRED_URL": stub.url,
         "REGCRED_KEY": KEY,
     }
+
+
+@pytest.fixture(scope="session")
+def cluster_authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def kube(cluster_authority: trustme.CA) -> Iterator[KubeAPI]:
+    """A cluster without namespaces, in which the sync may do anything."""
+    api = KubeAPI(cluster_authority)
+    yield api
+    api.close()
