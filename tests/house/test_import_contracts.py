@@ -27,6 +27,7 @@ SQL = "Only storage speaks SQL"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
 CALLS_OUT = "Only the guarded transport and the clients call out"
+CLUSTERS = "Only the sync speaks to clusters"
 CYCLES = "No cycles between siblings"
 
 Plants = Mapping[str, str]
@@ -74,6 +75,8 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),
     (CALLS_OUT, {"web/planted.py": "import httpx2"}),
     (CALLS_OUT, {"adapters/sealing/planted.py": "import httpcore2"}),
+    (CLUSTERS, {"clients/api.py": "import lightkube"}),
+    (CLUSTERS, {"clients/cli/kubernetes.py": "from lightkube import Client"}),
     (
         CYCLES,
         {

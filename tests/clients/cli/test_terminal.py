@@ -62,6 +62,13 @@ def test_a_password_is_typed_without_echo(stub: StubService, env: dict[str, str]
     assert SECRET not in shown
 
 
+def test_a_secret_for_a_cluster_is_announced(env: dict[str, str]) -> None:
+    code, shown = on_terminal(env, "kubernetes", "secret", "pull")
+
+    assert code == 0
+    assert shown.startswith("What follows holds passwords.")
+
+
 def test_a_key_is_typed_without_echo(stub: StubService, env: dict[str, str]) -> None:
     code, shown = on_terminal(env, "login", "--url", stub.url, prompt="Key: ", typed=KEY)
 

@@ -20,6 +20,7 @@ from regcred.clients.cli import (
     importing,
     keys,
     kubelet,
+    kubernetes,
     projects,
     providers,
     webhooks,
@@ -68,3 +69,4 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(docker.app, name="docker")
 app.command()(agent.agent)
 app.add_typer(kubelet.app, name="kubelet")
+app.add_typer(kubernetes.app, name="kubernetes")

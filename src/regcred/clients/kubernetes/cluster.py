@@ -1,0 +1,200 @@
+"""What a sync asks of a cluster, through lightkube.
+
+What the API server says is repeated only where the request held no login. Deletions carry no
+precondition, because lightkube sends none: what is deleted was read a moment before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import httpx2
+import lightkube
+import yaml
+from lightkube import operators
+from lightkube.core.client import LabelValue
+from lightkube.core.exceptions import ConfigError
+from lightkube.models.core_v1 import LocalObjectReference
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Namespace, Secret, ServiceAccount
+from lightkube.types import PatchType
+
+from regcred.clients.kubernetes.refusals import ClusterUnreachable, asking, or_none
+from regcred.clients.kubernetes.wanted import (
+    ACCOUNTS,
+    FIELD_MANAGER,
+    KEY,
+    LABEL,
+    LABEL_VALUE,
+    TYPE,
+    Logins,
+    Sync,
+)
+
+_TIMES = httpx2.Timeout(10, connect=5)
+_PAGE = 500
+
+
+class Space(NamedTuple):
+    """A namespace."""
+
+    name: str
+    terminating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A Secret as it is. Its data shows in no repr."""
+
+    namespace: str
+    owned: bool
+    type: str
+    immutable: bool
+    data: dict[str, str] = field(repr=False)
+    annotations: dict[str, str]
+    version: str
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The service accounts into whose lists the sync has put it."""
+        return frozenset(filter(None, self.annotations.get(ACCOUNTS, "").split(",")))
+
+
+class Account(NamedTuple):
+    """A service account's list of pull secrets."""
+
+    namespace: str
+    name: str
+    secrets: tuple[str, ...]
+    version: str
+
+
+class Cluster:
+    """A cluster as one sync sees it. Every method raises ClusterRefused, ClusterUnreachable."""
+
+    def __init__(self, sync: Sync, client: lightkube.Client) -> None:
+        self._sync = sync
+        self._client = client
+
+    def namespaces(self, selector: str) -> list[Space]:
+        """Return the namespaces that a selector takes in, written as for kubectl."""
+        # A key alone is sent as it is, so the API server judges the whole text.
+        labels: dict[str, LabelValue] = {selector: operators.exists()}
+        with asking("list namespaces"):
+            found = list(self._client.list(Namespace, labels=labels, chunk_size=_PAGE))
+        return [
+            Space(
+                _meta(one).name or "", one.status is not None and one.status.phase == "Terminating"
+            )
+            for one in found
+        ]
+
+    def secret(self, namespace: str) -> Present | None:
+        """Return what has the sync's name in a namespace."""
+        with asking(f"get secrets in {namespace}"):
+            found = or_none(
+                lambda: self._client.get(Secret, self._sync.secret, namespace=namespace)
+            )
+        return self._present(found) if found else None
+
+    def own_secrets(self) -> list[Present]:
+        """Return the sync's Secrets in all namespaces, wherever they are."""
+        # By name, so that a right that is narrowed to this name is enough.
+        with asking("list secrets in all namespaces"):
+            found = self._client.list(
+                Secret,
+                namespace="*",
+                labels={LABEL: LABEL_VALUE},
+                fields={"metadata.name": self._sync.secret},
+                chunk_size=_PAGE,
+            )
+            present = [self._present(one) for one in found]
+        return [one for one in present if one.owned]
+
+    def apply(
+        self, namespace: str, logins: Logins, accounts: frozenset[str], over: Present | None
+    ) -> None:
+        """Write the Secret by server-side apply, in place.
+
+        Over one of its own, fields that others changed are taken back; where there was none,
+        nothing is forced, so that what somebody made in between stays theirs.
+        """
+        wanted = Secret(
+            metadata=ObjectMeta(
+                name=self._sync.secret,
+                namespace=namespace,
+                labels={LABEL: LABEL_VALUE},
+                annotations=self._sync.annotations(accounts),
+                resourceVersion=over.version if over else None,
+            ),
+            data={KEY: logins.data},
+            type=TYPE,
+        )
+        with asking(f"patch secrets in {namespace}", quoted=False):
+            self._client.apply(wanted, field_manager=FIELD_MANAGER, force=over is not None)
+
+    def delete(self, namespace: str) -> None:
+        """Delete the Secret; that it is gone already is as good."""
+        with asking(f"delete secrets in {namespace}"):
+            or_none(lambda: self._client.delete(Secret, self._sync.secret, namespace=namespace))
+
+    def account(self, namespace: str, name: str) -> Account | None:
+        """Return a service account."""
+        with asking(f"get serviceaccounts in {namespace}"):
+            found = or_none(lambda: self._client.get(ServiceAccount, name, namespace=namespace))
+        if found is None:
+            return None
+        listed = tuple(one.name or "" for one in found.imagePullSecrets or ())
+        return Account(namespace, name, listed, _meta(found).resourceVersion or "")
+
+    def set_pull_secrets(self, account: Account, secrets: Sequence[str]) -> None:
+        """Replace a list that was read before; a conflict when somebody changed it since.
+
+        Neither server-side apply nor a strategic merge can add one entry: the list is atomic
+        (ServiceAccount v1), so either would drop everybody else's.
+        """
+        listed = [LocalObjectReference(name=name) for name in secrets]
+        change = {
+            "metadata": {"resourceVersion": account.version},
+            "imagePullSecrets": listed or None,
+        }
+        with asking(f"patch serviceaccounts in {account.namespace}"):
+            self._client.patch(
+                ServiceAccount,
+                account.name,
+                change,
+                namespace=account.namespace,
+                patch_type=PatchType.MERGE,
+                field_manager=FIELD_MANAGER,
+            )
+
+    def _present(self, found: Secret) -> Present:
+        meta = _meta(found)
+        labels, annotations = meta.labels or {}, meta.annotations or {}
+        return Present(
+            meta.namespace or "",
+            self._sync.owns(labels, annotations),
+            found.type or "",
+            bool(found.immutable),
+            found.data or {},
+            annotations,
+            meta.resourceVersion or "",
+        )
+
+
+def connect() -> lightkube.Client:
+    """Return a client of the pod's own cluster, or of kubeconfig's. Raise ClusterUnreachable."""
+    try:
+        return lightkube.Client(timeout=_TIMES, field_manager=FIELD_MANAGER)
+    except yaml.YAMLError:
+        # Its words quote the file, which may hold a token.
+        raise ClusterUnreachable("no cluster is configured: kubeconfig is no YAML") from None
+    except (ConfigError, OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        why = str(error) or type(error).__name__
+        raise ClusterUnreachable(f"no cluster is configured: {why}") from None
+
+
+def _meta(found: Namespace | Secret | ServiceAccount) -> ObjectMeta:
+    return found.metadata or ObjectMeta()
