@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.service import _kept
-from regcred.domain.audit import Action
+from regcred.domain.audit import NO_PROJECT, Action
+from regcred.domain.ports import StoredCluster
 from regcred.domain.webhook import Webhook
-from tests.adapters.storage.samples import START, Clock, event, new_id, sealed, stored
+from tests.adapters.storage.samples import STAMP, START, Clock, event, new_id, sealed, stored
 from tests.bootstrap.test_audit_keeper import (
     Place,
     _secret_back,
@@ -85,6 +86,37 @@ async def _older_key_back(place: Place) -> None:
     place.edit("INSERT OR REPLACE INTO api_keys SELECT * FROM kept", "DROP TABLE kept")
 
 
+async def _cluster_back(place: Place) -> None:
+    """Put a cluster's row back to before its keys were changed."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        cluster = await world.add_cluster()
+        place.edit("CREATE TABLE kept AS SELECT * FROM clusters")
+        done = event(Action.CLUSTER_UPDATED, NO_PROJECT, cluster.id, secret_version=2)
+        await keeper.store.update_cluster(StoredCluster(cluster, STAMP), 1, done)
+        await keeper.link()
+    place.edit("INSERT OR REPLACE INTO clusters SELECT * FROM kept", "DROP TABLE kept")
+
+
+async def _pod_back(place: Place, kind: str) -> None:
+    """Put the row of a deleted cluster or of a withdrawn workload back."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        cluster = await world.add_cluster()
+        store, table = keeper.store, f"{kind}s"
+        if kind == "workload":
+            workload = await world.add_workload(cluster)
+            place.edit("CREATE TABLE kept AS SELECT * FROM workloads")
+            gone = event(Action.WORKLOAD_DELETED, world.id, workload.id)
+            await store.delete_workload(world.id, workload.id, gone)
+        else:
+            place.edit("CREATE TABLE kept AS SELECT * FROM clusters")
+            gone = event(Action.CLUSTER_DELETED, NO_PROJECT, cluster.id)
+            await store.delete_cluster(cluster.name, None, gone)
+        await keeper.link()
+    place.edit(f"INSERT INTO {table} SELECT * FROM kept", "DROP TABLE kept")  # noqa: S608  the names above
+
+
 async def _webhook_back(place: Place, action: Action) -> None:
     """Put a webhook's row back to before it was moved, or deleted."""
     with place.start() as keeper:
@@ -143,6 +175,15 @@ HARMS: dict[str, tuple[Callable[[Place], Any], str]] = {
     "a moved webhook": (
         partial(_webhook_back, action=Action.WEBHOOK_UPDATED),
         "1 of its webhooks are older than its audit says",
+    ),
+    "a moved cluster": (_cluster_back, "1 of its clusters are older than its audit says"),
+    "a cluster": (
+        partial(_pod_back, kind="cluster"),
+        "1 of its clusters or workloads were deleted, and are there again",
+    ),
+    "a workload": (
+        partial(_pod_back, kind="workload"),
+        "1 of its clusters or workloads were deleted, and are there again",
     ),
     "a webhook": (
         partial(_webhook_back, action=Action.WEBHOOK_DELETED),

@@ -68,6 +68,8 @@ def test_every_reason_to_refuse_a_key_has_words(reason: str) -> None:
         (errors.KeyNotFound, "key"),
         (errors.UseNotFound, "use"),
         (errors.WebhookNotFound, "webhook"),
+        (errors.ClusterNotFound, "cluster"),
+        (errors.WorkloadNotFound, "workload"),
     ],
 )
 def test_not_found_names_the_noun_alone(error: type[errors.NotFound], kind: str) -> None:
@@ -80,6 +82,7 @@ def test_not_found_names_the_noun_alone(error: type[errors.NotFound], kind: str)
         errors.VersionMismatch(),
         errors.VersionRequired(),
         errors.ProjectNotEmpty(),
+        errors.ClusterInUse(),
         errors.TooManyWebhooks(20),
         errors.IdempotencyConflict(),
     ],

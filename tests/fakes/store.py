@@ -56,6 +56,7 @@ from regcred.domain.registry import RegistryAddress, Scope
 from regcred.domain.schedule import RESTS, Plan
 from regcred.domain.use import Use
 from regcred.domain.verdict import DEAD, Standing, Verdict
+from tests.fakes.pods import MemoryPods
 from tests.fakes.webhooks import MemoryWebhooks
 
 _T = TypeVar("_T")
@@ -93,7 +94,7 @@ class _Exchanged:
     claim: str | None = None
 
 
-class MemoryStore(MemoryWebhooks):
+class MemoryStore(MemoryPods, MemoryWebhooks):
     """Implements `regcred.domain.ports.Store` for tests.
 
     Every method does its work without suspending, so each is atomic. `broken` makes every call
@@ -181,6 +182,7 @@ class MemoryStore(MemoryWebhooks):
         self._events.pop(project_id, None)
         self._replan.pop(project_id, None)
         self._drop_webhooks(project_id)
+        self._drop_workloads(project_id)
         self._keys = {i: s for i, s in self._keys.items() if s.key.project_id != project_id}
         self._append(event)
 
@@ -432,17 +434,19 @@ class MemoryStore(MemoryWebhooks):
 
     async def read_for_resolve(
         self,
-        key_id: str,
+        key_id: str | None,
         project: ProjectRef | None,
         address: RegistryAddress,
         repository: str | None,
     ) -> ResolveRead:
         self._awake()
-        key = self._keys.get(key_id)
-        if key is None:
+        key = None if key_id is None else self._keys.get(key_id)
+        if key is None and key_id is not None:
             return ResolveRead(None, None, ())
+        home = None if key is None else key.key.project_id
+        where = home if project is None else project
         try:
-            found = await self.find_project(key.key.project_id if project is None else project)
+            found = await self.find_project(0 if where is None else where)
         except ProjectNotFound:
             return ResolveRead(key, None, ())
         limit = 256 if repository is None else 64

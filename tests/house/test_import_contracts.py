@@ -26,6 +26,7 @@ MODELS = "What models a client reads no disk"
 SQL = "Only storage speaks SQL"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
+TOKENS = "Only identity reads tokens"
 CALLS_OUT = "Only the guarded transport and the clients call out"
 CLUSTERS = "Only the sync speaks to clusters"
 CYCLES = "No cycles between siblings"
@@ -73,6 +74,8 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
     (METRICS, {"usecases/planted.py": "import prometheus_client"}),
     (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),
+    (TOKENS, {"adapters/sealing/planted.py": "import jwt"}),
+    (TOKENS, {"web/planted.py": "from jwt import decode"}),
     (CALLS_OUT, {"web/planted.py": "import httpx2"}),
     (CALLS_OUT, {"adapters/sealing/planted.py": "import httpcore2"}),
     (CLUSTERS, {"clients/api.py": "import lightkube"}),

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.adapters.registries.limits import ProjectRate
+from regcred.adapters.sealing.pod_stamps import KeyedPodStamps
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
@@ -24,15 +26,18 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
 from regcred.domain.webhook import Webhook
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.manage_webhooks import ManageWebhooks, WebhookDraft
+from regcred.usecases.manage_workloads import ManageWorkloads
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -254,8 +259,12 @@ class World:
         self.fetches = ReadFetches(store)
         self.recheck = RecheckCredentials(store, sealer, self.registries, clock)
         self.explain = ExplainImage(store, self.registries, clock)
+        tokens, self.stamps = PodTokenVerifier(clock.monotonic), KeyedPodStamps(bytes(32))
+        self.clusters = ManageClusters(store, tokens, self.stamps, clock, new_id)
+        self.workloads = ManageWorkloads(store, self.stamps, clock, new_id)
+        self.pods = AuthenticatePod(store, tokens, self.stamps, clock)
         self.resolve = ResolveImage(
-            store, sealer, self.digests, clock, self.registries, self.exchanges
+            store, sealer, self.digests, clock, self.registries, self.exchanges, self.pods
         )
         self.docker = ServeDockerHelper(self.credentials)
         self.hand_out = HandOutLogins(store, sealer, clock, self.registries, self.exchanges)

@@ -25,6 +25,7 @@ MAY: Mapping[str, frozenset[str]] = {
 
 IMAGE = "registry.example.com/team/app"
 HOOK = "https://hooks.example.com/in"
+CLUSTER = "prod-1"
 SERVER = "https://docker-host.example.com"
 _P = "/v1/projects/{project}"
 _W = f"{_P}/webhooks/{{webhook}}"
@@ -109,6 +110,17 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("rotateWebhookSecret", "POST", f"{_W}:rotate-secret", ADMINISTER,
               {"secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"}),
     Operation("testWebhook", "POST", f"{_W}:test", ADMINISTER),
+    Operation("listWorkloads", "GET", f"{_P}/workloads", ADMINISTER),
+    Operation("allowWorkload", "POST", f"{_P}/workloads", ADMINISTER,
+              {"cluster": CLUSTER, "namespace": "shop", "service_account": "web",
+               "image_patterns": [IMAGE]}, 201),
+    Operation("getWorkload", "GET", f"{_P}/workloads/{{workload}}", ADMINISTER),
+    Operation("withdrawWorkload", "DELETE", f"{_P}/workloads/{{workload}}", ADMINISTER, status=204),
+    Operation("listClusters", "GET", "/v1/clusters", OPERATE),
+    Operation("putCluster", "PUT", "/v1/clusters/{cluster}", OPERATE,
+              {"issuer": "https://issuer.example.com", "audience": "regcred"}),
+    Operation("getCluster", "GET", "/v1/clusters/{cluster}", OPERATE),
+    Operation("deleteCluster", "DELETE", "/v1/clusters/{cluster}", OPERATE, status=204),
     Operation("listProviders", "GET", "/v1/providers", ANYONE),
     Operation("getProvider", "GET", "/v1/providers/{provider}", ANYONE),
 )  # fmt: skip
@@ -132,7 +144,7 @@ async def perform(
 
 
 async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, str]:
-    """Make a credential with a use, a key, a docker login and a webhook.
+    """Make a credential with a use, a key, a docker login, a webhook, a workload and a cluster.
 
     Return what paths name them by.
     """
@@ -145,4 +157,15 @@ async def targets(world: World, label: str, *, key: str = "admin") -> dict[str, 
     )
     await perform(world, BY_ID["dockerCredentialStore"], who=key)
     hook = await perform(world, BY_ID["createWebhook"], who=key)
-    return {"credential": name, "key": made.json()["id"], "webhook": hook.json()["id"]}
+    await world.set_up_cluster(CLUSTER)
+    cluster = f"spare-{label}"
+    await world.set_up_cluster(cluster, f"audience of {label}")
+    body = {**BY_ID["allowWorkload"].body, "service_account": f"target-{label}"}
+    workload = await perform(world, BY_ID["allowWorkload"], who=key, body=body)
+    return {
+        "credential": name,
+        "key": made.json()["id"],
+        "webhook": hook.json()["id"],
+        "workload": workload.json()["id"],
+        "cluster": cluster,
+    }

@@ -70,7 +70,7 @@ async def test_a_request_id_that_could_do_harm_is_replaced(world: World, sent: s
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.id)
 async def test_a_trailing_slash_is_another_path(world: World, operation: Any) -> None:
-    path = operation.at(credential="c", key="k", webhook="w")
+    path = operation.at(credential="c", key="k", webhook="w", workload="i", cluster="x")
 
     reply = await world.send(operation.method, f"{path}/", operation.body)
 

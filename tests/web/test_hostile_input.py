@@ -31,6 +31,8 @@ _RESPONSE_ONLY: dict[str, tuple[str, ...]] = {
     "createWebhook": ("MadeWebhook", "NewWebhook"),
     "updateWebhook": ("MadeWebhook", "WebhookPatch"),
     "rotateWebhookSecret": ("MadeWebhook", "RotateSecret"),
+    "allowWorkload": ("Workload", "NewWorkload"),
+    "putCluster": ("Cluster", "NewCluster"),
 }
 
 
@@ -172,6 +174,7 @@ async def test_what_is_only_shown_is_never_taken(world: World, operation: Operat
 async def _state(world: World) -> list[Any]:
     paths = ("/v1/projects/-", "/v1/projects/-/keys", "/v1/projects/-/credentials",
              "/v1/projects/-/credentials/target-x/uses", "/v1/projects/-/webhooks",
+             "/v1/projects/-/workloads",
              "/v1/projects/-/audit")  # fmt: skip
     return [(await world.send("GET", path)).json() for path in paths]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from regcred.domain.verdict import VerdictKind
-from tests.web.operations import BY_ID, IMAGE, OPERATIONS, Operation, perform, targets
+from tests.web.operations import BY_ID, CLUSTER, IMAGE, OPERATIONS, Operation, perform, targets
 from tests.web.world import Reply, World, problem
 
 ROLES = ("viewer", "puller", "editor", "admin")
@@ -39,6 +39,8 @@ def _pairs(
         yield {**own, "key": foreign["key"]}, {**own, "key": "000000000000"}
     if "{webhook}" in operation.path:
         yield {**own, "webhook": foreign["webhook"]}, {**own, "webhook": MISSING_ID}
+    if "{workload}" in operation.path:
+        yield {**own, "workload": foreign["workload"]}, {**own, "workload": MISSING_ID}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op: op.id)
@@ -75,6 +77,7 @@ async def _everything(world: World) -> list[Any]:
         "/credentials/target-foreign/uses",
         "/credentials/target-foreign/fetches",
         "/webhooks",
+        "/workloads",
         "/audit",
         "/events",
     )
@@ -125,12 +128,16 @@ async def test_a_cursor_is_bound_to_its_project_and_its_list(
 async def _many(world: World, key: str) -> None:
     # Verdicts that change, so that there is news of them.
     world.registries.say(VerdictKind.REJECTED, VerdictKind.OK, VerdictKind.REJECTED)
+    await world.set_up_cluster(CLUSTER)
+    allow = BY_ID["allowWorkload"]
     for number in range(3):
         await world.add(f"many-{number}", key=key)
         await perform(world, BY_ID["verifyCredential"], who=key, credential="many-1")
         await perform(world, BY_ID["createWebhook"], who=key)
         fetched = {"image": IMAGE, "client": f"client-{number}"}
         await perform(world, BY_ID["resolveImage"], who=key, body=fetched)
+        body = {**allow.body, "service_account": f"many-{number}"}
+        await perform(world, allow, who=key, body=body)
 
 
 async def test_an_operator_reaches_every_project_by_id_and_number(world: World) -> None:

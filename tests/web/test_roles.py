@@ -28,6 +28,8 @@ async def test_roles_are_exactly_the_table(world: World, operation: Operation) -
         body = operation.body
         if isinstance(body, dict) and "name" in body:
             body = {**body, "name": f"{body['name']}-{number}"}
+        if operation.id == "allowWorkload":
+            body = {**operation.body, "service_account": f"web-{number}"}
 
         reply = await perform(world, operation, who=key, body=body, **names)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import httpx2
 
+from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.service_keys import ServiceKeys
@@ -23,14 +24,17 @@ from regcred.domain.ports import Clock, Store, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.manage_webhooks import ManageWebhooks
+from regcred.usecases.manage_workloads import ManageWorkloads
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -52,6 +56,7 @@ from tests.fakes.registries import ScriptedRegistries
 from tests.fakes.sealer import PlainSealer
 from tests.fakes.sender import ScriptedSender
 from tests.fakes.store import MemoryStore
+from tests.tools.issuer import AUDIENCE, Issuer
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -95,6 +100,7 @@ class World:
         self.sender = ScriptedSender()
         self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
         self.checks: dict[str, str] = {"store": "ok", "keyring": "ok", "migrations": "ok"}
+        self.issuer = Issuer(START)
         self.keys: dict[str, str] = {}
         """Name -> key text: viewer, puller, editor, admin, operator, and foreign ones."""
 
@@ -119,6 +125,7 @@ class World:
             self.clock,
             self.registries,
             self.exchanges,
+            self.services.authenticate_pod,
         )
         endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),
@@ -193,6 +200,12 @@ class World:
         assert reply.status_code == 201, reply.text
         return reply.json()
 
+    async def set_up_cluster(self, name: str = "prod-1", audience: str = AUDIENCE) -> None:
+        """Have the tokens of `issuer` believed."""
+        body = {"issuer": self.issuer.name, "audience": audience, "jwks": self.issuer.jwks()}
+        reply = await self.send("PUT", f"/v1/clusters/{name}", body, key="operator")
+        assert reply.status_code in {200, 201}, reply.text
+
     def new_id(self) -> UUID:
         """Return ids in order."""
         return UUID(int=(0x019A9C1E << 96) | (7 << 76) | (2 << 62) | next(self._ids))
@@ -206,9 +219,11 @@ class World:
         allowance = self.allowance
         prove = ProveLogin(store, registries, allowance, self.exchanges)
         credentials = ManageCredentials(store, self.sealer, prove, clock, self.new_id)
-        digests = self.service_keys.key_digests
+        digests, stamps = self.service_keys.key_digests, self.service_keys.pod_stamps
+        tokens = PodTokenVerifier(clock.monotonic)
         return Services(
             authenticate=Authenticate(store, digests, clock),
+            authenticate_pod=AuthenticatePod(store, tokens, stamps, clock),
             projects=ManageProjects(store, self.sealer, clock, self.new_id),
             keys=ManageKeys(store, digests, clock, os.urandom),
             credentials=credentials,
@@ -226,6 +241,8 @@ class World:
             webhooks=ManageWebhooks(
                 store, self.sealer, self.sender, clock, self.new_id, os.urandom, allowance
             ),
+            clusters=ManageClusters(store, tokens, stamps, clock, self.new_id),
+            workloads=ManageWorkloads(store, stamps, clock, self.new_id),
             families=self.registries,
             cursors=self.service_keys.cursors,
             request_digest=self.service_keys.request_digests.digest,

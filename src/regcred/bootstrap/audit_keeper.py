@@ -248,6 +248,8 @@ def _set_back(store: SqliteStore | Looks, upto: int) -> str | None:
         (store.keys_back_from_deletion, "keys were deleted, and are there again"),
         (store.webhooks_behind_audit, "webhooks are older than its audit says"),
         (store.webhooks_back_from_deletion, "webhooks were deleted, and are there again"),
+        (store.clusters_behind_audit, "clusters are older than its audit says"),
+        (store.pods_back_from_deletion, "clusters or workloads were deleted, and are there again"),
     )
     for look, what in looks:
         if found := look():

@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 from starlette.types import ASGIApp
 
+from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.adapters.metrics.registries import MeasuredRegistries
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
@@ -25,15 +26,18 @@ from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports.measuring import Meter, Trigger
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.manage_webhooks import ManageWebhooks
+from regcred.usecases.manage_workloads import ManageWorkloads
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_audit import ReadAudit
@@ -141,8 +145,11 @@ def _app(
     asked = MeasuredRegistries(registries, meter, Trigger.PERSON, time.monotonic)
     prove = ProveLogin(store, asked, allowance, exchanges, meter)
     credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
+    tokens, stamps = PodTokenVerifier(time.monotonic), state.keys.pod_stamps
+    pods = AuthenticatePod(store, tokens, stamps, clock)
     services = Services(
         authenticate=Authenticate(store, state.digests, clock),
+        authenticate_pod=pods,
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),
         credentials=credentials,
@@ -158,6 +165,8 @@ def _app(
         webhooks=ManageWebhooks(
             store, sealer, sender, clock, state.new_id, state.random, allowance
         ),
+        clusters=ManageClusters(store, tokens, stamps, clock, state.new_id),
+        workloads=ManageWorkloads(store, stamps, clock, state.new_id),
         families=registries,
         cursors=state.keys.cursors,
         request_digest=state.keys.request_digests.digest,
@@ -168,7 +177,7 @@ def _app(
         new_request_id=new_request_id,
         readiness=lambda: _readiness(state),
     )
-    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges)
+    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges, pods)
     hot = HotPath(
         {
             "resolve": Resolve(resolve),

@@ -45,7 +45,10 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts: `kind` is `key` now; pods, people and CI jobs later."""
+    """Who acts: `kind` is `key` or `pod`; people and CI jobs later.
+
+    A pod's id is CLUSTER/NAMESPACE/SERVICEACCOUNT.
+    """
 
     kind: str
     id: str
@@ -77,7 +80,7 @@ class Caller:
 
     principal: Principal
     project_id: UUID
-    """The key's home project."""
+    """The key's home project; a pod's only one."""
 
     role: Role
     operator: bool = False

@@ -35,6 +35,11 @@ class Action(StrEnum):
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_TESTED = "webhook.tested"
+    CLUSTER_CREATED = "cluster.created"
+    CLUSTER_UPDATED = "cluster.updated"
+    CLUSTER_DELETED = "cluster.deleted"
+    WORKLOAD_ALLOWED = "workload.allowed"
+    WORKLOAD_DELETED = "workload.deleted"
     ROLLBACK_ACCEPTED = "store.rollback_accepted"
 
 

@@ -60,14 +60,16 @@ class MalformedRequest(RegcredError):
 
 
 class NotAuthenticated(RegcredError):
-    """No key, or one that does not open anything.
+    """No key, or one that does not open anything; or a pod's token that is not believed.
 
-    `reason` is one of `missing`, `malformed`, `unknown`, `expired`, `disabled`. The last two are
-    said only to someone who holds the right secret.
+    `reason` is one of `missing`, `malformed`, `unknown`, `expired`, `disabled`, `token`. Expired
+    and disabled are said only to someone who holds the right secret. `why` is for the log alone,
+    in fixed words: whoever sends a token learns nothing from it of the clusters that we know.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, why: str = "") -> None:
         self.reason = reason
+        self.why = why
         super().__init__(_REASONS[reason])
 
 
@@ -77,15 +79,17 @@ _REASONS = {
     "unknown": "this API key is unknown or was revoked",
     "expired": "this API key has expired",
     "disabled": "this API key is disabled",
+    "token": "this service-account token is not accepted: its issuer, audience, signature or times "
+    "are not what a cluster of this service has (the service's log says which)",
 }
 
 
 class AccessDenied(RegcredError):
     """The caller is known, and may not do this. `needs` names the missing permission."""
 
-    def __init__(self, needs: str) -> None:
+    def __init__(self, needs: str, whose: str = "this key's role") -> None:
         self.needs = needs
-        super().__init__(f"this key's role does not allow it: needs {needs}")
+        super().__init__(f"{whose} does not allow it: needs {needs}")
 
 
 class NotFound(RegcredError):
@@ -127,6 +131,18 @@ class WebhookNotFound(NotFound):
     kind = "webhook"
 
 
+class ClusterNotFound(NotFound):
+    """The operator has set up no cluster of that name."""
+
+    kind = "cluster"
+
+
+class WorkloadNotFound(NotFound):
+    """No workload of that id in this project."""
+
+    kind = "workload"
+
+
 class NameTaken(RegcredError):
     """Another thing of this `kind` in the same place has this name."""
 
@@ -162,6 +178,13 @@ class ProjectNotEmpty(RegcredError):
 
     def __init__(self) -> None:
         super().__init__("the project still holds credentials: delete them first")
+
+
+class ClusterInUse(RegcredError):
+    """Projects let service accounts of the cluster pull."""
+
+    def __init__(self) -> None:
+        super().__init__("workloads of projects name this cluster: withdraw them first")
 
 
 class TooManyWebhooks(RegcredError):

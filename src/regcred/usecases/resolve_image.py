@@ -30,7 +30,9 @@ from regcred.domain.ports import (
 from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
+from regcred.domain.workload import is_pod_token
 from regcred.usecases.authenticate import caller_behind
+from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.open_login import Login, OpenLogin, Withheld
 
@@ -54,6 +56,8 @@ class Presented(NamedTuple):
     """The request around a question, as it came in."""
 
     key: str | None
+    """An API key, or a pod's service-account token."""
+
     project: ProjectRef | None
     client: str
     request_id: str
@@ -109,11 +113,13 @@ class ResolveImage:
         clock: Clock,
         registries: Registries,
         exchanges: ExchangeLogins,
+        pods: AuthenticatePod,
     ) -> None:
         self._store = store
         self._digests = digests
         self._clock = clock
         self._open = OpenLogin(sealer, registries, exchanges)
+        self._pods = pods
 
     async def __call__(
         self,
@@ -127,23 +133,11 @@ class ResolveImage:
 
         `force` hands out withheld logins too. A stored secret that is exchanged never leaves: what
         it was exchanged for does, or the reason why there is nothing. Raise NotAuthenticated,
-        ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, and what
+        AuthenticatePod raises.
         """
-        if not presented.key:
-            raise NotAuthenticated("missing")
-        token = ApiToken.parse(presented.key)
-        read = await self._store.read_for_resolve(
-            token.id, presented.project, question.address, question.repository
-        )
         now = self._clock()
-        caller = caller_behind(
-            token,
-            read.key,
-            self._digests,
-            now,
-            request_id=presented.request_id,
-            peer=presented.peer,
-        )
+        caller, read, presented = await self._read(presented, question, now)
         project_id = _permit(caller, read)
         chosen = _choose(caller, question, read.candidates)
         withheld: list[Withheld] = []
@@ -178,6 +172,35 @@ class ResolveImage:
                 )
             )
         return Resolution(logins, withheld, caller.expires_at)
+
+    async def _read(
+        self, presented: Presented, question: Question, now: datetime
+    ) -> tuple[Caller, ResolveRead, Presented]:
+        """Return who asks, what was read for the question, and the request as it is told of.
+
+        Where a pod runs, its token says: that was signed.
+        """
+        key, address, repository = presented.key, question.address, question.repository
+        if not key:
+            raise NotAuthenticated("missing")
+        if is_pod_token(key):
+            caller, pod = await self._pods(
+                key, presented.project, request_id=presented.request_id, peer=presented.peer
+            )
+            read = await self._store.read_for_resolve(None, caller.project_id, address, repository)
+            node = pod.node or presented.node
+            return caller, read, presented._replace(node=node, namespace=pod.namespace)
+        token = ApiToken.parse(key)
+        read = await self._store.read_for_resolve(token.id, presented.project, address, repository)
+        caller = caller_behind(
+            token,
+            read.key,
+            self._digests,
+            now,
+            request_id=presented.request_id,
+            peer=presented.peer,
+        )
+        return caller, read, presented
 
 
 def _permit(caller: Caller, read: ResolveRead) -> str:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from regcred.domain.ports import Clock, Cursors, Families
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.manage_uses import ManageUses
 from regcred.usecases.manage_webhooks import ManageWebhooks
+from regcred.usecases.manage_workloads import ManageWorkloads
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
@@ -28,6 +31,7 @@ class Services:
     """The use cases, and the few things that only the border needs."""
 
     authenticate: Authenticate
+    authenticate_pod: AuthenticatePod
     projects: ManageProjects
     keys: ManageKeys
     credentials: ManageCredentials
@@ -41,6 +45,8 @@ class Services:
     docker_helper: ServeDockerHelper
     hand_out: HandOutLogins
     webhooks: ManageWebhooks
+    clusters: ManageClusters
+    workloads: ManageWorkloads
 
     families: Families
     """Asked which family a login belongs to, and what is known of each."""

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from regcred.domain.access import ApiKey, Role
-from regcred.domain.audit import Action, AuditEvent, Reveal
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent, Reveal
 from regcred.domain.credential import RegistryCredential, derive_scopes
 from regcred.domain.event import Event, EventKind
 from regcred.domain.ports import (
@@ -17,13 +17,16 @@ from regcred.domain.ports import (
     CredentialFilter,
     SealedSecret,
     Store,
+    StoredCluster,
     StoredKey,
+    StoredWorkload,
     WrappedSeed,
 )
 from regcred.domain.project import Project
-from regcred.domain.registry import RegistryAddress, Scope
+from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
 from regcred.domain.use import Use
 from regcred.domain.verdict import EvidenceValue, Verdict, VerdictKind
+from regcred.domain.workload import Cluster, Workload
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EVERYTHING = CredentialFilter()
@@ -144,6 +147,25 @@ def a_reveal(project_id: UUID, *logins: UUID, at: datetime = START, **more: Any)
     )
 
 
+def a_cluster(name: str = "prod-1", **more: Any) -> Cluster:
+    fields = {"issuer": "https://issuer.example", "audience": name, "jwks": "{}", **more}
+    return Cluster(new_id(), name, created_at=START, updated_at=START, **fields)
+
+
+def a_workload(project_id: UUID, cluster: Cluster, **more: Any) -> Workload:
+    fields = {"namespace": "shop", "service_account": "web", "images": ("r.example/shop",), **more}
+    patterns = tuple(map(ImagePattern.parse, fields.pop("images")))
+    return Workload(
+        new_id(),
+        project_id,
+        cluster.id,
+        cluster.name,
+        image_patterns=patterns,
+        created_at=START,
+        **fields,
+    )
+
+
 @dataclass
 class World:
     """A store with one project, and short ways to fill it."""
@@ -183,6 +205,18 @@ class World:
         return await self.store.create_credential(
             credential, sealed(text=name), self.created(credential)
         )
+
+    async def add_cluster(self, name: str = "prod-1", **more: Any) -> Cluster:
+        cluster = a_cluster(name, **more)
+        done = event(Action.CLUSTER_CREATED, NO_PROJECT, cluster.id, secret_version=1)
+        return await self.store.create_cluster(StoredCluster(cluster, STAMP), done)
+
+    async def add_workload(
+        self, cluster: Cluster, project_id: UUID | None = None, **more: Any
+    ) -> Workload:
+        workload = a_workload(project_id or self.id, cluster, **more)
+        done = event(Action.WORKLOAD_ALLOWED, workload.project_id, workload.id)
+        return await self.store.create_workload(StoredWorkload(workload, STAMP), done)
 
     def created(self, credential: RegistryCredential) -> AuditEvent:
         return event(

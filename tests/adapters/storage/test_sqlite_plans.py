@@ -10,6 +10,7 @@ from regcred.adapters.storage.sqlite import (
     SqliteStore,
     audit,
     checks,
+    clusters,
     deliveries,
     events,
     fetch_log,
@@ -18,6 +19,7 @@ from regcred.adapters.storage.sqlite import (
     listing,
     resolve,
     webhooks,
+    workloads,
 )
 from regcred.domain.event import EventKind
 from regcred.domain.ports import AuditFilter, CredentialFilter, EventFilter
@@ -76,6 +78,10 @@ STATEMENTS = [
     listing._COUNT,
     audit._FLOOR,
     *(resolve._statement(*shape) for shape in RESOLVES),
+    *(resolve._keyless(*shape) for shape in RESOLVES if shape[0] != resolve._HOME),
+    *(workloads._ANYWHERE, workloads._BY_ID, workloads._BY_NUMBER),
+    *(workloads._WORKLOAD_AT, workloads._WORKLOADS),
+    *(clusters._CLUSTER_NAMED, clusters._CLUSTERS, clusters._USED),
 ]
 
 

@@ -14,6 +14,7 @@ from regcred.adapters.sealing.box import ROOT_SIZE, Root
 from regcred.adapters.sealing.cursors import SealedCursors
 from regcred.adapters.sealing.digests import PepperedDigests, RequestDigests
 from regcred.adapters.sealing.key_encryption import KeyEncryption, WrapContext
+from regcred.adapters.sealing.pod_stamps import KeyedPodStamps
 from regcred.domain.errors import SealBroken, StartRefused
 from regcred.domain.ports import RandomBytes, WrappedSeed
 
@@ -40,6 +41,7 @@ class ServiceKeys(NamedTuple):
     """Everything that works under the service's root, ready to use."""
 
     key_digests: PepperedDigests
+    pod_stamps: KeyedPodStamps
     request_digests: RequestDigests
     cursors: SealedCursors
     audit_signer: AuditSigner
@@ -55,6 +57,7 @@ class ServiceKeys(NamedTuple):
 
         return cls(
             key_digests=PepperedDigests(key(b"api-key-pepper"), key(b"api-key-row")),
+            pod_stamps=KeyedPodStamps(key(b"pod-row")),
             request_digests=RequestDigests(key(b"idempotency")),
             cursors=SealedCursors(key(b"cursor"), random),
             audit_signer=AuditSigner(key(b"audit-row")),

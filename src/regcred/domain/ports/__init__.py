@@ -13,6 +13,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from regcred.domain.ports.pods import PodRead as PodRead
+from regcred.domain.ports.pods import PodStamps as PodStamps
+from regcred.domain.ports.pods import PodTokens as PodTokens
+from regcred.domain.ports.pods import StoredCluster as StoredCluster
+from regcred.domain.ports.pods import StoredWorkload as StoredWorkload
 from regcred.domain.ports.registries import UNKNOWN_PLACE as UNKNOWN_PLACE
 from regcred.domain.ports.registries import Allowance as Allowance
 from regcred.domain.ports.registries import Families as Families

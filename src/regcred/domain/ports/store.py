@@ -13,6 +13,7 @@ from regcred.domain.event import Event
 from regcred.domain.ports.fetches import FetchStore
 from regcred.domain.ports.hearing import CheckStore, EventStore
 from regcred.domain.ports.logins import LoginStore
+from regcred.domain.ports.pods import PodStore
 from regcred.domain.ports.sealing import SealedSecret
 from regcred.domain.ports.tenancy import KeyStore, ProjectStore
 from regcred.domain.ports.values import (
@@ -162,14 +163,15 @@ class PullStore(Protocol):
 
     async def read_for_resolve(
         self,
-        key_id: str,
+        key_id: str | None,
         project: ProjectRef | None,
         address: RegistryAddress,
         repository: str | None,
     ) -> ResolveRead:
         """Read key, project, seed and every candidate for an image in one statement.
 
-        `project` None means the key's home. `repository` None asks by host alone: every scope at
+        `project` None means the key's home. `key_id` None (someone who asks without a key, and
+        names the project) reads no key. `repository` None asks by host alone: every scope at
         the address. At most 64 candidates for an image, 256 for a host. The key and the project
         are not compared here: the use case decides who may see what.
         """
@@ -223,6 +225,7 @@ class Store(
     EventStore,
     CheckStore,
     WebhookStore,
+    PodStore,
     Protocol,
 ):
     """Everything durable. One conformance suite runs on every implementation.

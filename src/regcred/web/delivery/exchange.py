@@ -12,8 +12,9 @@ from typing import NamedTuple
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from regcred.domain.errors import InvalidInput, ProjectNotFound, RegcredError
+from regcred.domain.errors import InvalidInput, NotAuthenticated, ProjectNotFound, RegcredError
 from regcred.domain.ports import ProjectRef
+from regcred.domain.workload import is_pod_token
 from regcred.usecases.resolve_image import Presented
 from regcred.web.authentication import bearer
 from regcred.web.border import CLOSE, SERVER_ERROR, log_failure, log_unexpected
@@ -77,6 +78,7 @@ class HotPath:
         self._endpoints = endpoints
         self._render_error = render_error
         self._authenticate = services.authenticate
+        self._authenticate_pod = services.authenticate_pod
         self._new_request_id = services.new_request_id
 
     def takes(self, scope: Scope) -> bool:
@@ -114,8 +116,15 @@ class HotPath:
 
         Only refusals pay for it: the one read of a good question finds the key as well.
         """
+        if isinstance(error, NotAuthenticated):
+            return error
         try:
-            await self._authenticate(bearer(scope), request_id=asked_id, peer=peer_of(scope))
+            key, peer = bearer(scope), peer_of(scope)
+            if key is not None and is_pod_token(key):
+                project, _ = self._split(scope["path"]) or ("", "")
+                await self._authenticate_pod(key, _project(project), request_id=asked_id, peer=peer)
+            else:
+                await self._authenticate(key, request_id=asked_id, peer=peer)
         except RegcredError as refused:
             return refused
         return error
@@ -127,7 +136,9 @@ class HotPath:
             log_failure(asked_id, error)
         _, suffix = self._split(scope["path"]) or ("", "")
         route, status = f"{PREFIX}{{project}}/{suffix}", answer.status
-        _log.info("request", request_id=asked_id, method="POST", route=route, status=status)
+        # A token's refusal tells its sender nothing, so the operator reads here what it was.
+        why = {"reason": error.why} if isinstance(error, NotAuthenticated) and error.why else {}
+        _log.info("request", request_id=asked_id, method="POST", route=route, status=status, **why)
         return answer
 
     def _split(self, path: str) -> tuple[str, str] | None:

@@ -37,6 +37,7 @@ _UPDATE = """
 """
 _DELETE = (
     "DELETE FROM api_keys WHERE project_id = ?",
+    "DELETE FROM workloads WHERE project_id = ?",
     "DELETE FROM webhooks WHERE project_id = ?",
     "DELETE FROM events WHERE project_id = ?",
     "DELETE FROM project_seeds WHERE project_id = ?",

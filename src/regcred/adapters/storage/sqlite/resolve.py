@@ -39,6 +39,7 @@ CANDIDATE = (
     "x.secret_version, x.sealed, g.kid, g.generation, g.wrapped"
 )
 _SCOPE = KEY_WIDTH + 1
+_NO_KEY = ", ".join(["NULL"] * KEY_WIDTH)
 
 _HOME, _ID, _NUMBER = "p.id = k.project_id", "p.id = ?", "p.number = ?"
 
@@ -54,7 +55,7 @@ class Resolving(Access):
 
     async def read_for_resolve(
         self,
-        key_id: str,
+        key_id: str | None,
         project: ProjectRef | None,
         address: RegistryAddress,
         repository: str | None,
@@ -62,11 +63,15 @@ class Resolving(Access):
         """Read everything that one resolve needs; see the port."""
         which, ref = _project(project)
         places = _places(address, repository)
-        rows = self._all(_statement(which, len(places)), (*ref, *places, key_id))
+        if key_id is not None:
+            rows = self._all(_statement(which, len(places)), (*ref, *places, key_id))
+        else:
+            rows = self._all(_keyless(which, len(places)), (*places, *ref)) if ref else []
         if not rows:
             return _NOTHING
         first = rows[0]
-        key, project_id = stored_key(first[:KEY_WIDTH]), first[KEY_WIDTH]
+        key = None if key_id is None else stored_key(first[:KEY_WIDTH])
+        project_id = first[KEY_WIDTH]
         if first[_SCOPE] is None:
             return ResolveRead(key, project_id, ())
         found = (
@@ -94,23 +99,45 @@ def _places(address: RegistryAddress, repository: str | None) -> tuple[str, ...]
 @lru_cache(maxsize=1024)
 def _statement(project: str, places: int) -> str:
     """Build the statement for so many places; texts are made once and prepared once."""
-    prefixes = places - 2
-    paths = f"AND s.path IN ({', '.join('?' * prefixes)})" if prefixes else ""
-    order = _FOR_IMAGE if prefixes else _FOR_HOST
+    logins, order = _joined(places)
     return f"""
         SELECT {KEY}, p.id, s.scope, {CANDIDATE}
         FROM api_keys k
         LEFT JOIN projects p ON {project}
+        {logins}
+        WHERE k.id = ?
+        ORDER BY {order}
+        LIMIT {_MAX_ROWS}
+    """  # noqa: S608  constants and question marks alone
+
+
+@lru_cache(maxsize=1024)
+def _keyless(project: str, places: int) -> str:
+    """Build the same for someone who asks without a key, and always names the project."""
+    logins, order = _joined(places)
+    return f"""
+        SELECT {_NO_KEY}, p.id, {_CANDIDATE}
+        FROM projects p
+        {logins}
+        WHERE {project}
+        ORDER BY {order}
+        LIMIT {_MAX_ROWS}
+    """  # noqa: S608  constants and question marks alone
+
+
+def _joined(places: int) -> tuple[str, str]:
+    """Return the joins that find a project's logins, and the order of what they find."""
+    prefixes = places - 2
+    paths = f"AND s.path IN ({', '.join('?' * prefixes)})" if prefixes else ""
+    logins = f"""
         LEFT JOIN credential_scopes s ON s.project_id = p.id AND s.lookup IN (?, ?) {paths}
         LEFT JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number
         LEFT JOIN credential_secrets x
             ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
         LEFT JOIN project_seeds g
             ON g.project_id = x.project_id AND g.generation = x.seed_generation
-        WHERE k.id = ?
-        ORDER BY {order}
-        LIMIT {_MAX_ROWS}
-    """  # noqa: S608  constants and question marks alone
+    """
+    return logins, _FOR_IMAGE if prefixes else _FOR_HOST
 
 
 @lru_cache(maxsize=1024)

@@ -16,16 +16,20 @@ from regcred.adapters.storage.sqlite.access import Access
 from regcred.adapters.storage.sqlite.audit import AuditLog
 from regcred.adapters.storage.sqlite.rows import Row
 from regcred.adapters.storage.sqlite.writer import Writer
-from regcred.domain.audit import Action, AuditEvent
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.ports import Clock
 
 _ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
 # The conditions on `action` are those of the partial indexes, word for word.
 _VERSIONED = """a.action IN (
     'credential.created', 'credential.replaced', 'credential.updated',
-    'key.created', 'key.updated', 'webhook.created', 'webhook.updated'
+    'key.created', 'key.updated', 'webhook.created', 'webhook.updated',
+    'cluster.created', 'cluster.updated'
 )"""
-_DELETED = "a.action IN ('credential.deleted', 'key.deleted', 'webhook.deleted')"
+_DELETED = """a.action IN (
+    'credential.deleted', 'key.deleted', 'webhook.deleted', 'cluster.deleted',
+    'workload.deleted'
+)"""
 _ACCEPTED = _ROW + "WHERE action = 'store.rollback_accepted' ORDER BY number DESC"
 _EVERY = _ROW + "WHERE number > ? ORDER BY number LIMIT ?"
 _DECIDING = (
@@ -33,7 +37,8 @@ _DECIDING = (
     + """WHERE action IN (
         'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
         'key.created', 'key.updated', 'key.deleted',
-        'webhook.created', 'webhook.updated', 'webhook.deleted'
+        'webhook.created', 'webhook.updated', 'webhook.deleted',
+        'cluster.created', 'cluster.updated', 'cluster.deleted', 'workload.deleted'
     ) AND number > ? ORDER BY number LIMIT ?"""
 )
 _SECRETS_BEHIND = f"""
@@ -76,6 +81,17 @@ _WEBHOOKS_BACK = f"""
         SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = w.id AND a.number > ?
     )
 """  # noqa: S608  constants alone
+_CLUSTERS_BEHIND = f"""
+    SELECT c.id FROM clusters c WHERE c.version < (
+        SELECT max(a.secret_version) FROM audit_events a
+        WHERE a.project_id = '{NO_PROJECT}' AND a.target = c.id AND {_VERSIONED} AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
+_PODS_BACK = f"""
+    SELECT p.id FROM (SELECT id FROM clusters UNION ALL SELECT id FROM workloads) p WHERE EXISTS (
+        SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = p.id AND a.number > ?
+    )
+"""  # noqa: S608  constants alone
 
 
 class SetBack(Access):
@@ -107,6 +123,14 @@ class SetBack(Access):
     def webhooks_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, webhook) that are there although the audit tells of the deletion."""
         return self._pairs(_WEBHOOKS_BACK)
+
+    def clusters_behind_audit(self) -> Sequence[str]:
+        """Return ids of clusters that believe what they did before a change."""
+        return self._keys(_CLUSTERS_BEHIND)
+
+    def pods_back_from_deletion(self) -> Sequence[str]:
+        """Return ids of clusters and workloads whose deletion the audit tells of."""
+        return self._keys(_PODS_BACK)
 
     def last_acceptance(self) -> int:
         """Return the number of the newest rollback that was accepted; 0: none was.

@@ -11,6 +11,7 @@ from typing import Self
 
 from regcred.adapters.storage.sqlite.audit import AuditLog
 from regcred.adapters.storage.sqlite.checks import Checks
+from regcred.adapters.storage.sqlite.clusters import Clusters
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.credentials import Credentials
 from regcred.adapters.storage.sqlite.deliveries import Deliveries
@@ -30,6 +31,7 @@ from regcred.adapters.storage.sqlite.set_back import Looks, SetBack
 from regcred.adapters.storage.sqlite.transaction import Sign
 from regcred.adapters.storage.sqlite.verdicts import Uses, Verdicts
 from regcred.adapters.storage.sqlite.webhooks import Webhooks
+from regcred.adapters.storage.sqlite.workloads import Workloads
 from regcred.adapters.storage.sqlite.writer import Writer
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
@@ -58,6 +60,8 @@ class SqliteStore(
     Checks,
     Webhooks,
     Deliveries,
+    Clusters,
+    Workloads,
     SetBack,
     ServiceKeys,
 ):

@@ -24,7 +24,7 @@ from regcred.web.shapes import example
 _ALWAYS = (400, 401, 403, 408, 414, 422, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
 _VERSIONED = {"put", "patch", "delete"}
-_UNVERSIONED = {"putUse", "deleteUse"}
+_UNVERSIONED = {"putUse", "deleteUse", "withdrawWorkload"}
 _NAMING = {
     "createProject",
     "updateProject",
@@ -36,10 +36,12 @@ _NAMING = {
     "dockerCredentialStore",
     "dockerCredentialErase",
     "createWebhook",
+    "deleteCluster",
+    "allowWorkload",
 }
 _HANDING_OUT = {"resolveImage", "dockerCredentialGet", "kubeletCredential"}
 _KEPT = "hand-outs"
-_REPEATABLE = {"createProject", "createCredential", "createKey", "createWebhook"}
+_REPEATABLE = {"createProject", "createCredential", "createKey", "createWebhook", "allowWorkload"}
 
 _HANDED_OUT = {
     name: {"description": description, "schema": {"type": "string"}}

@@ -1,4 +1,4 @@
-"""What stands in native paths: projects, credentials, keys, uses; and pages of lists."""
+"""What stands in native paths: projects, credentials, keys, clusters, uses; and pages of lists."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ KeyPath = Annotated[str, Path(description="The key's id.", examples=["0a1B2c3D4e
 WebhookPath = Annotated[
     str,
     Path(description="The webhook's id.", examples=["019a9c1e-0000-7000-8000-000000000009"]),
+]
+ClusterPath = Annotated[str, Path(description="The cluster's name.", examples=["prod-1"])]
+WorkloadPath = Annotated[
+    str,
+    Path(description="The workload's id.", examples=["019a9c1e-0000-7000-8000-000000000010"]),
 ]
 UseKindPath = Annotated[
     str, AfterValidator(nfc), Path(description="1-63 characters.", examples=["deployment"])

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from regcred.web.dialects.native.routes import (
     audit,
+    clusters,
     credentials,
     docker_credential,
     events,
@@ -18,6 +19,7 @@ from regcred.web.dialects.native.routes import (
     uses,
     verdicts,
     webhooks,
+    workloads,
 )
 
 # In the order in which they are looked through: what is asked for most stands first.
@@ -37,6 +39,8 @@ ROUTES: tuple[BaseRoute, ...] = tuple(
         events,
         providers,
         webhooks,
+        workloads,
+        clusters,
     )
     for route in noun.router.routes
 )
