@@ -14,8 +14,11 @@ from regcred.domain.ports import AuditFilter, CredentialFilter, IdempotentReques
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.usecases.hand_out_logins import Asking
+from regcred.usecases.manage_clusters import ClusterDraft
 from regcred.usecases.manage_keys import KeyDraft
 from regcred.usecases.manage_webhooks import WebhookDraft
+from regcred.usecases.manage_workloads import WorkloadDraft
+from tests.tools.issuer import AUDIENCE, ISSUER
 from tests.usecases.world import HOOK, REGISTRY, World, draft
 
 Act = Callable[[World, Caller, ProjectRef | None], Awaitable[object]]
@@ -24,6 +27,10 @@ KEY = "K" * 12
 WEBHOOK = str(UUID(int=(7 << 76) | (2 << 62) | 2))
 """What a new world makes first."""
 
+WORKLOAD = str(UUID(int=(7 << 76) | (2 << 62) | 4))
+"""What it makes third, after the webhook and a cluster."""
+
+ALLOWED = WorkloadDraft("prod-1", "shop", "new", (REGISTRY,))
 NAME = Change(frozenset({"name"}), name="x")
 REQUEST = IdempotentRequest("key:K", "once", b"digest")
 
@@ -65,6 +72,10 @@ ACTS: dict[str, Act] = {
     "fetches": lambda w, c, p: w.fetches(c, p, "hub", None, None, 10),
     "hand out": handed,
     "explain": lambda w, c, p: w.explain(c, p, f"{REGISTRY}/app"),
+    "allow workload": lambda w, c, p: w.workloads.allow(c, p, ALLOWED),
+    "get workload": lambda w, c, p: w.workloads.get(c, p, WORKLOAD),
+    "list workloads": lambda w, c, p: w.workloads.list(c, p, "", 10),
+    "withdraw workload": lambda w, c, p: w.workloads.withdraw(c, p, WORKLOAD),
     "create webhook": lambda w, c, p: w.webhooks.create(c, p, WebhookDraft(HOOK)),
     "get webhook": lambda w, c, p: w.webhooks.get(c, p, WEBHOOK),
     "list webhooks": lambda w, c, p: w.webhooks.list(c, p, "", 10),
@@ -125,6 +136,11 @@ async def test_home_is_reached_by_id_by_number_and_by_saying_nothing(name: str) 
     for by in (lambda home: home.id, lambda home: home.number, lambda _: None):
         world = await World().open()
         assert str((await world.webhook()).id) == WEBHOOK
+        keys = ClusterDraft(ISSUER, AUDIENCE, None)
+        await world.clusters.put(world.operator, "prod-1", None, keys)
+        web = WorkloadDraft("prod-1", "shop", "web", (REGISTRY,))
+        made = await world.workloads.allow(world.operator, None, web)
+        assert str(made.workload.id) == WORKLOAD
         await world.docker.store(world.operator, None, REGISTRY, "ada", Secret("x"))
         await world.login()
         await world.uses.put(world.operator, None, "hub", "pod", "web")

@@ -19,12 +19,13 @@ from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports import AuditFilter, Bell, SealedSecret, StoredKey
+from regcred.domain.ports import AuditFilter, Bell, SealedSecret, StoredCluster, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
 from regcred.domain.webhook import Webhook
+from regcred.domain.workload import Cluster, Workload
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.deliver_events import DeliverEvents
@@ -180,6 +181,20 @@ class WatchedStore(MemoryStore):
     ) -> Webhook:
         await self._happens("update_webhook")
         return await super().update_webhook(webhook, expected_version, secret, event)
+
+    async def create_cluster(self, stored: StoredCluster, event: AuditEvent) -> Cluster:
+        await self._happens("create_cluster")
+        return await super().create_cluster(stored, event)
+
+    async def update_cluster(
+        self, stored: StoredCluster, expected_version: int | None, event: AuditEvent
+    ) -> Cluster:
+        await self._happens("update_cluster")
+        return await super().update_cluster(stored, expected_version, event)
+
+    async def create_workload(self, *arguments: Any) -> Workload:
+        await self._happens("create_workload")
+        return await super().create_workload(*arguments)
 
     async def webhook_secret(self, project_id: UUID, webhook_id: UUID) -> SealedSecret:
         await self._happens("webhook_secret")
