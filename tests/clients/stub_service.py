@@ -82,6 +82,8 @@ class StubService:
         self.projects = [project(1, "default"), project(2, "other")]
         self.keys: dict[str, Json] = {"own": key("own", "operator", "admin")}
         self.credentials: dict[str, Json] = {}
+        self.clusters: dict[str, Json] = {}
+        self.workloads: dict[str, Json] = {}
         self.providers = [
             provider("ghcr", ["ghcr.io"], link="https://docs.example/ghcr"),
             provider("quay", ["quay.io"], anywhere=True, settings=["realm", "ca_bundle"]),
@@ -358,6 +360,63 @@ def with_webhook(call: Call) -> Reply:
     return Reply(200, found)
 
 
+def cluster(name: str, **more: Any) -> Json:
+    return {
+        "name": name,
+        "issuer": "https://issuer.example",
+        "audience": f"https://regcred.example/{name}",
+        "jwks": None,
+        "jwks_uri": None,
+        "ca_bundle": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": 5,
+        **more,
+    }
+
+
+def with_cluster(call: Call) -> Reply:
+    name = call.ref
+    if call.seen.method == "PUT":
+        call.stub.clusters[name] = cluster(name, **call.seen.json)
+        return Reply(201, call.stub.clusters[name])
+    found = call.stub.clusters.get(name)
+    if found is None:
+        return problem("cluster-not-found", 404, "no such cluster")
+    if call.seen.method == "DELETE":
+        del call.stub.clusters[name]
+        return NOTHING
+    return Reply(200, found)
+
+
+def workload(number: int, **more: Any) -> Json:
+    return {
+        "id": f"33333333-0000-7000-8000-{number:012}",
+        "cluster": "prod-1",
+        "namespace": "shop",
+        "service_account": "web",
+        "image_patterns": ["registry.example/shop"],
+        "created_at": NOW,
+        **more,
+    }
+
+
+def allow_workload(call: Call) -> Reply:
+    made = workload(len(call.stub.workloads) + 1, **call.seen.json)
+    call.stub.workloads[made["id"]] = made
+    return Reply(201, made)
+
+
+def with_workload(call: Call) -> Reply:
+    found = call.stub.workloads.get(call.name)
+    if found is None:
+        return problem("workload-not-found", 404, "no such workload")
+    if call.seen.method == "DELETE":
+        del call.stub.workloads[call.name]
+        return NOTHING
+    return Reply(200, found)
+
+
 def list_providers(call: Call) -> Reply:
     if call.seen.query:
         return problem("invalid-input", 422, "query: has a parameter that is not known")
@@ -498,6 +557,11 @@ ROUTES: list[tuple[str, str, Act]] = [
     ("POST", f"{P}/webhooks", create_webhook),
     ("POST", f"{P}/webhooks/([^/]+):(?:rotate-secret|test)", with_webhook),
     *((method, f"{P}/webhooks/([^/]+)", with_webhook) for method in ("GET", "PATCH", "DELETE")),
+    ("GET", f"{P}/workloads", lambda call: listed([*call.stub.workloads.values()], call.seen)),
+    ("POST", f"{P}/workloads", allow_workload),
+    *((method, f"{P}/workloads/([^/]+)", with_workload) for method in ("GET", "DELETE")),
+    ("GET", "/v1/clusters", lambda call: listed([*call.stub.clusters.values()], call.seen)),
+    *((method, "/v1/clusters/([^/]+)", with_cluster) for method in ("GET", "PUT", "DELETE")),
     ("GET", "/v1/providers", list_providers),
     ("GET", "/v1/providers/([^/]+)", show_provider),
     ("POST", f"{P}/registries:probe", probe),
@@ -540,7 +604,7 @@ def handler(stub: StubService, keep_alive: bool) -> type[BaseHTTPRequestHandler]
             self.end_headers()
             self.wfile.write(sent)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815  http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  http.server's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its signature
             """Stay quiet."""

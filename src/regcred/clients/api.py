@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from regcred.clients.calls import Handed, Json, Query, segment
+from regcred.clients.cluster_calls import ClusterCalls
 from regcred.clients.problems import ApiProblem
 from regcred.clients.webhook_calls import WebhookCalls
 
 _PROVEN = {"verify": "require"}
 
 
-class RegcredClient(WebhookCalls):
+class RegcredClient(WebhookCalls, ClusterCalls):
     """One service with one key, in one project.
 
     Every call may raise ApiProblem, ServiceUnreachable, NotRegcred; one that puts a name into a

@@ -11,6 +11,7 @@ from regcred.clients.cli import (
     account,
     agent,
     audit,
+    clusters,
     credentials,
     docker,
     doctor,
@@ -24,6 +25,7 @@ from regcred.clients.cli import (
     projects,
     providers,
     webhooks,
+    workloads,
 )
 
 app = typer.Typer(
@@ -63,6 +65,8 @@ app.add_typer(projects.app, name="project")
 app.add_typer(keys.app, name="key")
 app.add_typer(providers.app, name="provider")
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(clusters.app, name="cluster")
+app.add_typer(workloads.app, name="workload")
 app.add_typer(doctor.app, name="doctor")
 app.command()(events.events)
 app.add_typer(audit.app, name="audit")
