@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
     for part in ("__init__.py", "conftest.py"):
         (tmp_path / "tests").mkdir(exist_ok=True)
         shutil.copy(ROOT / "tests" / part, tmp_path / "tests")
-    for part in ("web", "fakes", "house", "contracts"):
+    for part in ("web", "fakes", "house", "contracts", "tools"):
         shutil.copytree(ROOT / "tests" / part, tmp_path / "tests" / part, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     folder = tmp_path / "src" / "regcred" / "web" / "dialects" / "acme"

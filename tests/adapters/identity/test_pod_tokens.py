@@ -152,6 +152,8 @@ async def test_a_key_verifies_by_its_own_algorithm_alone(
         ({"kubernetes.io": "x"}, "claims are none"),
         ({"kubernetes.io": {"pod": "web"}}, "claims are none"),
         ({"kubernetes.io": {"node": {"name": 7}}}, "claims are none"),
+        ({"kubernetes.io": {"node": {"name": "n" * 254}}}, "claims are none"),
+        ({"kubernetes.io": {"node": {"name": "a\nb"}}}, "claims are none"),
         ({"kubernetes.io": {"namespace": "other"}}, "differ"),
         ({"kubernetes.io": {"serviceaccount": {"name": "admin"}}}, "differ"),
     ],

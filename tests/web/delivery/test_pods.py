@@ -61,6 +61,23 @@ async def test_the_audit_says_which_service_account_it_was(world: World, token: 
     assert (row["action"], row["principal"]) == ("credential.revealed", "pod:prod-1/shop/web")
 
 
+async def test_where_a_pod_runs_is_what_its_token_says(world: World, token: str) -> None:
+    """A header is anybody's word, the token its cluster's."""
+    headers = {"Regcred-Node": "made-up", "Regcred-Namespace": "made-up"}
+    claims: dict[str, Any] = {"kubernetes.io": None}
+    unbound = world.issuer.token(**claims)
+
+    await resolve(world, key=token, headers=headers)
+    await resolve(world, key=unbound, headers=headers)
+
+    reply = await world.send("GET", "/v1/projects/-/credentials/ci-pull/fetches")
+    told_ = {(one["node"], one["namespace"], one["principal"]) for one in reply.json()["items"]}
+    assert told_ == {
+        ("node-7", "shop", "pod:prod-1/shop/web"),
+        ("made-up", "shop", "pod:prod-1/shop/web"),
+    }
+
+
 async def test_dockers_helper_may_come_with_a_token_too(world: World, token: str) -> None:
     reply = await get(world, f"https://{IMAGE}", key=token)
 

@@ -19,7 +19,7 @@ from regcred.adapters.identity.compact import Token, refused
 from regcred.adapters.identity.issuer_keys import IssuerKeys, trust
 from regcred.adapters.identity.key_set import ALGORITHMS, USABLE, KeySet, read_key_set
 from regcred.domain.errors import InvalidInput
-from regcred.domain.workload import MAX_CA_BUNDLE, MAX_JWKS, Cluster, Pod, TokenIssuer
+from regcred.domain.workload import MAX_CA_BUNDLE, MAX_JWKS, Cluster, Pod, TokenIssuer, is_subdomain
 
 LEEWAY = 30
 """Seconds by which the cluster's clock and ours may differ."""
@@ -154,6 +154,6 @@ def _name(told: dict[str, Any], what: str, otherwise: str) -> str:
     if what not in told:
         return otherwise
     named = told[what].get("name") if isinstance(told[what], dict) else None
-    if not isinstance(named, str):
+    if not isinstance(named, str) or not is_subdomain(named):
         raise refused("its kubernetes.io claims are none")
     return named
