@@ -14,6 +14,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.clients.agents import runtime_folder
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.canary import Canary, Hit, Scanner
+from tests.tools.issuer import AUDIENCE, Issuer, rsa_key, serving
 from tests.tools.programs import Daemon, environment, regcred, run_watched, wait_for
 from tests.tools.pullers import Machine
 from tests.tools.receiver import Receiver
@@ -324,6 +326,61 @@ def test_imports_show_no_secret_whatever_they_read(watch: Watch, tmp_path: Path)
     watch.settle()
     for one in watch.api.send("GET", PATH).json()["items"]:
         watch.api.send("DELETE", f"{PATH}/{one['id']}")
+
+
+def test_a_pods_token_pulls_and_is_kept_nowhere(watch: Watch) -> None:
+    """A real service fetches the keys of a real issuer over TLS, and believes it and no other."""
+    world, api = watch.world, watch.api
+    secret = watch.canary("pods")
+    world.set_password("puller", secret)
+    stored(watch, "pods", secret)
+    issuer = Issuer(datetime.now(UTC))
+    workload: dict[str, Any] = {"namespace": "shop", "service_account": "web", "cluster": "canary"}
+
+    def looked_for(token: str) -> str:
+        for part in token.split(".")[1:]:
+            watch.scanner.add(Canary(f"token {len(watch.scanner.read)}", part))
+        return token
+
+    with serving(issuer) as served, world.service.api() as operator:
+        cluster = {"issuer": issuer.name, "audience": AUDIENCE, "ca_bundle": served.ca}
+        operator.ask("PUT", "clusters/canary", cluster)
+        image = world.image()
+        allowed = operator.ask(
+            "POST",
+            "projects/-/workloads",
+            {**workload, "image_patterns": [image.rpartition(":")[0]]},
+        )
+        good = looked_for(issuer.token())
+        with world.service.api(good) as pod:
+            logins = pod.resolve(image)["logins"]
+        bad = [
+            looked_for(issuer.token(exp=1)),
+            looked_for(issuer.token(aud=["another"])),
+            looked_for(Issuer(issuer.now, issuer.name, key=rsa_key("stranger")).token()),
+        ]
+        for token in (good, *bad):
+            with world.service.api(token, heard=watch.heard) as pod:
+                for path in (PATH, "whoami", "projects/-/workloads"):
+                    assert pod.send("GET", path).status_code == 401
+                pod.send("POST", "projects/-/resolve", {"image": 7, token: token})
+                other = pod.send("POST", "projects/-/resolve", {"image": "elsewhere.example/a"})
+                assert other.status_code == (200 if token == good else 401)
+        operator.ask("DELETE", f"projects/-/workloads/{allowed['id']}")
+        with world.service.api(good, heard=watch.heard) as pod:
+            assert pod.send("POST", "projects/-/resolve", {"image": image}).status_code == 403
+        operator.ask("DELETE", "clusters/canary")
+
+    assert [login["password"] for login in logins] == [secret]
+    (row,) = api.send("GET", f"{PATH}/pods/fetches").json()["items"]
+    assert (row["principal"], row["node"]) == ("pod:canary/shop/web", "node-7")
+    assert set(served.asked) == {
+        "/.well-known/openid-configuration",
+        "/openid/v1/jwks",
+    }
+    api.send("GET", "projects/-/audit")
+    watch.settle()
+    api.remove("pods")
 
 
 CLEAN: dict[str, Any] = {
