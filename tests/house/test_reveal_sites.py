@@ -37,6 +37,9 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),
+    # A pod's token, to be verified; it is not kept.
+    ("web/delivery/kubelet.py", "_identity"): (1, "in the place of the key that was presented"),
+    ("web/delivery/kubelet.py", "token_in"): (1, "likewise, where something else is wrong"),
     ("web/delivery/kubelet.py", "_rendered"): (1, "a login for the kubelet's plugin"),
     # Hand-outs, likewise after their audit row; a 304 throws what was rendered away.
     ("domain/handout.py", "unfit"): (1, "can it stand in a form at all"),

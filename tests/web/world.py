@@ -48,7 +48,7 @@ from regcred.web.app import build_app
 from regcred.web.budget import Budget
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import Endpoint, HotPath
-from regcred.web.delivery.kubelet import KubeletCredential
+from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
@@ -132,7 +132,9 @@ class World:
             "docker-credential/get": DockerCredential(resolve),
             "kubelet-credential": KubeletCredential(ServeKubelet(resolve, self.store, self.clock)),
         }
-        hot = HotPath(endpoints, self.services, DIALECT.render_error)
+        hot = HotPath(
+            endpoints, self.services, DIALECT.render_error, {"kubelet-credential": token_in}
+        )
         self.app = build_app(self.services, hot)
 
     def ring(self) -> None:

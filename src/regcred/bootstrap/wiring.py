@@ -51,7 +51,7 @@ from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.app import build_app, chosen_budgets
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
-from regcred.web.delivery.kubelet import KubeletCredential
+from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
 from regcred.web.services import Services
@@ -186,6 +186,7 @@ def _app(
         },
         services,
         DIALECT.render_error,
+        {"kubelet-credential": token_in},
     )
     return build_app(services, hot_path=hot)
 

@@ -102,6 +102,9 @@ class Pod:
 
     namespace: str
     service_account: str
+    ends: datetime
+    """When the token does."""
+
     name: str = ""
     node: str = ""
 

@@ -70,6 +70,7 @@ class AuthenticatePod:
             workloads[0].project_id,
             Role.PULLER,
             image_patterns=pod_patterns(workloads),
+            expires_at=pod.ends,
             request_id=request_id,
             peer=peer,
         )

@@ -15,6 +15,7 @@ from regcred.domain.ports import Clock, Store
 from regcred.domain.pullers import keys_for_image
 from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.token import ApiToken
+from regcred.domain.workload import is_pod_token
 from regcred.usecases.open_login import Login
 from regcred.usecases.resolve_image import (
     Presented,
@@ -76,6 +77,8 @@ class ServeKubelet:
     ) -> bool:
         """Whether every image of the registry would get this one login, by this key."""
         scope = Scope.parse(resolution.logins[0].scope)
+        if is_pod_token(presented.key or ""):
+            return False  # another pod of the node may have it for other images
         if len(resolution.logins) > 1 or scope.pattern or scope.path:
             return False
         read = await self._store.read_for_resolve(

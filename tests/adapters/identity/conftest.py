@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,4 +57,4 @@ async def why_refused(verify: Callable[[], Any]) -> str:
 
 
 def web_pod() -> Pod:
-    return Pod("shop", "web", "web-5d9c", "node-7")
+    return Pod("shop", "web", NOW + timedelta(hours=1), "web-5d9c", "node-7")

@@ -18,7 +18,8 @@ from tests.web.operations import OPERATIONS, perform, targets
 from tests.web.world import START, Reply, World, problem
 
 WORKLOADS = "/v1/projects/-/workloads"
-PULLS = {"resolveImage", "dockerCredentialGet"}
+KUBELET = "/v1/projects/-/kubelet-credential"
+PULLS = {"resolveImage", "dockerCredentialGet", "kubeletCredential"}
 
 
 async def allow(
@@ -161,6 +162,77 @@ async def test_a_service_account_of_two_projects_has_to_say_which(world: World, 
     assert unclear.json()["errors"][0]["field"] == "project"
     assert names(await resolve(world, key=token, project=str(world.foreign.number))) == ["theirs"]
     assert names(await resolve(world, key=token, project=str(world.home.number))) == ["ci-pull"]
+
+
+# The kubelet
+
+
+def request(token: object, **more: Any) -> dict[str, Any]:
+    api = "credentialprovider.kubelet.k8s.io/v1"
+    kind = "CredentialProviderRequest"
+    body = {"apiVersion": api, "kind": kind, "image": IMAGE, "serviceAccountToken": token}
+    return {**body, **more}
+
+
+async def kubelet(world: World, token: object, key: str | None = None, **more: Any) -> Reply:
+    return await world.send("POST", KUBELET, request(token, **more), key=key)
+
+
+async def test_the_kubelet_hands_the_token_on_and_needs_no_key(world: World, token: str) -> None:
+    reply = await kubelet(world, token)
+
+    assert reply.status_code == 200, reply.text
+    said = reply.json()
+    assert [login["username"] for login in said["auth"].values()] == ["robot"]
+    # A node keeps it no longer than the token lasts, and for this image alone.
+    assert said["cacheKeyType"] == "Image"
+    assert 3000 < int(said["cacheDuration"].removesuffix("s")) < 3600
+    row = (await world.send("GET", "/v1/projects/-/audit")).json()["items"][0]
+    assert row["principal"] == "pod:prod-1/shop/web"
+
+
+async def test_a_login_of_the_whole_registry_is_this_pods_alone(world: World, token: str) -> None:
+    await world.add("whole", registry_url="https://whole.example.com")
+    await allow(world, "whole.example.com", account="*")
+
+    said = (await kubelet(world, token, image="whole.example.com/app")).json()
+
+    assert said["auth"]
+    assert said["cacheKeyType"] == "Image"
+
+
+async def test_the_token_wins_over_a_key(world: World, token: str) -> None:
+    stranger = Issuer(START, key=rsa_key("stranger")).token()
+
+    assert problem(await kubelet(world, stranger, key="admin")) == "not-authenticated"
+    await kubelet(world, token, key="admin")
+    row = (await world.send("GET", "/v1/projects/-/audit")).json()["items"][0]
+    assert row["principal"] == "pod:prod-1/shop/web"
+
+
+@pytest.mark.parametrize("project", ["-", "1", "999"])
+async def test_a_key_is_no_token(world: World, token: str, project: str) -> None:
+    path = KUBELET.replace("-/", f"{project}/", 1)
+    key = world.keys["admin"]
+
+    reply = await world.send("POST", path, request(key), key=None)
+
+    assert problem(reply) == "not-authenticated"
+    assert key not in reply.text
+    assert token not in reply.text
+
+
+async def test_who_comes_with_a_token_hears_what_is_wrong_with_the_rest(
+    world: World, token: str
+) -> None:
+    for broken in ({"image": "NO"}, {"kind": "x"}, {"unknown": 1}):
+        known = await kubelet(world, token, **broken)
+        unknown = await kubelet(world, "a.b.c", **broken)
+
+        assert known.status_code == 422, known.text
+        assert problem(unknown) == "not-authenticated"
+        assert problem(await kubelet(world, None, **broken)) == "not-authenticated"
+        assert problem(await kubelet(world, 7, **broken)) == "not-authenticated"
 
 
 # What is refused

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -146,7 +146,8 @@ def _pod(claims: dict[str, Any], claimed: TokenIssuer) -> Pod:
     account = _name(told, "serviceaccount", claimed.service_account)
     if (namespace, account) != (claimed.namespace, claimed.service_account):
         raise refused("its sub and its kubernetes.io claims differ")
-    return Pod(namespace, account, _name(told, "pod", ""), _name(told, "node", ""))
+    ends = datetime.fromtimestamp(_time(claims, "exp"), UTC)
+    return Pod(namespace, account, ends, _name(told, "pod", ""), _name(told, "node", ""))
 
 
 def _name(told: dict[str, Any], what: str, otherwise: str) -> str:

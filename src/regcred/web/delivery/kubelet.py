@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
-from regcred.domain.errors import InvalidInput
+from regcred.domain.errors import InvalidInput, NotAuthenticated, RegcredError
 from regcred.domain.secret import Secret
+from regcred.domain.workload import is_pod_token
 from regcred.usecases.serve_kubelet import KubeletAnswer, ServeKubelet
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
 from regcred.web.dialect import Answer
@@ -47,8 +48,28 @@ class KubeletCredential:
     async def __call__(self, asked: Asked) -> Answer:
         """Answer one question. Raise any RegcredError."""
         request = read_request(asked.json_body())
-        answer = await self._serve(asked.presented("kubelet"), request.image)
+        presented = asked.presented("kubelet")
+        if request.token is not None:
+            presented = presented._replace(key=_identity(request.token))
+        answer = await self._serve(presented, request.image)
         return Answer(200, JSON_HEADERS, orjson.dumps(_rendered(request.api_version, answer)))
+
+
+def _identity(token: Secret) -> str:
+    """Return the token that stands in a key's place, and is none. Raise NotAuthenticated."""
+    text = token.reveal()
+    if not is_pod_token(text):
+        raise NotAuthenticated("token", "it is no token in compact form")
+    return text
+
+
+def token_in(body: bytes) -> str | None:
+    """Return the token that a request carries, whatever else is wrong with it."""
+    try:
+        token = _token(parse_object(body))
+    except RegcredError:
+        return None
+    return None if token is None else token.reveal()
 
 
 def read_request(body: bytes) -> KubeletRequest:
