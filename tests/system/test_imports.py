@@ -161,3 +161,50 @@ def test_a_vendors_face_is_an_account_that_can_be_read(
 
     (row,) = rows(done)
     assert (row["action"], row["why"]) == ("same", "stored, with this password")
+
+
+LOGINS = (
+    ("hub", "docker.io", "robot"),
+    ("all", "registry.example", "robot"),
+    ("team", "registry.example/team", "robot"),
+    ("other", "registry.example:5000/team/app", "somebody"),
+)
+"""What each form of the next test can express: (name, registry, user)."""
+
+
+@pytest.mark.parametrize(
+    ("form", "source"),
+    [
+        ("dockerconfigjson", "docker-config"),
+        ("auth.json", "docker-config"),
+        ("docker-auth-config", "docker-config"),
+        ("kubernetes-secret", "kubernetes"),
+    ],
+)
+def test_what_an_export_wrote_is_known_to_an_import(
+    world: World, machine: Machine, tmp_path: Path, form: str, source: str
+) -> None:
+    for name, registry, username in LOGINS[: 2 if form == "docker-auth-config" else None]:
+        world.api.add(name, registry, username, f"a-password-of-{name}")
+    file = tmp_path / "exported"
+    more = ("--name", "pull") if form == "kubernetes-secret" else ()
+
+    written = machine.regcred("export", form, "--output", str(file), *more)
+    done = machine.regcred("import", source, str(file), "--compare", "-o", "json")
+    again = machine.regcred("export", form, "--output", str(file), *more)
+
+    assert (written.code, done.code, again.code) == (0, 0, 5), written.text + done.text
+    assert {row["why"] for row in rows(done)} == {"stored, with this password"}
+    named = {row["name"] for row in rows(done)}
+    assert named == {login[0] for login in LOGINS[: 2 if form == "docker-auth-config" else None]}
+
+
+def test_every_form_is_there(world: World, machine: Machine) -> None:
+    world.api.add("one", "registry.example", "robot", "a-password")
+
+    for form in ("external-secrets", "argocd", "nomad", "hosts.toml"):
+        done = machine.regcred("export", form)
+        assert done.code == 0, done.text
+        assert "holds secrets in clear" in done.err
+        # hosts.toml holds it in base64.
+        assert form == "hosts.toml" or "a-password" in done.out
