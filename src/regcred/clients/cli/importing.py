@@ -16,7 +16,7 @@ from regcred.clients.cli.options import NoInput, Output, Project, pairs
 from regcred.clients.cli.output import Format
 from regcred.clients.cli.words import Exit, stop
 from regcred.clients.importing.docker_config import read_docker_config, usual_files
-from regcred.clients.importing.found import Unusable
+from regcred.clients.importing.found import Found, Skipped, Unusable
 from regcred.clients.importing.plan import check_prefix
 from regcred.clients.importing.pull_secrets import read_manifests
 
@@ -64,12 +64,18 @@ def docker_config(
 @app.command()
 def kubernetes(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="FILE...",
+            metavar="[FILE]...",
             help="Manifests in JSON or YAML, - for standard input (`kubectl get secrets -o json`).",
         ),
-    ],
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Read a namespace of the cluster.")
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Read the whole cluster.")
+    ] = False,
     apply: Apply = False,
     verify: Verify = False,
     update: Update = False,
@@ -82,8 +88,33 @@ def kubernetes(
 ) -> None:
     """Bring the logins of Kubernetes' pull secrets."""
     run = Run(apply, verify, update, compare, _prefix(prefix), pairs(label, "--label"), no_input)
-    entries = [one for file in files for one in read_manifests(file)]
+    if bool(files) + bool(namespace) + all_namespaces != 1:
+        stop(Exit.USAGE, "Error: name files, or --namespace, or --all-namespaces")
+    if files:
+        entries = [one for file in files for one in read_manifests(file)]
+    else:
+        entries = _of_cluster(namespace)
     bring(entries, run, project, output)
+
+
+def _of_cluster(namespace: str | None) -> list[Found | Skipped]:
+    try:
+        from regcred.clients.kubernetes.pull_secrets import (  # noqa: PLC0415  an extra, and slow
+            ALL_NAMESPACES,
+            read_cluster,
+        )
+        from regcred.clients.kubernetes.refusals import (  # noqa: PLC0415  as above
+            ClusterError,
+            ClusterUnreachable,
+        )
+    except ModuleNotFoundError:
+        stop(Exit.USAGE, "Error: pip install 'regcred[kubernetes]' lets this read a cluster")
+    try:
+        return list(read_cluster(namespace or ALL_NAMESPACES))
+    except ClusterUnreachable as why:
+        stop(Exit.UNREACHABLE, f"Error: {why}")
+    except ClusterError as why:
+        stop(Exit.DENIED, f"Error: {why}")
 
 
 def _prefix(given: str) -> str:
