@@ -320,6 +320,8 @@ def test_imports_show_no_secret_whatever_they_read(watch: Watch, tmp_path: Path)
         url = f"{watch.world.service.url}{path}"
         arguments = ("--url", url, "--key-stdin", "--secrets-file", str(typed), "--update")
         watch.cli("import", *vendor.split(), *arguments, stdin=vendor_key)
+    image = watch.world.image()
+    assert watch.cli("export", "argocd", "--image", image, reveals=True) == f"puller:{secret}"
     with watch.world.service.api(watch.api.key) as unscanned:
         logins = unscanned.resolve(watch.world.image())["logins"]
     assert secret in [login["password"] for login in logins]
