@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from regcred.clients import docker_helper
 from regcred.clients.cli import asking
 from regcred.clients.cli.credentials import Labels
 from regcred.clients.cli.import_options import Apply, Compare, Update, Verify
@@ -19,6 +18,8 @@ from regcred.clients.cli.words import Exit, say, stop
 from regcred.clients.importing.found import Found, Skipped, Unusable
 from regcred.clients.importing.typed_in import Typed, complete, completed, read_secrets_file
 from regcred.clients.importing.vendors import GCORE, SEVALLA, YOTTA, Vendor, VendorFailed
+from regcred.clients.node.settings import target
+from regcred.clients.node.words import Refused
 
 Url = Annotated[
     str | None, typer.Option("--url", help="Where the vendor's API is, if not where it always is.")
@@ -127,8 +128,8 @@ def _bring(
 
 def _checked(url: str) -> str:
     try:
-        docker_helper.target({"url": url, "from": "--url"})
-    except docker_helper.Refused as why:
+        target({"url": url, "from": "--url"})
+    except Refused as why:
         stop(Exit.USAGE, f"Error: {why}")
     return url
 

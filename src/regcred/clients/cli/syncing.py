@@ -18,7 +18,6 @@ from pathlib import Path
 import lightkube
 import typer
 
-from regcred.clients import docker_helper
 from regcred.clients.api import RegcredClient
 from regcred.clients.calls import Handed
 from regcred.clients.cli.session import speaking_to
@@ -32,6 +31,7 @@ from regcred.clients.kubernetes.leases import Leases
 from regcred.clients.kubernetes.reconcile import Reconciler, Result, Stopped
 from regcred.clients.kubernetes.refusals import ClusterUnreachable
 from regcred.clients.kubernetes.wanted import Sync
+from regcred.clients.node.settings import read_file
 
 _OTHERS = 0o007
 _CODES = {
@@ -137,7 +137,7 @@ def config(key_file: Path | None) -> ClientConfig:
     if key_file is None:
         return load(os.environ)
     try:
-        text = docker_helper.read_file(str(key_file), False)
+        text = read_file(str(key_file), False)
         # A mounted Secret belongs to root and is read by way of the pod's group.
         if key_file.stat().st_mode & _OTHERS:
             raise ConfigRefused(f"{key_file} holds a key and others may read it")
