@@ -25,7 +25,7 @@ AUTH = b64encode(b"user:s3cr3t-in-a-file").decode()
 LOGIN = {"registry.example": {"auth": AUTH}}
 ONE = [{"credential": {"id": "1", "name": "one"}, "as": "registry.example"}]
 HELPER = "docker-credential-regcred"
-CLIENTS = ("docker", "podman", "crane", "kubelet", "containerd")
+CLIENTS = ("docker", "podman", "crane", "kubelet-plugin", "containerd")
 
 
 class Doctor(NamedTuple):
@@ -506,7 +506,7 @@ def test_a_running_kubelets_provider_is_found_and_matched(doctor: Doctor) -> Non
     assert locked[0][2] == "chmod 755 /opt/cp/regcred-kubelet-provider"
     assert right[0][:2] == (
         "ok",
-        "regcred-kubelet-provider is asked about registry.example/team/app",
+        "regcred-kubelet-provider is asked about registry.example/team/app, and gets one",
     )
     assert right[1][1] == "imagePullCredentialsVerificationPolicy is AlwaysVerify"
     assert "is asked about registry.example" in every[0][1]

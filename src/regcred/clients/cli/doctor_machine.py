@@ -20,7 +20,7 @@ from regcred.clients.diagnosis.finding import Finding, Level, fault
 from regcred.clients.diagnosis.names import server_of, unresolved
 from regcred.clients.diagnosis.node import containerd_findings, kubelet_findings
 from regcred.clients.diagnosis.pullers import file_findings, helper_findings
-from regcred.clients.diagnosis.pulls import pull_findings
+from regcred.clients.diagnosis.pulls import logins_for, pull_findings
 from regcred.clients.diagnosis.service import key_findings, service_findings
 from regcred.clients.problems import ApiError, ApiProblem
 from regcred.clients.wiring.machine import Machine
@@ -78,7 +78,7 @@ def _wiring(seen: Machine, explained: Json | None) -> list[Finding]:
     reference = (explained or {}).get("reference") or {}
     registry = str(reference.get("registry") or "")
     repository = f"{registry}/{reference.get('repository')}" if registry else ""
-    found += kubelet_findings(seen, repository)
+    found += kubelet_findings(seen, repository, logins_for(explained or {}, "kubelet-plugin"))
     found += containerd_findings(seen, registry)
     if explained is not None:
         server = server_of(registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from regcred.clients.diagnosis.finding import Finding, fault, note, ok
 from regcred.clients.wiring import containerd_hosts, kubelet_files
@@ -23,8 +24,11 @@ _CONTAINERD = "/etc/containerd/config.toml"
 _CERTS = "/etc/containerd/certs.d"
 
 
-def kubelet_findings(machine: Machine, repository: str) -> list[Finding]:
-    """Return what the kubelet here is set up with; `repository` is what is pulled, or ""."""
+def kubelet_findings(machine: Machine, repository: str, logins: Sequence[str]) -> list[Finding]:
+    """Return what the kubelet here is set up with.
+
+    `repository` is what is pulled, or ""; `logins` are those that regcred's provider would get.
+    """
     arguments = kubelet_files.kubelet_arguments(machine.command_lines())
     running = arguments is not None
     if arguments is None:
@@ -34,7 +38,7 @@ def kubelet_findings(machine: Machine, repository: str) -> list[Finding]:
     if not (running or arguments or machine.file(config).found):
         return []
     found = [] if running else [note("kubelet", "none is running; its files are looked at")]
-    found += _providers(machine, arguments, repository)
+    found += _providers(machine, arguments, repository, logins)
     found += _policy(machine, config)
     found += _node_logins(machine, arguments, repository)
     return found
@@ -62,7 +66,9 @@ def containerd_findings(machine: Machine, registry: str) -> list[Finding]:
     return found
 
 
-def _providers(machine: Machine, arguments: list[str], repository: str) -> list[Finding]:
+def _providers(
+    machine: Machine, arguments: Sequence[str], repository: str, logins: Sequence[str]
+) -> list[Finding]:
     path = kubelet_files.flag(arguments, "image-credential-provider-config")
     folder = kubelet_files.flag(arguments, "image-credential-provider-bin-dir")
     if not path:
@@ -83,12 +89,16 @@ def _providers(machine: Machine, arguments: list[str], repository: str) -> list[
             what = f"{one}: {why}: the kubelet does not start"
             found.append(fault("kubelet", what, f"mend {one}, then restart the kubelet"))
             continue
-        found += (_provider(machine, f"{folder}/{p.name}", p, repository) for p in listed)
+        found += (_provider(machine, f"{folder}/{p.name}", p, repository, logins) for p in listed)
     return found
 
 
 def _provider(
-    machine: Machine, program: str, provider: kubelet_files.Provider, repository: str
+    machine: Machine,
+    program: str,
+    provider: kubelet_files.Provider,
+    repository: str,
+    logins: Sequence[str],
 ) -> Finding:
     if not machine.at(program).is_file():
         return fault("kubelet", f"{program} is not there", "regcred kubelet install")
@@ -98,7 +108,8 @@ def _provider(
     if not repository:
         return ok("kubelet", f"{name} is asked about {', '.join(provider.match_images)}")
     if any(kubelet_files.matches(one, repository) for one in provider.match_images):
-        return ok("kubelet", f"{name} is asked about {repository}")
+        gets = f", and gets {', then '.join(logins) or 'no login'}" if name == _PLUGIN else ""
+        return ok("kubelet", f"{name} is asked about {repository}{gets}")
     what = f"{name} is not asked about {repository}: matchImages has nothing for it"
     fix = "regcred kubelet install, then restart the kubelet"
     return fault("kubelet", what, fix) if name == _PLUGIN else note("kubelet", what)

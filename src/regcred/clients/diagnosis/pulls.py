@@ -27,7 +27,7 @@ def pull_findings(
     found: list[tuple[str, list[Finding]]] = []
     for puller in installed:
         asks_like = puller.name if puller.name in clients else _ASKS_LIKE.get(puller.name, "")
-        would = _logins(clients.get(asks_like) or {})
+        would = logins_for(explained, asks_like)
         lookup = puller.lookup(repository)
         outcome = walk(lookup, partial(_answer, machine, would))
         found.append((puller.name, [_told(lookup, outcome, would, reference["registry"])]))
@@ -42,8 +42,9 @@ def _answer(machine: Machine, would: Sequence[str], step: Step) -> Answer:
     return Answer.login if would else Answer.nothing
 
 
-def _logins(behaviour: Mapping[str, Any]) -> list[str]:
-    """Return the names of the logins that the helper would hand this client, first one first."""
+def logins_for(explained: Mapping[str, Any], client: str) -> list[str]:
+    """Return the names of the logins that the service would hand a client, in its order."""
+    behaviour = (explained.get("clients") or {}).get(client) or {}
     return [str((one.get("credential") or {}).get("name")) for one in behaviour.get("tried") or []]
 
 
