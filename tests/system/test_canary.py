@@ -194,6 +194,16 @@ def test_the_life_of_a_login(watch: Watch) -> None:
     api.send("DELETE", f"{PATH}/life?force=true")
 
 
+def test_a_secret_for_a_cluster_shows_its_login_on_stdout_alone(watch: Watch) -> None:
+    secret = watch.canary("cluster")
+    stored(watch, "cluster", secret)
+
+    said = watch.cli("kubernetes", "secret", "pull", "-c", "cluster", "-o", "json", reveals=True)
+
+    text = base64.b64decode(json.loads(said)["data"][".dockerconfigjson"])
+    assert [one["password"] for one in json.loads(text)["auths"].values()] == [secret]
+
+
 def test_a_login_that_goes_bad_by_itself(watch: Watch) -> None:
     """Nobody asks: the service checks it, tells of it, and shows the secret nowhere."""
     world, api = watch.world, watch.api
