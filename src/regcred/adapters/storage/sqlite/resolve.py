@@ -116,7 +116,7 @@ def _keyless(project: str, places: int) -> str:
     """Build the same for someone who asks without a key, and always names the project."""
     logins, order = _joined(places)
     return f"""
-        SELECT {_NO_KEY}, p.id, {CANDIDATE}
+        SELECT {_NO_KEY}, p.id, s.scope, {CANDIDATE}
         FROM projects p
         {logins}
         WHERE {project}
