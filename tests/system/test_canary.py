@@ -21,6 +21,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from regcred.clients import assembly
+from regcred.clients.assembly import KUBELET_PLUGIN
 from tests.clients.agents import runtime_folder
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
@@ -718,6 +720,33 @@ def test_what_looks_at_a_machines_files_shows_no_login_in_them(watch: Watch) -> 
     for file in (docker, podman):
         file.unlink()
         file.with_name(f"{file.name}.before-regcred").unlink()
+
+
+def test_the_kubelet_s_plugin_shows_a_login_and_nothing_else(watch: Watch) -> None:
+    right, token = watch.canary("right"), watch.canary("pod token")
+    watch.login(watch.world.api.make_key("node", "puller")["key"])
+    address = watch.world.registry.address
+    stored(watch, "for-the-kubelet", right)
+    plugin = [str(assembly.place(KUBELET_PLUGIN, watch.machine.home / "plugin"))]
+    request = {
+        "kind": "CredentialProviderRequest",
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "image": f"{address}/team/app",
+    }
+
+    said = watch.program("kubelet plugin", plugin, json.dumps(request) + "\n")
+    assert right in [login["password"] for login in json.loads(said)["auth"].values()]
+    for broken in (
+        json.dumps({**request, "serviceAccountToken": [token]}),
+        json.dumps({**request, "image": f"{address}/{right}"}),
+        json.dumps({**request, "apiVersion": token}),
+        json.dumps({**request, token: token}),
+        json.dumps({**request, "serviceAccountToken": token})[:-3],
+        f"{token}\n{right}\n",
+        right * 4000,
+    ):
+        said = watch.program("kubelet plugin", plugin, broken)
+        watch.scanner.scan("kubelet plugin: stdout", said.encode())
 
 
 def test_the_command_line_shows_a_secret_only_when_it_is_asked_to(watch: Watch) -> None:

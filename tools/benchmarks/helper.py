@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from regcred.clients import assembly
 from tests.tools.programs import (
     LOOPBACK,
     Daemon,
@@ -46,6 +47,8 @@ _GOALS = (
     ("get, https / python3 -ISEc pass", "helper get, https", _START, 4.5),
     ("get, agent / python3 -ISEc pass", "helper get, agent, https", _START, 1.8),
     ("get, http / docker-credential-pass", "helper get, http", _THEIRS, 1.0),
+    ("kubelet plugin / python3 -ISEc pass", "kubelet plugin, https", _START, 4.5),
+    ("kubelet plugin / docker-credential-pass", "kubelet plugin, https", _THEIRS, 1.0),
 )
 
 Program = tuple[list[str], dict[str, str], Path]
@@ -72,6 +75,7 @@ def measure(bench: Bench) -> None:
                 _START: (_FLOOR, plain.env, ask),
                 "helper get, http": (get, plain.env, ask),
                 "helper get, https": (secure_get, secure.env, ask),
+                "kubelet plugin, https": _plugin(bench, secure),
             }
             with _agent(bench, secure) as with_agent, _pass(bench) as theirs:
                 programs["helper get, agent, https"] = (secure_get, with_agent, ask)
@@ -85,6 +89,22 @@ def measure(bench: Bench) -> None:
     for name, ours, others, goal in _GOALS:
         if others in taken:
             bench.compare(name, taken[ours], taken[others], Goal(goal))
+
+
+def _plugin(bench: Bench, machine: Machine) -> Program:
+    """Return the kubelet's plugin on a machine that is logged in. Raise RuntimeError."""
+    request = {
+        "kind": "CredentialProviderRequest",
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "image": f"{_SERVER}/team/app",
+    }
+    asked = bench.folder / "request"
+    asked.write_text(json.dumps(request) + "\n")
+    plugin = assembly.place(assembly.KUBELET_PLUGIN, bench.folder / "plugin")
+    done = run([str(plugin)], env=machine.env, stdin=asked.read_text())
+    if done.code != 0 or _PASSWORD not in done.out:
+        raise RuntimeError(f"the plugin does not answer: {done.text}")
+    return [str(plugin)], machine.env, asked
 
 
 @contextmanager
