@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from regcred.clients import assembly
 from tests.tools.api import Api
+from tests.tools.issuer import AUDIENCE, Issuer
 from tests.tools.programs import Finished, environment, regcred, run
 from tests.tools.service import Service
 
@@ -141,6 +143,25 @@ def test_who_fetched_it_is_known_by_node(node: Node, login: str) -> None:
 
     fetches = node.api.send("GET", f"projects/-/credentials/{login}/fetches").json()["items"]
     assert {(one["client"], one["node"]) for one in fetches} == {("kubelet", NODE)}
+
+
+@pytest.mark.usefixtures("login")
+def test_a_pod_that_says_who_it_is_needs_no_key(node: Node) -> None:
+    del node.env["REGCRED_KEY_FILE"]
+    issuer = Issuer(datetime.now(UTC))
+    cluster = {"issuer": issuer.name, "audience": AUDIENCE, "jwks": issuer.jwks()}
+    node.api.ask("PUT", "clusters/nodes", cluster)
+    workload = {"cluster": "nodes", "namespace": "shop", "service_account": "web"}
+    node.api.ask("POST", "projects/-/workloads", {**workload, "image_patterns": [IMAGE]})
+
+    good = node.ask(request(serviceAccountToken=issuer.token()))
+    stranger = issuer.token("shop", "stranger")
+    bad = node.ask(request(serviceAccountToken=stranger), "--on-error", "anonymous")
+
+    assert PASSWORD in good.out
+    assert (bad.code, bad.out) == (1, "")
+    assert "regcred" in bad.err
+    assert not any(part in bad.err for part in stranger.split("."))
 
 
 def test_without_a_key_and_without_a_pod_it_says_what_to_set(node: Node) -> None:
