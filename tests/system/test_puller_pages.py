@@ -1,0 +1,129 @@
+"""Each puller's page holds: its lines are run as they stand, against a real registry."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from tests.system.conftest import RequireTool
+from tests.tools.containerd import containerd
+from tests.tools.pages import PULLERS, blocks
+from tests.tools.programs import LOOPBACK, Finished, environment, find, regcred, run
+from tests.tools.world import World, running
+
+pytestmark = pytest.mark.system
+
+PAGES = sorted(PULLERS.glob("*.md"))
+
+_STANDS_FOR_REGISTRY, _STANDS_FOR_SERVICE = "registry.example.com", "https://regcred.example"
+
+_NEEDS = {
+    "ci": ("docker", "skopeo", "curl"),
+    "containerd": ("containerd", "ctr"),
+    "docker": ("docker",),
+    "podman": ("podman", "skopeo", "buildah"),
+}
+
+
+class Place(NamedTuple):
+    """A home on a machine whose programs know that the registry here speaks http."""
+
+    world: World
+    env: dict[str, str]
+    home: Path
+
+    def run(self, page: Path) -> Finished:
+        """Run a page's lines in one shell, to its first failure."""
+        script = "".join(block.text for block in blocks(page, "sh"))
+        script = script.replace(_STANDS_FOR_REGISTRY, self.world.registry.address)
+        script = script.replace(_STANDS_FOR_SERVICE, self.world.service.url)
+        return run(["bash", "-euxo", "pipefail", "-c", script], env=self.env, cwd=self.home)
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, require_tool: RequireTool
+) -> Iterator[World]:
+    for name in ("docker-registry", "htpasswd", "skopeo"):
+        require_tool(name)
+    with running(tmp_path_factory.mktemp("pages"), "htpasswd") as made:
+        made.add("app-pull")
+        yield made
+
+
+@pytest.fixture
+def place(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    page: Path = request.getfixturevalue("page")
+    home, bin_folder = tmp_path / "home", tmp_path / "bin"
+    bin_folder.mkdir()
+    containers = home / ".config" / "containers"
+    containers.mkdir(parents=True)
+    conf = containers / "registries.conf"
+    conf.write_text(f'[[registry]]\nlocation = "{world.registry.address}"\ninsecure = true\n')
+    storage = containers / "storage.conf"
+    storage.write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{home}/images"\nrunroot = "{tmp_path}/r"\n'
+    )
+    env = environment(
+        home,
+        path=[bin_folder, home / ".local" / "bin"],
+        CONTAINERS_REGISTRIES_CONF=str(conf),
+        CONTAINERS_STORAGE_CONF=str(storage),
+        XDG_RUNTIME_DIR=str(home / "run"),
+        REGCRED_BIN_DIR=str(bin_folder),
+    )
+    key = world.api.make_key(f"page-{page.stem}", "puller")["key"]
+    login = [*regcred(), "login", "--url", world.service.url, "--key-stdin"]
+    assert run(login, env=env, stdin=key).code == 0
+    header = home / "key.header"
+    header.touch(mode=0o600)
+    header.write_text(f"Authorization: Bearer {key}\n")
+    yield Place(world, env, home)
+
+
+def wrap(place: Place, name: str, *words: str) -> None:
+    """Put a program before the real one that is told what is peculiar to this test's machine."""
+    wrapper = Path(place.env["REGCRED_BIN_DIR"]) / name
+    wrapper.write_text(f"#!/bin/sh\n{' '.join(words)}\n")
+    wrapper.chmod(0o755)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_line_of_the_page_works(
+    page: Path, place: Place, require_tool: RequireTool, tmp_path: Path
+) -> None:
+    for name in _NEEDS.get(page.stem, ()):
+        require_tool(name)
+    # docker's command line takes a registry for https unless it is told, and ctr wants its daemon.
+    wrap(place, "docker", 'verb=$1; shift; [ "$verb" = manifest ] && shift &&',
+         f'exec {find("docker")} manifest inspect --insecure "$@"')
+    if page.stem != "containerd":
+        done = place.run(page)
+    else:
+        with containerd(tmp_path / "containerd") as socket:
+            wrap(place, "ctr", f'exec {find("ctr")} -a {socket} "$@" --snapshotter native')
+            done = place.run(page)
+
+    assert done.code == 0, done.text
+    assert place.world.passwords["puller"] not in done.text
+
+
+def test_a_page_whose_line_fails_is_found(place: Place, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh\ntrue\nskopeo inspect docker://registry.example.com/team/none:v1\n```\n")
+
+    assert place.run(page).code != 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_other_block_can_be_read(page: Path) -> None:
+    read = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+
+    for block in blocks(page, *read):
+        assert read[block.language](block.text), f"{page.name}:{block.line}"
