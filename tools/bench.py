@@ -20,7 +20,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import create, faces, footprint, helper, renew, report, resolve, verify
+from benchmarks import create, faces, footprint, helper, renew, report, resolve, rollout, verify
 from benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "verify": verify.measure,
     "helper": helper.measure,
     "renew": renew.measure,
+    "rollout": rollout.measure,
     "memory": footprint.measure_memory,
     "start": footprint.measure_start,
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -14,7 +14,7 @@ import yaml
 from tests.system.conftest import RequireTool
 from tests.tools.containerd import containerd
 from tests.tools.pages import PULLERS, blocks
-from tests.tools.programs import LOOPBACK, Finished, environment, find, regcred, run
+from tests.tools.programs import Finished, environment, find, regcred, run
 from tests.tools.world import World, running
 
 pytestmark = pytest.mark.system
@@ -47,9 +47,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, require_tool: RequireTool
-) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, require_tool: RequireTool) -> Iterator[World]:
     for name in ("docker-registry", "htpasswd", "skopeo"):
         require_tool(name)
     with running(tmp_path_factory.mktemp("pages"), "htpasswd") as made:
@@ -58,7 +56,7 @@ def world(
 
 
 @pytest.fixture
-def place(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
     page: Path = request.getfixturevalue("page")
     home, bin_folder = tmp_path / "home", tmp_path / "bin"
     bin_folder.mkdir()
@@ -84,7 +82,7 @@ def place(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     header = home / "key.header"
     header.touch(mode=0o600)
     header.write_text(f"Authorization: Bearer {key}\n")
-    yield Place(world, env, home)
+    return Place(world, env, home)
 
 
 def wrap(place: Place, name: str, *words: str) -> None:
@@ -101,8 +99,12 @@ def test_every_line_of_the_page_works(
     for name in _NEEDS.get(page.stem, ()):
         require_tool(name)
     # docker's command line takes a registry for https unless it is told, and ctr wants its daemon.
-    wrap(place, "docker", 'verb=$1; shift; [ "$verb" = manifest ] && shift &&',
-         f'exec {find("docker")} manifest inspect --insecure "$@"')
+    wrap(
+        place,
+        "docker",
+        'verb=$1; shift; [ "$verb" = manifest ] && shift &&',
+        f'exec {find("docker")} manifest inspect --insecure "$@"',
+    )
     if page.stem != "containerd":
         done = place.run(page)
     else:
@@ -123,7 +125,11 @@ def test_a_page_whose_line_fails_is_found(place: Place, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_other_block_can_be_read(page: Path) -> None:
-    read = {"yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+    read: dict[str, Callable[[str], Any]] = {
+        "yaml": yaml.safe_load,
+        "toml": tomllib.loads,
+        "json": json.loads,
+    }
 
     for block in blocks(page, *read):
         assert read[block.language](block.text), f"{page.name}:{block.line}"

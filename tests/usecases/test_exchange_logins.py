@@ -24,12 +24,12 @@ from regcred.domain.ports import EventFilter, LoginPlace
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
-from regcred.usecases import waiting_pulls
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
 from regcred.usecases.kept_login import Exchangeable, NoLogin
 from regcred.usecases.open_login import Login
 from regcred.usecases.resolve_image import Resolution
+from regcred.usecases.waiting_pulls import ROOM
 from tests.fakes.registries import AWAY, REJECTED
 from tests.usecases.world import CHECKS, World
 
@@ -176,18 +176,34 @@ async def test_a_pull_of_many_logins_waits_no_longer_than_one(world: World) -> N
     assert await renew(world) == 5, "all of them were asked for"
 
 
-async def test_so_many_pulls_wait_and_no_more(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_half_of_all_places_hold_one_projects_waiting_pulls(world: World) -> None:
     await store(world, None)
-    monkeypatch.setattr(waiting_pulls, "MAX_WAITING", 3)
     world.bell.hangs = True
     key = await world.key(Role.PULLER)
 
+    answers = await asyncio.gather(*(world.pull(key, IMAGE) for _ in range(ROOM // 2 + 10)))
+
+    assert world.bell.most == ROOM // 2
+    assert all(answer.withheld for answer in answers)
+
+
+async def test_a_rollout_plans_one_exchange(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await store(world, None)
+    key = await world.key(Role.PULLER)
+    planned: list[LoginPlace] = []
+    plan = world.store.plan_login
+
+    async def slow(place: LoginPlace, *rest: Any) -> bool:
+        planned.append(place)
+        await asyncio.sleep(0)
+        return await plan(place, *rest)
+
+    monkeypatch.setattr(world.store, "plan_login", slow)
+
     answers = await asyncio.gather(*(world.pull(key, IMAGE) for _ in range(10)))
 
-    assert world.bell.most == 3
-    assert all(answer.withheld for answer in answers)
+    assert len(planned) == 1
+    assert {only(answer).password.reveal() for answer in answers} == {"fresh login 1"}
 
 
 async def test_a_worker_that_died_is_replaced(world: World) -> None:
@@ -492,17 +508,6 @@ async def test_a_pull_does_not_wait_for_what_was_put_off(world: World) -> None:
 
     assert "put off until 00:05:00 UTC" in withheld.reason
     assert world.bell.most == 0
-
-
-async def test_one_projects_pulls_leave_room_for_others_to_wait(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting_pulls, "MAX_WAITING_OF_ONE", 3)
-    world.bell.hangs = True
-    await store(world)
-    await asyncio.gather(*(pull(world) for _ in range(10)))
-
-    assert world.bell.most == 3
 
 
 async def test_what_rests_in_one_region_is_woken_by_a_check_in_another(world: World) -> None:

@@ -81,6 +81,7 @@ def wire(settings: Settings, state: State, registries: RealRegistries, meter: Me
         due,
         TaskBell(),
         meter,
+        settings.concurrency,
     )
     sender = _sender(settings)
     events = DeliverEvents(state.store, state.sealer, sender, state.clock, state.random)

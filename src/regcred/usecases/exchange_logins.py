@@ -48,7 +48,7 @@ from regcred.usecases.kept_login import (
     seal_place,
 )
 from regcred.usecases.seal_secret import open_current
-from regcred.usecases.waiting_pulls import WaitingPulls
+from regcred.usecases.waiting_pulls import ROOM, WaitingPulls
 
 PRINCIPAL = "system:exchange"
 PATIENCE = timedelta(seconds=8)
@@ -85,8 +85,9 @@ class ExchangeLogins:
         due: Bell,
         done: Bell,
         meter: Meter = UNMEASURED,
+        room: int = ROOM,
     ) -> None:
-        """Take the bells that ring when an exchange is wanted, and when one has ended."""
+        """Take bells for what is due and what is done, and how many requests may be under way."""
         self._store = store
         self._sealer = sealer
         self._registries = registries
@@ -96,7 +97,8 @@ class ExchangeLogins:
         self._due = due
         self._done = done
         self._meter = meter
-        self._waiting = WaitingPulls(done)
+        self._waiting = WaitingPulls(done, room)
+        self._planning: set[LoginPlace] = set()
 
     async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
         """Return a login that works now, waiting until then for one that does not exist yet.
@@ -112,17 +114,17 @@ class ExchangeLogins:
             if login is not None:
                 return login
             now = self._clock()
-            if failed := resting(wanted.standing, kept, now):
+            if failed := resting(wanted.standing, kept, now) or put_off(kept, until, now):
                 return failed
-            if kept is None or kept.refresh_at is None:
+            # Of a rollout's pulls one plans, and the others wait for what comes of it.
+            first = kept is None or kept.refresh_at is None
+            if first and wanted.place not in self._planning:
                 if planned:
                     # Its secret is another now, or whoever exchanges knows that it is dead.
                     return REFUSED if kept else NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
                 planned = True
                 if failed := await self._plan(wanted.place, wanted.secret_version):
                     return failed
-            elif failed := put_off(kept, until, now):
-                return failed
             if now >= until or not await self._waiting.turn(wanted.place.project_id):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
 
@@ -133,8 +135,12 @@ class ExchangeLogins:
             self._allowance.take(UUID(place.project_id))
         except QuotaExceeded as full:
             return NoLogin(VerdictKind.RATE_LIMITED, f"There were {full}.")
-        if not await self._store.plan_login(place, secret_version, self._clock()):
-            return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
+        self._planning.add(place)
+        try:
+            if not await self._store.plan_login(place, secret_version, self._clock()):
+                return NoLogin(VerdictKind.UNSUPPORTED, _NO_ROOM)
+        finally:
+            self._planning.discard(place)
         self._due.ring()
         return None
 
@@ -183,7 +189,8 @@ class ExchangeLogins:
             self._done.ring()
 
     async def _renew(self, place: LoginPlace, claim: str) -> None:
-        credential, secret = await open_current(self._store, self._sealer, *_ids(place))
+        ids = UUID(place.project_id), UUID(place.credential_id)
+        credential, secret = await open_current(self._store, self._sealer, *ids)
         if credential.standing.withheld:
             await self._store.put_off_login(place, claim, None)
             return
@@ -290,7 +297,3 @@ class ExchangeLogins:
 
     def _spread(self) -> float:
         return int.from_bytes(self._random(2)) / 2**16
-
-
-def _ids(place: LoginPlace) -> tuple[UUID, UUID]:
-    return UUID(place.project_id), UUID(place.credential_id)

@@ -1,0 +1,67 @@
+"""A rollout: 1,000 nodes that want one image at once, and nobody has exchanged its secret yet."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
+
+from tests.tools.minter import HOST, USER, Minter
+from tests.tools.service import Service
+
+NODES = 1_000
+_ANSWER_SECONDS = 0.05
+_P99 = Goal(3.0)
+_WARM = f"{HOST}/warm/app:1"
+_COLD = f"{HOST}/cold/app:1"
+
+
+def measure(bench: Bench) -> None:
+    """Measure the slowest of a cold rollout against a steady one of as many nodes."""
+    with Minter(seconds=_ANSWER_SECONDS).serving() as cloud:
+        service = bench.service(
+            "rollout",
+            REGCRED_ENDPOINTS=f"digitalocean={cloud.url}",
+            # All nodes are one address here.
+            REGCRED_CONNECTIONS_PER_PEER="2000",
+        )
+        with service.serving(), service.api() as api:
+            for name in ("warm", "cold"):
+                where = f"https://{HOST}/{name}"
+                api.add(name, where, USER, f"token-{name}", provider="digitalocean")
+            key = api.make_key("nodes")["key"]
+            api.resolve(_WARM)
+        steady, cold, asked = [], [], []
+        for _ in range(bench.rounds):
+            _never_exchanged(service.data / "store")
+            cloud.asked.clear()
+            with service.serving(cores=SERVER_CORES):
+                steady.append(_p99(bench, service, key, _WARM, bench.seconds))
+                cold.append(_p99(bench, service, key, _COLD, bench.seconds, NODES))
+            asked.append(float(len(cloud.asked)))
+    bench.add(f"steady resolves of {NODES:,} nodes: p99", "ms", steady)
+    bench.add(f"cold rollout to {NODES:,} nodes: p99", "ms", cold)
+    bench.compare("p99 of a cold rollout / steady", cold, steady, _P99)
+    bench.add("cold rollout: exchanges beyond one", "", [a - 1 for a in asked], Goal(0))
+
+
+def _p99(
+    bench: Bench, service: Service, key: str, image: str, seconds: float, count: int = 10**9
+) -> float:
+    """Have every node resolve, again and again or `count` times in all; return the p99 in ms."""
+    asks = [request("/v1/projects/-/resolve", key, {"image": image})]
+    requests = write_requests(bench.folder / "rollout.json", asks)
+    report = bench.load(service.port, requests, seconds=seconds, count=count, connections=NODES)
+    return float(report["p99_ms"])
+
+
+def _never_exchanged(store: Path) -> None:
+    """Forget the login of the cold image, as if its secret had just been stored."""
+    with closing(sqlite3.connect(store / "regcred.db")) as database:
+        database.execute(
+            "DELETE FROM credential_logins WHERE credential_id IN "
+            "(SELECT id FROM credentials WHERE name = 'cold')"
+        )
+        database.commit()
