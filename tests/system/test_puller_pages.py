@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 import yaml
 
 from tests.system.conftest import RequireTool
 from tests.tools.containerd import containerd
 from tests.tools.pages import PULLERS, blocks
 from tests.tools.programs import Finished, environment, find, regcred, run
-from tests.tools.world import World, running
+from tests.tools.pullers import push
+from tests.tools.registry import with_password_file
+from tests.tools.world import REPOSITORY, World, running
 
 pytestmark = pytest.mark.system
 
@@ -38,10 +41,10 @@ class Place(NamedTuple):
     env: dict[str, str]
     home: Path
 
-    def run(self, page: Path) -> Finished:
+    def run(self, page: Path, registry: str = "") -> Finished:
         """Run a page's lines in one shell, to its first failure."""
         script = "".join(block.text for block in blocks(page, "sh"))
-        script = script.replace(_STANDS_FOR_REGISTRY, self.world.registry.address)
+        script = script.replace(_STANDS_FOR_REGISTRY, registry or self.world.registry.address)
         script = script.replace(_STANDS_FOR_SERVICE, self.world.service.url)
         return run(["bash", "-euxo", "pipefail", "-c", script], env=self.env, cwd=self.home)
 
@@ -85,6 +88,34 @@ def place(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Place
     return Place(world, env, home)
 
 
+def run_with_containerd(page: Path, place: Place, folder: Path) -> Finished:
+    """Run a page against a registry with TLS: containerd's file for a host says https."""
+    authority = trustme.CA()
+    trusted = folder / "ca.pem"
+    authority.cert_pem.write_to_path(trusted)
+    registry, users = with_password_file(folder / "registry", authority)
+    users.set("puller", place.world.passwords["puller"])
+    users.set("pusher", "pusher's password")
+    with registry.serving(), containerd(folder / "containerd") as socket:
+        push(
+            place.world.folder / "image",
+            f"{registry.address}/{REPOSITORY}:v1",
+            user="pusher",
+            password="pusher's password",
+            home=folder / "pusher",
+        )
+        place.world.api.add(
+            "app-pull-tls", registry.address, "puller", place.world.passwords["puller"]
+        )
+        wrap(
+            place,
+            "ctr",
+            f"SSL_CERT_FILE={trusted}",
+            f'{find("ctr")} -a {socket} "$@" --snapshotter native',
+        )
+        return place.run(page, registry.address)
+
+
 def wrap(place: Place, name: str, *words: str) -> None:
     """Put a program before the real one that is told what is peculiar to this test's machine."""
     wrapper = Path(place.env["REGCRED_BIN_DIR"]) / name
@@ -105,19 +136,18 @@ def test_every_line_of_the_page_works(
         'verb=$1; shift; [ "$verb" = manifest ] && shift &&',
         f'exec {find("docker")} manifest inspect --insecure "$@"',
     )
-    if page.stem != "containerd":
-        done = place.run(page)
+    if page.stem == "containerd":
+        done = run_with_containerd(page, place, tmp_path)
     else:
-        with containerd(tmp_path / "containerd") as socket:
-            wrap(place, "ctr", f'exec {find("ctr")} -a {socket} "$@" --snapshotter native')
-            done = place.run(page)
+        done = place.run(page)
 
     assert done.code == 0, done.text
     assert place.world.passwords["puller"] not in done.text
 
 
-def test_a_page_whose_line_fails_is_found(place: Place, tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+@pytest.mark.parametrize("page", [Path("a-broken-page.md")])
+def test_a_page_whose_line_fails_is_found(page: Path, place: Place, tmp_path: Path) -> None:
+    page = tmp_path / page
     page.write_text("```sh\ntrue\nskopeo inspect docker://registry.example.com/team/none:v1\n```\n")
 
     assert place.run(page).code != 0
