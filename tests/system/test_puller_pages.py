@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import pytest
 import trustme
@@ -22,9 +23,16 @@ from tests.tools.world import REPOSITORY, World, running
 
 pytestmark = pytest.mark.system
 
-PAGES = sorted(PULLERS.glob("*.md"))
+ALL = sorted(PULLERS.glob("*.md"))
+PAGES = [page for page in ALL if blocks(page, "sh")]
 
 _STANDS_FOR_REGISTRY, _STANDS_FOR_SERVICE = "registry.example.com", "https://regcred.example"
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "yaml": yaml.safe_load,
+    "toml": tomllib.loads,
+    "json": json.loads,
+}
 
 _NEEDS = {
     "ci": ("docker", "skopeo", "curl"),
@@ -153,13 +161,32 @@ def test_a_page_whose_line_fails_is_found(page: Path, place: Place, tmp_path: Pa
     assert place.run(page).code != 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_other_block_can_be_read(page: Path) -> None:
-    read: dict[str, Callable[[str], Any]] = {
-        "yaml": yaml.safe_load,
-        "toml": tomllib.loads,
-        "json": json.loads,
-    }
+@pytest.mark.parametrize("page", [PULLERS / "external-secrets.md"])
+def test_the_operators_store_gets_a_pull_secret(page: Path, place: Place) -> None:
+    store, key, wish = (yaml.safe_load(block.text) for block in blocks(page, "yaml"))
+    webhook = store["spec"]["provider"]["webhook"]
+    (wanted,) = wish["spec"]["data"]
+    # What the operator puts into its templates: a reference escaped for URLs, a Secret as it is.
+    image = wanted["remoteRef"]["key"].replace(_STANDS_FOR_REGISTRY, place.world.registry.address)
+    header = webhook["headers"]["Authorization"].replace("{{ .key.value }}", place.world.api.key)
+    url = webhook["url"].replace("{{ .remoteRef.key }}", quote_plus(image))
+    path = url.removeprefix(f"{_STANDS_FOR_SERVICE}/v1/")
 
-    for block in blocks(page, *read):
-        assert read[block.language](block.text), f"{page.name}:{block.line}"
+    answer = place.world.api.send("GET", path, headers={"Authorization": header})
+    config = json.loads(answer.json()[webhook["result"]["jsonPath"].removeprefix("$.")])
+
+    assert webhook["secrets"] == [{"name": "key", "secretRef": {"name": key["metadata"]["name"]}}]
+    assert wanted["secretKey"] == ".dockerconfigjson"
+    assert wish["spec"]["target"]["template"]["type"] == "kubernetes.io/dockerconfigjson"
+    (entry,) = config["auths"].values()
+    assert entry["password"] == place.world.passwords["puller"]
+    for manifest in (store, wish):
+        assert manifest["spec"].get("secretStoreRef", {"name": "regcred"})["name"] == "regcred"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in ALL if blocks(page, *_READ)], ids=lambda page: page.stem
+)
+def test_every_other_block_can_be_read(page: Path) -> None:
+    for block in blocks(page, *_READ):
+        assert _READ[block.language](block.text), f"{page.name}:{block.line}"
