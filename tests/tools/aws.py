@@ -30,6 +30,11 @@ _FREE = 6
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
+def another(secret: str) -> str:
+    """Return a secret of the same form that is another one."""
+    return ("y" if secret[0] == "x" else "x") + secret[1:]
+
+
 @dataclass(frozen=True, slots=True)
 class Moto:
     """A running one with one user, who has a key, and a role that the user may become."""

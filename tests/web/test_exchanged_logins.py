@@ -110,7 +110,7 @@ async def test_docker_gets_that_login_from_its_helper(world: World, moto: aws.Mo
 async def test_a_wrong_secret_is_refused_with_the_reason_and_nowhere_shown(
     world: World, moto: aws.Moto
 ) -> None:
-    wrong = "x" + moto.secret[1:]
+    wrong = aws.another(moto.secret)
     await store(world, moto, wrong)
 
     answer = await pull(world)
@@ -125,7 +125,7 @@ async def test_a_wrong_secret_is_refused_with_the_reason_and_nowhere_shown(
 async def test_docker_hears_why_there_is_no_login_instead_of_not_found(
     world: World, moto: aws.Moto
 ) -> None:
-    await store(world, moto, "x" + moto.secret[1:])
+    await store(world, moto, aws.another(moto.secret))
 
     reply = await world.send(
         "POST",
@@ -145,7 +145,7 @@ async def test_a_replaced_secret_ends_the_old_login_at_the_next_pull(
     stored = await store(world, moto, moto.secret)
     await pull(world)
     changed = await world.send(
-        "PATCH", f"/v3/docker-registries/{stored['id']}", {"secret": "x" + moto.secret[1:]}
+        "PATCH", f"/v3/docker-registries/{stored['id']}", {"secret": aws.another(moto.secret)}
     )
     assert changed.status_code == 200, changed.text
 

@@ -112,7 +112,7 @@ async def test_moto_takes_a_session_that_was_typed_in_as_sts_prints_it(moto: aws
 
 
 async def test_moto_refuses_a_wrong_secret_and_an_unknown_key(moto: aws.Moto) -> None:
-    wrong = await at_amazon(moto, "x" + moto.secret[1:])
+    wrong = await at_amazon(moto, aws.another(moto.secret))
     unknown = await at_amazon(moto, moto.secret, "AKIAIOSFODNN7EXAMPLE")
 
     assert verdict_of(wrong) == (V.REJECTED, "SignatureDoesNotMatch")
@@ -152,7 +152,7 @@ async def test_what_amazon_gave_opens_a_real_registry(
 
     with registry.serving():
         right = await asked.verify(about, Secret(moto.secret), image)
-        wrong = await asked.verify(about, Secret("x" + moto.secret[1:]), image)
+        wrong = await asked.verify(about, Secret(aws.another(moto.secret)), image)
 
     assert right.kind is V.MISSING
     assert right.evidence["exchanged"] is True
