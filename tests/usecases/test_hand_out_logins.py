@@ -13,6 +13,7 @@ from regcred.domain.errors import (
     CredentialNotFound,
     InvalidInput,
     LoginUnavailable,
+    NoLogin,
     ProjectNotFound,
     StoreUnavailable,
 )
@@ -152,8 +153,9 @@ async def test_what_the_client_has_already_is_no_reveal(world: World, admin: Cal
 
 
 async def test_nothing_handed_out_is_no_reveal_either(world: World, admin: Caller) -> None:
-    assert await lines(world, admin) == []
-    assert await lines(world, admin, images=[f"{REGISTRY}/app"]) == []
+    for asking in ({}, {"images": [f"{REGISTRY}/app"]}):
+        with pytest.raises(NoLogin):
+            await lines(world, admin, **asking)
     assert await world.events(Action.CREDENTIAL_REVEALED) == []
 
 
@@ -227,7 +229,8 @@ async def test_a_narrowed_key_gets_what_its_patterns_cover_whole(world: World) -
     narrow = await world.caller(Role.PULLER, f"{REGISTRY}/team")
 
     assert await lines(world, narrow) == [f"team {REGISTRY}/team"]
-    assert await lines(world, narrow, credentials=["all"]) == []
+    with pytest.raises(NoLogin):
+        await ask(world, narrow, credentials=["all"])
     for hidden in ("other", "bare", "missing"):
         with pytest.raises(CredentialNotFound):
             await ask(world, narrow, credentials=[hidden])
@@ -236,7 +239,8 @@ async def test_a_narrowed_key_gets_what_its_patterns_cover_whole(world: World) -
         f"team {REGISTRY}/team",
         f"all {REGISTRY}",
     ]
-    assert await lines(world, narrow, images=[f"{REGISTRY}/other"]) == []
+    with pytest.raises(NoLogin):
+        await ask(world, narrow, images=[f"{REGISTRY}/other"])
 
 
 async def test_more_than_five_hundred_logins_have_to_be_narrowed(

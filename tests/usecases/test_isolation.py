@@ -9,7 +9,7 @@ import pytest
 
 from regcred.domain.access import Caller, Role
 from regcred.domain.errors import ProjectNotFound, RegcredError
-from regcred.domain.handout import Filled
+from regcred.domain.handout import Filled, Gathered
 from regcred.domain.ports import AuditFilter, CredentialFilter, IdempotentRequest, ProjectRef
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
@@ -38,9 +38,12 @@ REQUEST = IdempotentRequest("key:K", "once", b"digest")
 def handed(
     world: World, caller: Caller, project: ProjectRef | None, *names: str
 ) -> Awaitable[object]:
-    """Hand out nothing of the logins of those names."""
-    nothing = Filled(b"", ())
-    return world.hand_out(caller, project, Asking(names), lambda _: nothing, "x", lambda _: False)
+    """Hand out the logins of those names, in a form without content."""
+
+    def form(gathered: Gathered) -> Filled:
+        return Filled(b"", gathered.entries)
+
+    return world.hand_out(caller, project, Asking(names), form, "x", lambda _: False)
 
 
 ACTS: dict[str, Act] = {

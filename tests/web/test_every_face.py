@@ -81,8 +81,11 @@ class Asking:
         return reply.json() if reply.content else None
 
     async def get(self, form: str, **query: str) -> Any:
-        """Return a hand-out's text; "" where the form needs a login and there is none that fits."""
+        """Return a hand-out's text; "" where there is no login, or none that fits the form."""
         reply = await self.client.get(f"{self.at}/{form}", params=query, headers=self.headers)
+        if reply.status_code in {404, 409}:
+            assert reply.json()["type"].endswith((":no-login", ":logins-withheld"))
+            return ""
         if reply.status_code == 422:
             assert reply.json()["errors"][0]["field"] == "credential"
             return ""
@@ -136,7 +139,10 @@ def pull_secret(form: str, **query: str) -> Face:
     """Return what the kubelet tries first of a pull secret that was made for the image."""
 
     async def ask(asking: Asking, image: MadeUpImage) -> list[str]:
-        said = json.loads(await asking.get(form, image=image.written, **query))
+        text = await asking.get(form, image=image.written, **query)
+        if not text:
+            return []
+        said = json.loads(text)
         if form == "external-secrets":
             said = json.loads(said["dockerconfigjson"])
         elif form == "kubernetes-secret":
@@ -150,8 +156,10 @@ def pull_secret(form: str, **query: str) -> Face:
 
 async def all_the_projects(asking: Asking, image: MadeUpImage) -> list[str]:
     """What the kubelet tries, in order, of a pull secret that was made for no image."""
-    said = json.loads(await asking.get("kubernetes-secret", name="regcred"))
-    auths = json.loads(base64.b64decode(said["data"][".dockerconfigjson"]))["auths"]
+    text = await asking.get("kubernetes-secret", name="regcred")
+    if not text:
+        return []
+    auths = json.loads(base64.b64decode(json.loads(text)["data"][".dockerconfigjson"]))["auths"]
     tried = keyring.lookup(sorted(auths), f"{image.registry}/{image.repository}")
     return [auths[key]["password"] for key in tried]
 
@@ -161,7 +169,8 @@ def auth_file(*, made_for_the_image: bool) -> Face:
 
     async def ask(asking: Asking, image: MadeUpImage) -> list[str]:
         query = {"image": image.written} if made_for_the_image else {}
-        auths = json.loads(await asking.get("auth.json", **query))["auths"]
+        text = await asking.get("auth.json", **query)
+        auths = json.loads(text)["auths"] if text else {}
         components = f"{image.registry}/{image.repository}".split("/")
         for depth in range(len(components), 0, -1):
             if (found := auths.get("/".join(components[:depth]))) is not None:
@@ -191,7 +200,8 @@ def docker_auth_config(*, made_for_the_image: bool) -> Face:
 
     async def ask(asking: Asking, image: MadeUpImage) -> list[str]:
         query = {"image": image.written} if made_for_the_image else {}
-        auths = json.loads(await asking.get("docker-auth-config", **query))["auths"]
+        text = await asking.get("docker-auth-config", **query)
+        auths = json.loads(text)["auths"] if text else {}
         server = HUB_SPELLINGS["docker"] if image.registry == "docker.io" else image.registry
         return [_password(auths[server]["auth"])] if server in auths else []
 

@@ -97,6 +97,8 @@ async def test_a_secret_of_one_login_is_what_kubectl_makes(
 
 
 async def test_a_secret_has_a_name_and_no_namespace_unless_told(world: World) -> None:
+    await world.add()
+
     manifest = (await given(world, "kubernetes-secret")).json()
 
     assert manifest["metadata"] == {"name": "regcred", "creationTimestamp": None}
@@ -242,10 +244,7 @@ async def test_a_withheld_login_still_counts_where_a_host_decides(world: World) 
     await world.add("team")
     await add_dead(world, registry_url=f"{HOST}/shop")
 
-    reply = await given(world, "docker-auth-config")
-
-    assert json.loads(reply.text)["auths"] == {}
-    assert reply.headers["regcred-withheld"] == "dead (rejected)"
+    assert problem(await ask(world, "docker-auth-config")) == "logins-withheld"
 
 
 async def test_a_host_takes_the_next_login_where_the_best_is_withheld(world: World) -> None:
@@ -282,18 +281,15 @@ async def test_of_one_image_the_first_login_is_taken(world: World) -> None:
 
 
 @pytest.mark.parametrize("form", ["argocd", "nomad", "hosts.toml"])
-@pytest.mark.parametrize("number", [0, 2])
-async def test_what_holds_one_login_takes_no_other_number(
-    world: World, form: str, number: int
-) -> None:
-    for one in range(number):
+async def test_what_holds_one_login_takes_no_two(world: World, form: str) -> None:
+    for one in range(2):
         await world.add(f"login-{one}", registry_url=f"r{one}.example.com")
 
     reply = await ask(world, form)
 
     assert problem(reply) == "invalid-input"
     assert reply.json()["errors"][0]["field"] == "credential"
-    assert f"{number}" in reply.json()["detail"]
+    assert "2" in reply.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -414,6 +410,8 @@ async def test_the_tag_is_strong_and_moves_with_the_content(world: World) -> Non
 
 @pytest.mark.parametrize("sent", ["", "x", '"a" "b"', ",".join(['"a"'] * 33)])
 async def test_a_condition_that_is_none_is_refused(world: World, sent: str) -> None:
+    await world.add()
+
     reply = await ask(world, "dockerconfigjson", headers={"If-None-Match": sent})
 
     assert reply.json()["errors"][0]["field"] == "If-None-Match"
@@ -433,17 +431,77 @@ async def test_the_soonest_end_is_told(world: World) -> None:
 
 async def test_withheld_logins_are_named_and_come_if_they_are_forced(world: World) -> None:
     await add_dead(world, "d\u00e9j\u00e0, vu (2)")
+    await world.add("good", registry_url="good.example.com")
 
     reply = await given(world, "dockerconfigjson")
 
-    assert reply.json()["auths"] == {}
+    assert list(reply.json()["auths"]) == ["good.example.com"]
     assert reply.headers["regcred-withheld"] == "d%C3%A9j%C3%A0%2C vu %282%29 (rejected)"
-    assert list(await auths(world, "dockerconfigjson", "?force=true")) == [f"{HOST}/team/"]
+    forced = await auths(world, "dockerconfigjson", "?force=true")
+    assert list(forced) == ["good.example.com", f"{HOST}/team/"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_nothing_is_handed_out_empty_because_it_would_replace_what_is_there(
+    world: World, form: str
+) -> None:
+    none = await ask(world, form)
+    for_image = await ask(world, form, f"?image={HOST}/app", headers={"If-None-Match": "*"})
+    await add_dead(world)
+    withheld = await ask(world, form)
+
+    assert (none.status_code, problem(none)) == (404, "no-login")
+    assert (for_image.status_code, problem(for_image)) == (404, "no-login")
+    assert (withheld.status_code, problem(withheld)) == (409, "logins-withheld")
+    assert withheld.json()["withheld"] == [{"name": "dead", "verdict": "rejected"}]
+    assert "dead (rejected)" in withheld.json()["detail"]
+    assert "credential.revealed" not in await actions(world)
+
+
+@pytest.mark.parametrize("form", ["dockerconfigjson", "kubernetes-secret", "external-secrets"])
+async def test_what_a_form_leaves_out_to_the_last_is_named(world: World, form: str) -> None:
+    await world.add("identity", username="<token>")
+
+    reply = await ask(world, form)
+
+    assert problem(reply) == "no-login"
+    assert reply.json()["left_out"] == [{"name": "identity", "why": "an identity token"}]
+    assert "identity (an identity token)" in reply.json()["detail"]
+
+
+async def test_of_many_left_out_a_sentence_names_some(world: World) -> None:
+    for number in range(30):
+        await world.add(
+            f"token-{number}", registry_url=f"r{number}.example.com", username="<token>"
+        )
+
+    reply = await ask(world, "dockerconfigjson")
+
+    assert len(reply.json()["left_out"]) == 30
+    assert reply.json()["detail"].endswith(", and 10 more")
+
+
+async def test_an_image_that_gets_nothing_beside_others_is_named(world: World) -> None:
+    await world.add("good")
+    await add_dead(world, registry_url="dead.example.com")
+    await world.add("token", registry_url="token.example.com", username="<token>")
+    images = ("registry.example.com/team/app", "dead.example.com/a", "none.example.com/b:1",
+              "token.example.com/c")  # fmt: skip
+
+    reply = await given(world, "dockerconfigjson", "?image=" + "&image=".join(images))
+
+    assert {*reply.headers["regcred-left-out"].split(", ")} == {
+        "token (an identity token)",
+        "dead.example.com/a (every login is withheld)",
+        "none.example.com/b (no login fits)",
+        "token.example.com/c (the form takes none of its logins)",
+    }
 
 
 async def test_a_header_that_names_many_stays_short(world: World) -> None:
     for number in range(40):
         await world.add(f"{'long ' * 40}{number}", registry_url="*.example.com")
+    await world.add("good")
 
     told = (await given(world, "auth.json")).headers["regcred-left-out"]
 

@@ -47,6 +47,8 @@ ONE_OF_EACH: list[RegcredError] = [
     errors.CredentialRejected(Verdict(VerdictKind.REJECTED, NOW)),
     errors.QuotaExceeded("verifications", 7),
     errors.LoginUnavailable("ci-pull", "Amazon limits requests."),
+    errors.NoLogin([("team", "a pattern")]),
+    errors.LoginsWithheld([("ci-pull", "rejected")]),
     errors.SealBroken("a secret of /var/lib/x"),
     errors.KeyringUnavailable("cause with a path"),
     errors.StoreUnavailable("cause with a path"),

@@ -228,6 +228,23 @@ class LoginUnavailable(RegcredError):
         super().__init__(f"the credential {credential} has no login now: {reason}")
 
 
+class NoLogin(RegcredError):
+    """Nothing can be handed out: no login fits, or (`left_out`: name, why) the form takes none."""
+
+    def __init__(self, left_out: Sequence[tuple[str, str]] = ()) -> None:
+        self.left_out = tuple(left_out)
+        why = f"; left out: {_named(left_out)}" if left_out else ""
+        super().__init__(f"there is no login to hand out{why}")
+
+
+class LoginsWithheld(RegcredError):
+    """Nothing can be handed out: there are logins, and all are `withheld` (name, verdict)."""
+
+    def __init__(self, withheld: Sequence[tuple[str, str]]) -> None:
+        self.withheld = tuple(withheld)
+        super().__init__(f"every login is withheld: {_named(withheld)}")
+
+
 class SealBroken(RegcredError):
     """A sealed value does not open: it was moved, edited, rolled back or damaged."""
 
@@ -254,3 +271,12 @@ class StoreUnavailable(RegcredError):
 
 class StartRefused(RegcredError):
     """The service will not start on what it found; the text says what to do."""
+
+
+_MOST_NAMED = 20
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return `name (why), …` in a length that a person reads."""
+    more = [f"and {len(pairs) - _MOST_NAMED} more"] if len(pairs) > _MOST_NAMED else []
+    return ", ".join([*(f"{name} ({why})" for name, why in pairs[:_MOST_NAMED]), *more])

@@ -6,7 +6,7 @@ stands beside it: what a form cannot express is left out and named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -125,6 +125,18 @@ def fit(
         else:
             found.append((entry, entry.opened))
     return found
+
+
+def unserved(gathered: Gathered, filled: Filled) -> Iterator[tuple[str, str]]:
+    """Yield the images that get nothing beside others that do, and why."""
+    used = {entry.credential_id for entry in filled.used}
+    for image in gathered.images:
+        if not image.entries:
+            yield image.name, "no login fits"
+        elif not any(entry.opened for entry in image.entries):
+            yield image.name, "every login is withheld"
+        elif not any(entry.credential_id in used for entry in image.entries):
+            yield image.name, "the form takes none of its logins"
 
 
 def by_registry(gathered: Gathered, left_out: LeftOut) -> dict[Scope, Entry]:

@@ -7,15 +7,22 @@ leaves. What a client has already is not handed out again, and leaves no row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Reveal
-from regcred.domain.errors import CredentialNotFound, InvalidInput, LoginUnavailable
-from regcred.domain.handout import AskedImage, Entry, Filled, Form, Gathered, Opened
+from regcred.domain.errors import (
+    CredentialNotFound,
+    InvalidInput,
+    LoginsWithheld,
+    LoginUnavailable,
+    NoLogin,
+    RegcredError,
+)
+from regcred.domain.handout import AskedImage, Entry, Filled, Form, Gathered, Opened, unserved
 from regcred.domain.ports import (
     Candidate,
     Clock,
@@ -103,7 +110,8 @@ class HandOutLogins:
 
         `has_already` says whether the client showed that it has just this. Raise InvalidInput,
         InvalidReference, CredentialNotFound, LoginUnavailable (there are logins, but none could
-        be got), ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        be got), LoginsWithheld, NoLogin (nothing would stand in the form), ProjectNotFound,
+        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
         """
         project = await reach_project(self._store, caller, ref, Permission.REVEAL)
         _require_few(asking)
@@ -114,10 +122,14 @@ class HandOutLogins:
             gathered = await self._of_images(caller, project.id, asking.images, ids, opening)
         else:
             gathered = await self._of_project(caller, project.id, ids, opening)
-        _require_some(gathered, opening)
+        if not any(entry.opened for entry in gathered.entries):
+            raise _nothing(opening)
         filled = form(gathered)
+        if not filled.used:
+            raise _nothing(opening, filled.left_out)
+        filled = replace(filled, left_out=(*filled.left_out, *unserved(gathered, filled)))
         unchanged = has_already(filled)
-        if filled.used and not unchanged:
+        if not unchanged:
             await self._record(caller, asking, gathered.images, filled, client, opening)
         return HandedOut(filled, tuple(opening.withheld), unchanged)
 
@@ -263,12 +275,12 @@ def _require_few(asking: Asking) -> None:
             raise InvalidInput(field_, f"must be given at most {most} times")
 
 
-def _require_some(gathered: Gathered, opening: _Opening) -> None:
-    """Pass unless every login there is failed to be got: what a client has is better than none."""
-    if not any(entry.opened for entry in gathered.entries):
-        for (name, _), reason in opening.withheld.items():
-            if reason:
-                raise LoginUnavailable(name, reason)
+def _nothing(opening: _Opening, left_out: Sequence[tuple[str, str]] = ()) -> RegcredError:
+    """Return why nothing is handed out: an empty form would replace what a client has."""
+    for (name, _), reason in opening.withheld.items():
+        if reason:
+            return LoginUnavailable(name, reason)
+    return LoginsWithheld(tuple(opening.withheld)) if opening.withheld else NoLogin(left_out)
 
 
 def _only_address(scope: Scope | None) -> RegistryAddress | None:

@@ -29,6 +29,10 @@ from regcred.usecases.resolve_image import (
 _SKEW = timedelta(seconds=60)
 """A pull that begins with a login must end before the login does."""
 
+_MOST = timedelta(hours=12)
+"""The longest that any registry's own short-lived login lasts. That a password ends in a year does
+not say that it is good until then, and Go's durations end before some dates do."""
+
 _NOTHING_FITS = timedelta(seconds=10)
 """How long "no login" is kept: a pod whose pull failed waits as long before it tries again."""
 
@@ -41,7 +45,7 @@ class KubeletAnswer(NamedTuple):
     """Whether the answer is the same for every image of the registry."""
 
     keep_for: timedelta | None
-    """None: neither a login nor the key ends."""
+    """None: neither a login ends nor, soon, who asks."""
 
 
 class ServeKubelet:
@@ -89,12 +93,21 @@ class ServeKubelet:
         return covered and len(read.candidates) == 1
 
     def _keep_for(self, resolution: Resolution) -> timedelta | None:
-        """Return how long a node may keep the answer: no longer than it could ask for it again."""
-        all_ends = (resolution.caller_ends, *(login.expires_at for login in resolution.logins))
-        ends = [end for end in all_ends if end is not None]
-        if not ends:
-            return None
-        return max(timedelta(0), min(ends) - _SKEW - self._clock())
+        """Return how long a node may keep the answer: no longer than it could ask for it again.
+
+        A better login that is not ready now may be at the next pull, so nothing is kept then.
+        """
+        if any(login.reason for login in resolution.withheld):
+            return timedelta(0)
+        now = self._clock()
+        left = [login.expires_at - now for login in resolution.logins if login.expires_at]
+        # Far away, whoever asks ends no sooner than they would ask again.
+        if resolution.caller_ends is not None and resolution.caller_ends - now < _MOST:
+            left.append(resolution.caller_ends - now)
+        keep = max(timedelta(0), min(min(left) - _SKEW, _MOST)) if left else None
+        if resolution.withheld:
+            return _NOTHING_FITS if keep is None else min(keep, _NOTHING_FITS)
+        return keep
 
 
 def _keyed(reference: ImageReference, logins: Sequence[Login]) -> list[tuple[str, Login]]:

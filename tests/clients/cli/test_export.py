@@ -66,6 +66,23 @@ def test_what_is_withheld_and_what_ends_is_said(stub: StubService, regcred: Regc
     assert "ends at 2026-11-21T22:00:00Z" in done.err
 
 
+@pytest.mark.parametrize(
+    ("status", "slug", "code"), [(404, "no-login", 3), (409, "logins-withheld", 6)]
+)
+def test_where_there_is_nothing_no_file_is_touched(
+    stub: StubService, regcred: Regcred, tmp_path: Path, status: int, slug: str, code: int
+) -> None:
+    hands_out(stub, "auth.json", problem(slug, status, "every login: dead"))
+    file = tmp_path / "auth.json"
+    file.write_text("mine")
+
+    done = regcred("export", "auth.json", "--output", str(file), "--force")
+
+    assert (done.code, done.out) == (code, "")
+    assert "every login: dead" in done.err
+    assert file.read_text() == "mine"
+
+
 def test_a_file_is_private_and_whole(regcred: Regcred, tmp_path: Path) -> None:
     file = tmp_path / "auth.json"
 

@@ -130,6 +130,8 @@ PROBLEM = ApiProblem(401, "urn:regcred:problem:not-authenticated", "", "this key
         (NotRegcred("a.example", "a page"), Trouble.UNREACHABLE),
         (ApiProblem(503, "urn:a", "", "an exchange failed"), Trouble.UNREACHABLE),
         (ApiProblem(429, "urn:a", "", "too many requests"), Trouble.UNREACHABLE),
+        (ApiProblem(404, "urn:regcred:problem:no-login", "", "none"), Trouble.NO_LOGIN),
+        (ApiProblem(409, "urn:regcred:problem:logins-withheld", "", "all"), Trouble.WITHHELD),
         (PROBLEM, Trouble.REFUSED),
         (InvalidName("a name holds no slash"), Trouble.REFUSED),
         (ConfigRefused("there is no key"), Trouble.REFUSED),

@@ -44,6 +44,8 @@ STATUS: dict[type[RegcredError], int] = {
     errors.CredentialRejected: 400,
     errors.QuotaExceeded: 429,
     errors.LoginUnavailable: 503,
+    errors.NoLogin: 404,
+    errors.LoginsWithheld: 409,
     errors.SealBroken: 500,
     errors.KeyringUnavailable: 503,
     errors.StoreUnavailable: 503,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from regcred.domain import keyring
+from regcred.domain.access import Role
 from regcred.domain.errors import InvalidInput, MalformedRequest
 from regcred.domain.verdict import VerdictKind
 from regcred.web.delivery.kubelet import read_request
@@ -179,6 +180,62 @@ async def test_it_is_kept_no_longer_than_the_key_that_got_it(world: World) -> No
     duration = (await answer(world, key=key))["cacheDuration"]
 
     assert 3530 <= int(duration[:-1]) <= 3540
+
+
+@pytest.mark.parametrize("end", ["2031-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_an_end_far_away_is_no_reason_to_keep_it_long(world: World, end: str) -> None:
+    await world.add(registry_url=HOST, expires_at=end)
+
+    assert (await answer(world))["cacheDuration"] == "43200s"
+
+
+async def test_a_fresh_login_of_twelve_hours_is_kept_for_what_is_left(world: World) -> None:
+    end = world.clock.now + timedelta(hours=12)
+    await world.add(registry_url=HOST, expires_at=end.isoformat())
+
+    assert int((await answer(world))["cacheDuration"][:-1]) in range(43130, 43141)
+
+
+async def test_a_key_that_ends_far_away_says_nothing_of_a_login_without_end(world: World) -> None:
+    await world.add()
+    end = world.clock.now + timedelta(days=365)
+    key = await world.make_key(world.home, Role.PULLER, expires_at=end)
+    world.keys["a year"] = key
+
+    assert "cacheDuration" not in await answer(world, key="a year")
+
+
+async def test_without_its_best_login_for_now_it_is_not_kept(world: World) -> None:
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    end = (world.clock.now + timedelta(hours=2)).isoformat()
+    await world.add("fallback", registry_url=host, provider="generic", expires_at=end)
+    world.registries.exchange_says = VerdictKind.UNREACHABLE
+    await world.add(
+        "aws",
+        registry_url=f"{host}/app",
+        provider="ecr",
+        username="AKIAIOSFODNN7EXAMPLE",
+        password="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    )
+
+    said = await answer(world, f"{host}/app/x")
+
+    assert list(said["auth"]) == [host]
+    assert said["cacheDuration"] == "0s"
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(None, "10s"), (2, "10s"), (0, "0s")])
+async def test_beside_a_withheld_login_it_is_kept_for_a_moment(
+    world: World, hours: int | None, kept: str
+) -> None:
+    await add_dead(world)
+    end = None if hours is None else world.clock.now + timedelta(hours=hours, seconds=1)
+    await world.add("good", registry_url=HOST, expires_at=end and end.isoformat())
+
+    said = await answer(world)
+
+    assert list(said["auth"]) == [HOST]
+    assert said["cacheDuration"] == kept
 
 
 async def test_what_is_about_to_end_is_not_kept(world: World) -> None:

@@ -66,6 +66,8 @@ _NEXT: dict[str, tuple[Exit, str]] = {
     ),
     "project-not-found": (Exit.NOT_FOUND, "`regcred project ls` shows the projects you reach."),
     "credential-not-found": (Exit.NOT_FOUND, "`regcred credential ls` shows what there is."),
+    "no-login": (Exit.NOT_FOUND, "`regcred explain IMAGE` shows what there is, and why."),
+    "logins-withheld": (Exit.VERDICT, "`regcred credential show` says why."),
     "key-not-found": (Exit.NOT_FOUND, "`regcred key ls` shows what there is."),
     "webhook-not-found": (Exit.NOT_FOUND, "`regcred webhook ls` shows what there is."),
     "too-many-webhooks": (Exit.CONFLICT, "`regcred webhook rm` deletes one."),

@@ -41,6 +41,10 @@ class Trouble(StrEnum):
     NO_LOGIN = "no login"
 
 
+_NOTHING = {"no-login": Trouble.NO_LOGIN, "logins-withheld": Trouble.WITHHELD}
+"""By the slug of the service's problem."""
+
+
 class Look(NamedTuple):
     """What one pass came to."""
 
@@ -149,6 +153,8 @@ def _trouble(why: Exception) -> Trouble:
     if isinstance(why, Unusable):
         return Trouble.UNUSABLE
     if isinstance(why, ApiProblem):
+        if why.slug in _NOTHING:
+            return _NOTHING[why.slug]
         passing = why.status == _BUSY or why.status >= _SERVER_ERROR
         return Trouble.UNREACHABLE if passing else Trouble.REFUSED
     return Trouble.REFUSED if isinstance(why, ConfigRefused | InvalidName) else Trouble.UNREACHABLE

@@ -47,6 +47,8 @@ TABLE: dict[type[RegcredError], tuple[int, str]] = {
     errors.CredentialRejected: _BAD,
     errors.QuotaExceeded: (429, "TooManyRequestsError"),
     errors.LoginUnavailable: _UNAVAILABLE,
+    errors.NoLogin: _GONE,
+    errors.LoginsWithheld: _CONFLICT,
     errors.SealBroken: _INTERNAL,
     errors.KeyringUnavailable: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,

@@ -52,6 +52,8 @@ TABLE: dict[type[RegcredError], Row] = {
     errors.CredentialRejected: Row(422, "The registry did not accept the login"),
     errors.QuotaExceeded: Row(429, "Too many requests of this kind"),
     errors.LoginUnavailable: Row(503, "The login is not to be had now"),
+    errors.NoLogin: Row(404, "No login fits"),
+    errors.LoginsWithheld: Row(409, "Every login is withheld"),
     errors.SealBroken: Row(500, "A stored secret does not open"),
     errors.KeyringUnavailable: Row(503, "The key ring is unavailable"),
     errors.StoreUnavailable: Row(503, "The store is unavailable"),
@@ -104,6 +106,10 @@ def _members(error: RegcredError) -> dict[str, Any]:
         case errors.CredentialInUse():
             uses = [Use.of(use).model_dump(mode="json") for use in error.uses]
             return {"uses": [{key: use[key] for key in _USE_MEMBERS} for use in uses]}
+        case errors.NoLogin():
+            return {"left_out": [{"name": name, "why": why} for name, why in error.left_out]}
+        case errors.LoginsWithheld():
+            return {"withheld": [{"name": name, "verdict": kind} for name, kind in error.withheld]}
         case errors.CredentialRejected():
             return {"verdict": Verdict.of(error.verdict).model_dump(mode="json")}
         case _:

@@ -41,6 +41,8 @@ TABLE: dict[type[RegcredError], int] = {
     errors.CredentialRejected: 422,
     errors.QuotaExceeded: 429,
     errors.LoginUnavailable: 503,
+    errors.NoLogin: 404,
+    errors.LoginsWithheld: 422,
     errors.SealBroken: 500,
     errors.KeyringUnavailable: 503,
     errors.StoreUnavailable: 503,

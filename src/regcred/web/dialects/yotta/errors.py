@@ -52,6 +52,8 @@ TABLE: dict[type[RegcredError], tuple[int, int]] = {
     errors.CredentialRejected: _BAD,
     errors.QuotaExceeded: (429, 429),
     errors.LoginUnavailable: _UNAVAILABLE,
+    errors.NoLogin: _GONE,
+    errors.LoginsWithheld: _BAD,
     errors.SealBroken: _BROKEN,
     errors.KeyringUnavailable: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,

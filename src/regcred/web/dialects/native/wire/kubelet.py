@@ -67,6 +67,6 @@ class KubeletAnswer(Shape):
         description="`Registry` where every image of the registry gets this one login."
     )
     cacheDuration: str = Field(  # noqa: N815  Kubernetes' name
-        default="", description="Absent where no login ends."
+        default="", description="In seconds, 43200 at most; absent where no login ends."
     )
     auth: dict[str, NodeLogin] | None = Field(description="null: no login fits.")
