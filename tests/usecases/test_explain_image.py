@@ -171,6 +171,14 @@ async def test_before_the_first_exchange_there_is_nothing_to_say(world: World) -
     assert world.registries.exchanged == []
 
 
+async def test_a_key_that_was_just_revoked_still_hears_what_it_asked(world: World) -> None:
+    await world.login()
+    gone = await world.caller(Role.VIEWER)
+    await world.keys.delete(world.operator, None, gone.principal.id, None)
+
+    assert len((await world.explain(gone, None, f"{REGISTRY}/app")).candidates) == 1
+
+
 @pytest.mark.parametrize("role", Role)
 async def test_every_role_may_ask_why(world: World, role: Role) -> None:
     explained = await world.explain(await world.caller(role), None, "app")

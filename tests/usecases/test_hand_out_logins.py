@@ -132,6 +132,30 @@ async def test_the_row_names_the_one_image(world: World, admin: Caller) -> None:
     assert event.details["image"] == f"{REGISTRY}/app"
 
 
+async def test_of_several_images_each_has_a_row_with_its_own_logins(
+    world: World, admin: Caller
+) -> None:
+    one, two = await world.login("one", "a.example.com"), await world.login("two", "b.example.com")
+
+    await ask(world, admin, images=["a.example.com/x:1", "b.example.com/y", "c.example.com/z"])
+
+    events = await world.events(Action.CREDENTIAL_REVEALED)
+    assert {event.details["image"]: event.details["logins"] for event in events} == {
+        "a.example.com/x": (f"{one.id}:1",),
+        "b.example.com/y": (f"{two.id}:1",),
+    }
+
+
+async def test_a_key_that_was_just_revoked_gets_what_it_asked_for_and_not_nothing(
+    world: World,
+) -> None:
+    await world.login()
+    gone = await world.caller(Role.PULLER)
+    await world.keys.delete(world.operator, None, gone.principal.id, None)
+
+    assert await lines(world, gone, images=[f"{REGISTRY}/app"]) == [f"hub {REGISTRY}"]
+
+
 async def test_what_cannot_be_recorded_is_not_handed_out(world: World, admin: Caller) -> None:
     await world.login()
 

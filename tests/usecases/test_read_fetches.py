@@ -12,6 +12,7 @@ from regcred.domain.fetch import KEPT
 from regcred.usecases.read_fetches import Fetches
 from regcred.usecases.resolve_image import question_for_image
 from regcred.usecases.serve_docker_helper import question_for_server
+from tests.usecases.test_hand_out_logins import ask as hand_out
 from tests.usecases.world import REGISTRY, START, World, presented
 
 SECOND = timedelta(seconds=1)
@@ -143,6 +144,26 @@ async def test_of_an_ask_by_host_hears_who_may_pull_everything_there(world: Worl
     every = await world.caller(Role.VIEWER, REGISTRY)
     assert (await told(world, some)).items == []
     assert [fetch.image for fetch in (await told(world, every)).items] == [REGISTRY]
+
+
+async def test_of_a_hand_out_for_no_image_hears_who_may_have_the_login_whole(world: World) -> None:
+    await world.login("hub", f"{REGISTRY}/team")
+    await hand_out(world, await world.caller(Role.PULLER))
+
+    whole = await world.caller(Role.VIEWER, f"{REGISTRY}/team")
+    some = await world.caller(Role.VIEWER, f"{REGISTRY}/team/app")
+    assert [fetch.image for fetch in (await told(world, whole)).items] == [""]
+    assert (await told(world, some)).items == []
+
+
+async def test_a_hand_out_for_images_is_told_for_each(world: World) -> None:
+    await world.login()
+    images = [f"{REGISTRY}/team/app", f"{REGISTRY}/other"]
+    await hand_out(world, await world.caller(Role.PULLER), images=images)
+
+    team = await world.caller(Role.VIEWER, f"{REGISTRY}/team/*")
+    assert {fetch.image for fetch in (await told(world)).items} == {*images}
+    assert [fetch.image for fetch in (await told(world, team)).items] == images[:1]
 
 
 async def test_an_edited_row_is_kept_from_narrowed_keys(world: World) -> None:

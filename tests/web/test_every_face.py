@@ -271,6 +271,11 @@ def first_if_a_password(logins: Sequence[MadeUp], image: MadeUpImage) -> list[Ma
     return [login for login in logins[:1] if not login.token]
 
 
+def first_beside_docker_hub(logins: Sequence[MadeUp], image: MadeUpImage) -> list[MadeUp]:
+    """The same, where the registry takes Basic itself."""
+    return [] if image.registry == "docker.io" else first_if_a_password(logins, image)
+
+
 Share = Callable[[Sequence[MadeUp], MadeUpImage], list[MadeUp]]
 """Which of an image's logins a protocol can carry."""
 
@@ -286,7 +291,7 @@ WHOLE_IMAGE: dict[str, tuple[Face, Share]] = {
     "auth.json": (auth_file(made_for_the_image=True), first_of),
     "argocd": (argocd, first_if_a_password),
     "nomad": (nomad, first_if_a_password),
-    "hosts.toml": (hosts_toml, first_if_a_password),
+    "hosts.toml": (hosts_toml, first_beside_docker_hub),
     "docker-auth-config": (docker_auth_config(made_for_the_image=True), first_if_a_password),
 }
 

@@ -117,13 +117,14 @@ async def test_what_kubernetes_would_not_take_is_refused(world: World, query: st
     assert reply.json()["errors"][0]["field"] == query.partition("=")[0]
 
 
-async def test_a_secret_that_kubernetes_could_not_store_is_refused(world: World) -> None:
+@pytest.mark.parametrize("form", ["kubernetes-secret", "dockerconfigjson", "external-secrets"])
+async def test_a_secret_that_kubernetes_could_not_store_is_refused(world: World, form: str) -> None:
     for number in range(36):
         await world.add(
             f"big-{number}", registry_url=f"r{number}.example.com", password="p" * 16384
         )
 
-    reply = await ask(world, "kubernetes-secret")
+    reply = await ask(world, form)
 
     assert problem(reply) == "invalid-input"
     assert "1 MiB" in reply.text
@@ -356,7 +357,7 @@ async def test_nomad_hears_of_no_server_where_there_is_not_one(world: World) -> 
 
 @pytest.mark.parametrize(
     ("registry", "server"),
-    [(HOST, HOST), (f"{HOST}:5000/team", f"{HOST}:5000"), ("docker.io", "registry-1.docker.io")],
+    [(HOST, HOST), (f"{HOST}:5000/team", f"{HOST}:5000")],
 )
 @pytest.mark.parametrize("password", NASTY)
 async def test_containerd_reads_the_header(
@@ -374,6 +375,20 @@ async def test_containerd_reads_the_header(
     assert read["host"][url]["capabilities"] == ["pull", "resolve"]
     kind, _, auth = read["host"][url]["header"]["Authorization"].partition(" ")
     assert (kind, pair(auth)) == ("Basic", f"robot:{password}")
+
+
+@pytest.mark.parametrize("query", ["", "?image=nginx"])
+async def test_containerd_gets_no_header_for_docker_hub_which_would_not_take_it(
+    world: World, query: str
+) -> None:
+    await world.add(registry_url="docker.io")
+
+    reply = await ask(world, "hosts.toml", query)
+
+    assert problem(reply) == "invalid-input"
+    assert reply.json()["errors"][0]["field"] == "credential"
+    assert "the kubelet's plugin" in reply.json()["detail"]
+    assert "credential.revealed" not in await actions(world)
 
 
 # --- headers

@@ -32,7 +32,8 @@ class Fetch:
     principal: str
     client: str
     image: str
-    """Without tag and digest; the registry alone where the client named no image."""
+    """Without tag and digest; the registry alone where the client named that, and "" where the
+    login was handed out for no image in particular."""
 
     node: str
     namespace: str

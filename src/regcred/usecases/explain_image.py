@@ -69,7 +69,7 @@ class ExplainImage:
         reference = ImageReference.parse(image)
         # Two reads: where a registry has more logins than one read takes, none that covers the
         # image may be missing.
-        asked = (caller.principal.id, project.id, reference.address())
+        asked = (None, project.id, reference.address())
         covering = await self._store.read_for_resolve(*asked, reference.repository)
         others = await self._store.read_for_resolve(*asked, None)
         visible = [

@@ -142,21 +142,28 @@ class HandOutLogins:
         client: str,
         opening: _Opening,
     ) -> None:
+        """Record what goes out, for each image that was named, so that fetches say which."""
         used = dict.fromkeys(entry.credential_id for entry in filled.used)
-        await self._store.record_reveal(
-            Reveal(
-                opening.project_id,
-                str(caller.principal),
-                self._clock(),
-                images[0].name if len(images) == 1 else "",
-                client,
-                caller.request_id,
-                caller.peer,
-                tuple((id_, opening.versions[id_]) for id_ in used),
-                asking.node,
-                asking.namespace,
+        of_images = {image.name: {e.credential_id for e in image.entries} for image in images}
+        now = self._clock()
+        for image, theirs in (of_images or {"": {*used}}).items():
+            ids = [id_ for id_ in used if id_ in theirs]
+            if not ids:
+                continue
+            await self._store.record_reveal(
+                Reveal(
+                    opening.project_id,
+                    str(caller.principal),
+                    now,
+                    image,
+                    client,
+                    caller.request_id,
+                    caller.peer,
+                    tuple((id_, opening.versions[id_]) for id_ in ids),
+                    asking.node,
+                    asking.namespace,
+                )
             )
-        )
 
     async def _named(
         self, caller: Caller, project_id: UUID, names: Sequence[str]
@@ -234,9 +241,8 @@ class HandOutLogins:
     ) -> Sequence[Candidate]:
         if not caller.may_pull(address, reference.repository):
             return ()
-        read = await self._store.read_for_resolve(
-            caller.principal.id, project_id, address, reference.repository
-        )
+        # No key is read: the caller stands, and one revoked meanwhile would find no project.
+        read = await self._store.read_for_resolve(None, project_id, address, reference.repository)
         return rank(read.candidates)
 
     async def _entry(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import CredentialNotFound, InvalidInput
 from regcred.domain.fetch import COARSE, Fetch, FetchPosition
 from regcred.domain.ports import CredentialRef, ProjectRef, Store
@@ -50,14 +50,15 @@ class ReadFetches:
 
         With `since`, nobody is left out who got the login then or later: a fetch counts until the
         minute is over in which it would not have been recorded again. A narrowed key hears of its
-        own images. Raise ProjectNotFound, CredentialNotFound.
+        own images, and of hand-outs for no image in particular if it may have the login whole.
+        Raise ProjectNotFound, CredentialNotFound.
         """
         project = await reach_project(self._store, caller, ref, Permission.READ)
         found = await self._store.find_credential(project.id, credential)
         if not caller.may_see(found):
             raise CredentialNotFound
         after = None if since is None else since - COARSE
-        heard = await self._heard(caller, (project.id, found.id), after, before, limit + 1)
+        heard = await self._heard(caller, found, after, before, limit + 1)
         lost_at = await self._store.fetches_lost_at(project.id, found.id)
         complete_since = None if lost_at is None else lost_at + COARSE
         complete = complete_since is None or (since is not None and since >= complete_since)
@@ -67,7 +68,7 @@ class ReadFetches:
     async def _heard(
         self,
         caller: Caller,
-        place: tuple[UUID, UUID],
+        credential: RegistryCredential,
         after: datetime | None,
         before: FetchPosition | None,
         wanted: int,
@@ -75,20 +76,28 @@ class ReadFetches:
         """Return so many that the caller may hear of, or all that are left."""
         # A narrowed key may have to pass many; a credential has no more than a few strides.
         step = max(wanted, _STRIDE) if caller.image_patterns else wanted
+        place = (credential.project_id, credential.id)
+        whole = all(map(caller.may_receive, credential.scopes))
         heard: list[Fetch] = []
         more = True
         while more and len(heard) < wanted:
             page = await self._store.list_fetches(*place, after, before, step)
-            heard += [fetch for fetch in page if _may_hear_of(caller, fetch.image)]
+            heard += [fetch for fetch in page if _may_hear_of(caller, fetch.image, whole)]
             more = len(page) == step
             before = page[-1].position if page else before
         return heard[:wanted]
 
 
-def _may_hear_of(caller: Caller, image: str) -> bool:
-    """Whether a key may know of a fetch: of one by host alone, if it may pull everything there."""
+def _may_hear_of(caller: Caller, image: str, whole: bool) -> bool:
+    """Whether a key may know of a fetch.
+
+    Of one by host alone, if it may pull everything there; of one by nothing but the login, if it
+    may have the login `whole`, for everything that it is for.
+    """
     if not caller.image_patterns:
         return True
+    if not image:
+        return whole
     try:
         asked = Scope.parse(image)
     except InvalidInput:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from regcred.domain.errors import InvalidInput
 from regcred.domain.handout import (
     IDENTITY_TOKEN,
     Entry,
@@ -19,6 +20,9 @@ from regcred.domain.handout_keys import containers_keys, kubelet_keys, spell_hub
 from regcred.domain.registry import HUB, HUB_SERVER_URL
 from regcred.web.delivery.forms.quoting import basic, go_json
 
+_MAX_SECRET = 1024 * 1024
+"""Bytes (k8s.io/api, core/v1: MaxSecretSize)."""
+
 
 def dockerconfigjson(gathered: Gathered) -> Filled:
     """Fill in a pull secret's `.dockerconfigjson`, both spellings of Docker Hub in it."""
@@ -29,9 +33,15 @@ def dockerconfigjson(gathered: Gathered) -> Filled:
 
 
 def docker_config(held: dict[str, tuple[Entry, Opened]]) -> bytes:
-    """Return the JSON that `kubectl create secret docker-registry` makes of logins by key."""
+    """Return the JSON that `kubectl create secret docker-registry` makes of logins by key.
+
+    Raise InvalidInput where no Secret could hold it.
+    """
     auths = {key: _whole(opened) for key, (_, opened) in sorted(held.items())}
-    return go_json({"auths": auths})
+    config = go_json({"auths": auths})
+    if len(config) > _MAX_SECRET:
+        raise InvalidInput("credential", "must narrow the logins: a Secret holds 1 MiB")
+    return config
 
 
 def auth_json(gathered: Gathered) -> Filled:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import base64
 from functools import partial
 
-from regcred.domain.errors import InvalidInput
 from regcred.domain.handout import Filled, Form, Gathered, LeftOut, fit
 from regcred.domain.handout_keys import kubelet_keys, spell_hub_where_it_is_hidden
 from regcred.web.delivery.forms.docker import docker_config, dockerconfigjson
 from regcred.web.delivery.forms.quoting import go_json
 from regcred.web.times import timestamp
-
-_MAX_SECRET = 1024 * 1024
-"""Bytes (k8s.io/api, core/v1: MaxSecretSize)."""
 
 
 def kubernetes_secret(name: str, namespace: str | None) -> Form:
@@ -26,8 +22,6 @@ def _secret(name: str, namespace: str | None, gathered: Gathered) -> Filled:
     keys = kubelet_keys(gathered, left_out)
     spell_hub_where_it_is_hidden(keys)
     config = docker_config(keys.held)
-    if len(config) > _MAX_SECRET:
-        raise InvalidInput("credential", "must narrow the logins: a Secret holds 1 MiB")
     manifest = {
         "kind": "Secret",
         "apiVersion": "v1",

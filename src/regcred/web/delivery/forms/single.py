@@ -16,8 +16,11 @@ from regcred.domain.handout import (
 from regcred.domain.registry import HUB
 from regcred.web.delivery.forms.quoting import basic, hcl, toml
 
-_HUB_API = "registry-1.docker.io"
-"""Where Docker Hub's API is; `docker.io` itself serves none."""
+_TAKES_NO_BASIC = (
+    "must be for another registry than Docker Hub (or image must): it answers with a token server, "
+    "which containerd asks anonymously in spite of this file. Use the kubelet's plugin, a pull "
+    "secret, or ctr --user"
+)
 
 
 def argocd(gathered: Gathered) -> Filled:
@@ -48,7 +51,7 @@ def nomad(gathered: Gathered) -> Filled:
 
 
 def hosts_toml(gathered: Gathered) -> Filled:
-    """Fill in containerd's hosts.toml for one registry. Raise InvalidInput."""
+    """Fill in containerd's hosts.toml for one registry that takes Basic. Raise InvalidInput."""
     left_out = LeftOut()
     registries = list(by_registry(gathered, left_out).items())
     if len(registries) != 1:
@@ -58,8 +61,10 @@ def hosts_toml(gathered: Gathered) -> Filled:
             f"{len(registries)} to hand out",
         )
     ((registry, entry),) = registries
+    if str(registry) == HUB:
+        raise InvalidInput("credential", _TAKES_NO_BASIC)
     opened = _fitting(entry)
-    server = toml(f"https://{_HUB_API if str(registry) == HUB else registry}")
+    server = toml(f"https://{registry}")
     body = (
         f"server = {server}\n\n"
         f"[host.{server}]\n"
