@@ -142,6 +142,33 @@ async def test_docker_hub_is_spelled_twice_where_a_path_would_hide_it(world: Wor
         assert held[keyring.lookup(list(held), image)[0]]["username"] == user
 
 
+@pytest.mark.parametrize("form", ["dockerconfigjson", "kubernetes-secret", "external-secrets"])
+async def test_a_repository_that_the_kubelet_would_not_find_is_named(
+    world: World, form: str
+) -> None:
+    await world.add("app", registry_url=f"{HOST}/team/app")
+    await world.add("hub", registry_url="docker.io/acme")
+
+    every = await given(world, form)
+    named = await given(world, form, f"?image={HOST}/team/app")
+
+    assert every.headers["regcred-left-out"] == (
+        f"app (the image {HOST}/team/app itself: name it with image=)"
+    )
+    assert "regcred-left-out" not in named.headers
+
+
+async def test_it_is_not_named_where_another_key_of_the_login_is_found(world: World) -> None:
+    made = await world.add("all", registry_url=HOST)
+    await world.add("team", registry_url=f"{HOST}/team")
+
+    reply = await given(world, "kubernetes-secret")
+    alone = await given(world, "kubernetes-secret", f"?credential={made['id']}")
+
+    assert reply.headers["regcred-left-out"].startswith("team (the image ")
+    assert "regcred-left-out" not in alone.headers
+
+
 async def test_dockerconfigjson_has_scoped_keys_and_both_spellings(world: World) -> None:
     await world.add("team")
     await world.add("hub", registry_url="docker.io")
@@ -525,13 +552,13 @@ async def test_a_header_that_names_many_stays_short(world: World) -> None:
 
 
 async def test_one_bad_entry_breaks_nothing_beside_it(world: World) -> None:
-    await world.add("good")
+    await world.add("good", registry_url=HOST)
     await world.add("bell", registry_url="bell.example.com", password="bell\a")
     await world.add("token", registry_url="token.example.com", username="<token>")
 
     reply = await given(world, "dockerconfigjson")
 
-    assert list(reply.json()["auths"]) == [f"{HOST}/team/"]
+    assert list(reply.json()["auths"]) == [HOST]
     assert {*reply.headers["regcred-left-out"].split(", ")} == {
         "bell (control characters)",
         "token (an identity token)",

@@ -98,6 +98,26 @@ def kubelet_keys(gathered: Gathered, left_out: LeftOut) -> Keys:
     return keys
 
 
+def name_lost_repositories(keys: Keys, gathered: Gathered, left_out: LeftOut) -> None:
+    """Name each login whose own path is a repository that the kubelet would not try it for first.
+
+    `reg/app/` is not found for the image `reg/app`, and `reg/app` would be for `reg/apps` too, so
+    only an image that is named gets such a key.
+    """
+    if gathered.images:
+        return
+    held = list(keys.held)
+    for entry in keys.used():
+        scope = entry.scope
+        # A name of one component is `library/NAME` on Docker Hub, and so no path of its own.
+        if scope is None or not scope.path or (scope.host == HUB and "/" not in scope.path):
+            continue
+        image = str(scope)
+        first = next((keys.held[key][0] for key in keyring.lookup(held, image)), None)
+        if first is None or first.credential_id != entry.credential_id:
+            left_out.add(entry, f"the image {image} itself: name it with image=")
+
+
 def spell_hub_twice(keys: Keys) -> None:
     """Let Docker Hub's login stand under `docker.io` too, as podman and the kubelet write it."""
     if HUB_SERVER_URL in keys.held:

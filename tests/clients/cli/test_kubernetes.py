@@ -81,7 +81,7 @@ def test_logins_that_are_not_in_it_are_named(regcred: Regcred, stub: StubService
 
     assert done.code == 0
     assert "Withheld, and left out: hub (rejected)." in done.err
-    assert "No pull secret can hold these logins: odd (colon)." in done.err
+    assert "Not in it: odd (colon)." in done.err
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,17 @@ def test_one_withheld_login_of_several_is_left_out_and_said(loop: Loop) -> None:
     assert not look.failed
     assert loop.bench.kube.secret("team-a") is not None
     assert "WARNING: withheld, and left out of the Secrets: hub (rejected)." in loop.said
-    assert "WARNING: no pull secret can hold these logins: odd (colon)." in loop.said
+    assert "WARNING: not in the Secrets: odd (colon)." in loop.said
+
+
+def test_what_is_left_out_is_said_once_while_nothing_changes(loop: Loop) -> None:
+    loop.service.headers = {"regcred-left-out": "odd (colon)"}
+
+    loop.keeper.look()
+    loop.keeper.look()
+
+    assert loop.service.asked[1] is not None
+    assert loop.said.count("WARNING: not in the Secrets: odd (colon).") == 1
 
 
 def test_an_answer_that_no_pod_could_use_is_not_written(loop: Loop) -> None:

@@ -85,7 +85,7 @@ def secret(
     if withheld:
         say(f"Withheld, and left out: {withheld}. `regcred credential show` says why.")
     if left_out:
-        say(f"No pull secret can hold these logins: {left_out}.")
+        say(f"Not in it: {left_out}.")
     if sys.stdout.isatty():
         say("What follows holds passwords.")
     one = found[0] if len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}

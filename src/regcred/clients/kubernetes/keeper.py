@@ -135,8 +135,8 @@ class Keeper:
             return None, Trouble.WITHHELD if fresh.withheld else Trouble.NO_LOGIN
         if fresh.withheld:
             self._say(f"WARNING: withheld, and left out of the Secrets: {fresh.withheld}.")
-        if fresh.left_out:
-            self._say(f"WARNING: no pull secret can hold these logins: {fresh.left_out}.")
+        if fresh.left_out and fresh is not before:
+            self._say(f"WARNING: not in the Secrets: {fresh.left_out}.")
         self._logins = fresh
         return fresh, Trouble.NONE
 

@@ -16,7 +16,12 @@ from regcred.domain.handout import (
     by_registry,
     fit,
 )
-from regcred.domain.handout_keys import containers_keys, kubelet_keys, spell_hub_twice
+from regcred.domain.handout_keys import (
+    containers_keys,
+    kubelet_keys,
+    name_lost_repositories,
+    spell_hub_twice,
+)
 from regcred.domain.registry import HUB, HUB_SERVER_URL
 from regcred.web.delivery.forms.quoting import basic, go_json
 
@@ -28,6 +33,7 @@ def dockerconfigjson(gathered: Gathered) -> Filled:
     """Fill in a pull secret's `.dockerconfigjson`, both spellings of Docker Hub in it."""
     left_out = LeftOut()
     keys = kubelet_keys(gathered, left_out)
+    name_lost_repositories(keys, gathered, left_out)
     spell_hub_twice(keys)
     return Filled(docker_config(keys.held), keys.used(), left_out.all())
 

@@ -6,7 +6,11 @@ import base64
 from functools import partial
 
 from regcred.domain.handout import Filled, Form, Gathered, LeftOut, fit
-from regcred.domain.handout_keys import kubelet_keys, spell_hub_where_it_is_hidden
+from regcred.domain.handout_keys import (
+    kubelet_keys,
+    name_lost_repositories,
+    spell_hub_where_it_is_hidden,
+)
 from regcred.web.delivery.forms.docker import docker_config, dockerconfigjson
 from regcred.web.delivery.forms.quoting import go_json
 from regcred.web.times import timestamp
@@ -20,6 +24,7 @@ def kubernetes_secret(name: str, namespace: str | None) -> Form:
 def _secret(name: str, namespace: str | None, gathered: Gathered) -> Filled:
     left_out = LeftOut()
     keys = kubelet_keys(gathered, left_out)
+    name_lost_repositories(keys, gathered, left_out)
     spell_hub_where_it_is_hidden(keys)
     config = docker_config(keys.held)
     manifest = {
