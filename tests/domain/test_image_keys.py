@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regcred.domain import keyring
-from regcred.domain.pullers import keyring_key, keys_for_image
+from regcred.domain.login_keys import keyring_key, keys_for_image
 from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.selection import matched_scope, rank
 from tests.domain.examples import candidate

@@ -11,8 +11,9 @@ import pytest
 
 from regcred.domain.access import Role
 from regcred.domain.keyring import lookup
+from regcred.domain.login_keys import keyring_key, keys_for_image
 from regcred.domain.ports import Candidate
-from regcred.domain.pullers import Behaviour, behaviours, keyring_key, keys_for_image
+from regcred.domain.pullers import Behaviour, behaviours
 from regcred.domain.registry import ImageReference, Scope
 from tests.domain.examples import WITHHELD, caller, candidate
 
@@ -108,6 +109,36 @@ def test_the_only_login_is_used_by_host_even_where_it_is_not_scoped_to_the_image
         assert tried(said[client]) == [("a", "reg.example.com")]
         assert "not scoped to this image" in notes(said[client])
     assert said["kubelet"].anonymous
+
+
+@pytest.mark.parametrize("client", ["docker", "podman", "nerdctl", "nomad"])
+def test_a_login_wider_than_a_narrowed_key_is_named_where_the_host_is_all_there_is(
+    client: str,
+) -> None:
+    found = candidate("all", "reg.example.com")
+
+    said = ask("reg.example.com/team/app", found, patterns=("reg.example.com/team/*",))
+
+    assert said[client].tried == ()
+    assert (
+        "all covers more than this key may have: for clients that ask by host alone take a key for "
+        "reg.example.com, or a login scoped to the path"
+    ) in notes(said[client])
+    assert tried(said["crane"]) == [("all", "reg.example.com/team/app")]
+    assert tried(said["kubelet-plugin"]) == [("all", "reg.example.com")]
+
+
+@pytest.mark.parametrize("client", ["auth.json", "kubelet"])
+def test_it_is_named_where_a_file_is_made_for_no_image(client: str) -> None:
+    found = candidate("all", "reg.example.com")
+
+    said = ask("reg.example.com/team/app", found, patterns=("reg.example.com/team/*",))[client]
+
+    assert said.tried == ()
+    assert "all covers more than this key may have: it stands in what is made for the image" in (
+        notes(said)
+    )
+    assert "no key here" not in notes(said)
 
 
 def test_crane_asks_again_by_host_when_the_repository_finds_nothing() -> None:

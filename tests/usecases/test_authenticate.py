@@ -32,7 +32,8 @@ async def test_a_caller_is_what_its_key_is(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("presented", "why"), [(None, "missing"), ("", "missing"), ("x", "malformed")]
+    ("presented", "why"),
+    [(None, "missing"), ("", "missing"), ("x", "malformed"), ("a.b.c", "misplaced")],
 )
 async def test_what_is_no_key_is_refused_without_a_look_up(
     world: World, presented: str | None, why: str

@@ -221,10 +221,25 @@ async def test_a_cluster_that_goes_meanwhile_is_named(world: World) -> None:
 
 async def test_one_service_account_stands_once(world: World) -> None:
     await cluster(world)
+    await workload(world, replace(WEB, service_account="other"))
+    first = await workload(world)
+
+    with pytest.raises(NameTaken, match=f"shop/web has a workload already \\({first.id}\\)"):
+        await workload(world, replace(WEB, image_patterns=("*",)))
+
+
+async def test_one_that_is_withdrawn_while_it_is_looked_for_is_not_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster(world)
     await workload(world)
 
-    with pytest.raises(NameTaken):
-        await workload(world, replace(WEB, image_patterns=("*",)))
+    async def none(*_: object) -> list[Workload]:
+        return []
+
+    monkeypatch.setattr(world.store, "list_workloads", none)
+    with pytest.raises(NameTaken, match="another workload has this name"):
+        await workload(world)
 
 
 async def test_a_request_sent_again_does_nothing(world: World) -> None:

@@ -62,9 +62,10 @@ class MalformedRequest(RegcredError):
 class NotAuthenticated(RegcredError):
     """No key, or one that does not open anything; or a pod's token that is not believed.
 
-    `reason` is one of `missing`, `malformed`, `unknown`, `expired`, `disabled`, `token`. Expired
-    and disabled are said only to someone who holds the right secret. `why` is for the log alone,
-    in fixed words: whoever sends a token learns nothing from it of the clusters that we know.
+    `reason` is one of `missing`, `malformed`, `unknown`, `expired`, `disabled`, `token`,
+    `misplaced` (a pod's token where none is taken). Expired and disabled are said only to someone
+    who holds the right secret. `why` is for the log alone, in fixed words: whoever sends a token
+    learns nothing from it of the clusters that we know.
     """
 
     def __init__(self, reason: str, why: str = "") -> None:
@@ -79,6 +80,8 @@ _REASONS = {
     "unknown": "this API key is unknown or was revoked",
     "expired": "this API key has expired",
     "disabled": "this API key is disabled",
+    "misplaced": "service-account tokens are taken by resolve, docker's get and kubelet-credential "
+    "alone: send an API key here",
     "token": "this service-account token is not accepted: its issuer, audience, signature or times "
     "are not what a cluster of this service has (the service's log says which)",
 }
@@ -144,11 +147,11 @@ class WorkloadNotFound(NotFound):
 
 
 class NameTaken(RegcredError):
-    """Another thing of this `kind` in the same place has this name."""
+    """Another thing of this `kind` in the same place has this name; `said` tells it otherwise."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, said: str = "") -> None:
         self.kind = kind
-        super().__init__(f"another {kind} has this name")
+        super().__init__(said or f"another {kind} has this name")
 
 
 class VersionMismatch(RegcredError):

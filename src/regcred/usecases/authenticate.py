@@ -12,6 +12,7 @@ from regcred.domain.access import Caller, Principal
 from regcred.domain.errors import NotAuthenticated, SealBroken
 from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
 from regcred.domain.token import ApiToken
+from regcred.domain.workload import is_pod_token
 
 
 class Authenticate:
@@ -26,6 +27,8 @@ class Authenticate:
         """Return the caller behind a presented key. Raise NotAuthenticated, SealBroken."""
         if not presented:
             raise NotAuthenticated("missing")
+        if is_pod_token(presented):
+            raise NotAuthenticated("misplaced")
         token = ApiToken.parse(presented)
         stored = await self._store.key_for_authentication(token.id)
         return caller_behind(

@@ -18,6 +18,7 @@ from regcred.domain.errors import (
     ClusterNotFound,
     IdempotencyConflict,
     InvalidInput,
+    NameTaken,
     WorkloadNotFound,
 )
 from regcred.domain.ports import (
@@ -33,6 +34,8 @@ from regcred.domain.ports import (
 from regcred.domain.registry import ImagePattern
 from regcred.domain.workload import EVERY_IMAGE, Workload
 from regcred.usecases.manage_projects import reach_project
+
+_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ class ManageWorkloads:
             made = await self._store.create_workload(stored, event, idempotent)
         except ClusterNotFound:
             raise _no_such_cluster() from None
+        except NameTaken:
+            raise NameTaken("workload", await self._stands(workload)) from None
         except AlreadyDone as done:
             if idempotent is None or done.digest != idempotent.digest:
                 raise IdempotencyConflict from done
@@ -124,6 +129,16 @@ class ManageWorkloads:
         event = self._audited(caller, Action.WORKLOAD_DELETED, found)
         await self._store.delete_workload(found.project_id, found.id, event)
 
+    async def _stands(self, wanted: Workload) -> str:
+        """Say which workload has these names; "" if it was withdrawn meanwhile."""
+        after = ""
+        while page := await self._store.list_workloads(wanted.project_id, after, _PAGE):
+            for one in page:
+                if _names(one) == _names(wanted):
+                    return f"{'/'.join(_names(one)[1:])} has a workload already ({one.id})"
+            after = str(page[-1].id)
+        return ""
+
     async def _cluster_id(self, name: str) -> UUID:
         try:
             return (await self._store.find_cluster(name)).cluster.id
@@ -147,6 +162,10 @@ def _refuse_wider(caller: Caller, patterns: tuple[ImagePattern, ...]) -> None:
         return
     if EVERY_IMAGE in patterns or not all(map(caller.may_receive, patterns)):
         raise AccessDenied("a key that is not narrowed to fewer images")
+
+
+def _names(workload: Workload) -> tuple[str, str, str]:
+    return workload.cluster, workload.namespace, workload.service_account
 
 
 def _no_such_cluster() -> InvalidInput:

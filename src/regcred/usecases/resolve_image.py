@@ -178,7 +178,7 @@ class ResolveImage:
     ) -> tuple[Caller, ResolveRead, Presented]:
         """Return who asks, what was read for the question, and the request as it is told of.
 
-        Where a pod runs, its token says: that was signed.
+        Where a pod runs its token says, or nobody: a header was not signed.
         """
         key, address, repository = presented.key, question.address, question.repository
         if not key:
@@ -188,8 +188,7 @@ class ResolveImage:
                 key, presented.project, request_id=presented.request_id, peer=presented.peer
             )
             read = await self._store.read_for_resolve(None, caller.project_id, address, repository)
-            node = pod.node or presented.node
-            return caller, read, presented._replace(node=node, namespace=pod.namespace)
+            return caller, read, presented._replace(node=pod.node, namespace=pod.namespace)
         token = ApiToken.parse(key)
         read = await self._store.read_for_resolve(token.id, presented.project, address, repository)
         caller = caller_behind(

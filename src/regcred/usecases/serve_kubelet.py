@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from regcred.domain.errors import LoginUnavailable
+from regcred.domain.login_keys import keys_for_image
 from regcred.domain.ports import Clock, Store
-from regcred.domain.pullers import keys_for_image
 from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token

@@ -158,6 +158,23 @@ def test_explain_tells_the_order_and_each_client(stub: StubService, regcred: Reg
     assert "nomad does not pull: it has no login\n" in done.out
 
 
+@pytest.mark.parametrize("name", ["skopeo", "buildah"])
+def test_explain_knows_who_pulls_as_podman_does(
+    stub: StubService, regcred: Regcred, name: str
+) -> None:
+    stub.explained = {
+        **EXPLAINED,
+        "clients": {
+            "docker": {"tried": [], "anonymous": True, "notes": []},
+            "podman": {"tried": [], "anonymous": False, "notes": []},
+        },
+    }
+
+    done = regcred("explain", IMAGE, "--client", name, "-o", "json")
+
+    assert list(json.loads(done.out)["clients"]) == ["podman"]
+
+
 def test_explain_tells_of_the_clients_that_are_asked_for(
     stub: StubService, regcred: Regcred
 ) -> None:

@@ -149,3 +149,21 @@ def test_workloads_are_listed_and_withdrawn(stub: StubService, regcred: Regcred)
     assert regcred("workload", "rm", ID, "--yes").err == f"Withdrew workload {ID}.\n"
     assert stub.workloads == {}
     assert regcred("workload", "rm", ID, "--yes").code == 3
+
+
+def test_a_service_account_is_allowed_once(stub: StubService, regcred: Regcred) -> None:
+    detail = f"shop/web has a workload already ({ID})"
+    stub.plant("POST", "/v1/projects/-/workloads", problem("name-taken", 409, detail))
+
+    done = regcred("workload", "allow", "prod-1", "shop", "web", "--image", "*")
+
+    assert done.code == 5
+    assert detail in done.err
+    assert "workload rm" in done.err
+    assert "another name" not in done.err
+
+
+def test_what_else_is_wrong_with_it_is_said_as_ever(stub: StubService, regcred: Regcred) -> None:
+    stub.plant("POST", "/v1/projects/-/workloads", problem("access-denied", 403, "no"))
+
+    assert regcred("workload", "allow", "prod-1", "shop", "web", "--image", "*").code == 4

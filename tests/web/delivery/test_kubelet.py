@@ -389,7 +389,6 @@ def test_a_pods_token_is_read_and_never_shown() -> None:
 
     assert read.token is not None
     assert read.token.reveal() == TOKEN
-    assert read.annotations == {"team": "a"}
     assert TOKEN not in repr(read)
 
 

@@ -75,7 +75,7 @@ async def test_where_a_pod_runs_is_what_its_token_says(world: World, token: str)
     told_ = {(one["node"], one["namespace"], one["principal"]) for one in reply.json()["items"]}
     assert told_ == {
         ("node-7", "shop", "pod:prod-1/shop/web"),
-        ("made-up", "shop", "pod:prod-1/shop/web"),
+        ("", "shop", "pod:prod-1/shop/web"),
     }
 
 
@@ -390,3 +390,13 @@ async def test_a_key_that_ends_lets_nobody_pull_for_ever(world: World) -> None:
     reply = await world.send("POST", WORKLOADS, body, key=made.json()["key"])
 
     assert problem(reply) == "access-denied"
+
+
+async def test_where_no_token_is_taken_the_refusal_says_where_one_is(
+    world: World, token: str
+) -> None:
+    for path in ("dockerconfigjson", "credentials"):
+        reply = await world.send("GET", f"/v1/projects/-/{path}", key=token)
+
+        assert (reply.status_code, problem(reply)) == (401, "not-authenticated")
+        assert "by resolve, docker's get and kubelet-credential alone" in reply.json()["detail"]

@@ -11,6 +11,9 @@ from regcred.clients.cli.output import Format, Json, Noun, cell, record, show_li
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit, say, stop
 
+_SAME_AS = {"buildah": "podman", "skopeo": "podman"}
+"""Programs that pull just as another does, which explain tells of."""
+
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Such as ghcr.io/team/app:1.")]
 
 _LOGIN = Noun(
@@ -117,7 +120,8 @@ def _does(does: Json) -> str:
     return f"tries {logins}" + (", and then pulls anonymously" if anonymous else "")
 
 
-def _only(clients: Json, wanted: list[str]) -> Json:
+def _only(clients: Json, named: list[str]) -> Json:
+    wanted = [_SAME_AS.get(name, name) for name in named]
     if unknown := [name for name in wanted if name not in clients]:
         known = ", ".join(clients)
         stop(Exit.USAGE, f"No client is called {cell(unknown[0])}: there are {cell(known)}.")

@@ -10,7 +10,8 @@ from regcred.clients.cli import asking
 from regcred.clients.cli.options import NoInput, Output, Project, Yes
 from regcred.clients.cli.output import Format, Noun, show_list, show_one
 from regcred.clients.cli.session import service
-from regcred.clients.cli.words import say
+from regcred.clients.cli.words import Exit, say, stop
+from regcred.clients.problems import ApiProblem
 
 app = typer.Typer(help="The service accounts that may pull without a key.", no_args_is_help=True)
 
@@ -50,15 +51,23 @@ def allow(
     output: Output = Format.table,
 ) -> None:
     """Let a service account take the logins of these images."""
+    asked = {
+        "cluster": cluster,
+        "namespace": namespace,
+        "service_account": service_account,
+        "image_patterns": image,
+    }
     with service(project) as api:
-        made = api.allow_workload(
-            {
-                "cluster": cluster,
-                "namespace": namespace,
-                "service_account": service_account,
-                "image_patterns": image,
-            }
-        )
+        try:
+            made = api.allow_workload(asked)
+        except ApiProblem as why:
+            if why.slug != "name-taken":
+                raise
+            stop(
+                Exit.CONFLICT,
+                f"Error: {why}",
+                "To change its images, `regcred workload rm` that one and allow it anew.",
+            )
         show_one(made, _WORKLOAD, output)
 
 

@@ -11,9 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from regcred.domain.access import Caller
-from regcred.domain.login_keys import keyring_key as keyring_key
-from regcred.domain.login_keys import keys_for_image as keys_for_image
-from regcred.domain.login_keys import registry_key as registry_key
 from regcred.domain.ports import Candidate
 from regcred.domain.pullers.asked import Asked
 from regcred.domain.pullers.asked import Attempt as Attempt

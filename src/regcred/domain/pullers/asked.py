@@ -12,6 +12,12 @@ from regcred.domain.registry import HUB, ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.selection import in_order, matched_scope, rank
 
+MADE_FOR_NONE = (
+    "{} covers more than this key may have: it stands in what is made for the image alone; or take "
+    "a key for {}, or a login scoped to the path"
+)
+"""Of what is handed out for no image in particular: names, registry."""
+
 _NOT_OPENED = Secret("-")
 """In the place of a password: where a login stands does not depend on it."""
 
@@ -74,6 +80,10 @@ class Asked:
     def resolved(self) -> list[Candidate]:
         """Return what resolve hands out for the image, in its order."""
         return self.live(self.covering())
+
+    def too_wide(self) -> list[str]:
+        """Return the names of the image's logins that the key may have for images alone."""
+        return [c.name for c in self.resolved() if not self.caller.may_receive(matched_scope(c))]
 
     def entries(self) -> Iterator[Entry]:
         """Yield what is handed out for no image in particular, at every scope, best first."""

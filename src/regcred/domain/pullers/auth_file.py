@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from regcred.domain.handout import Gathered, LeftOut
 from regcred.domain.handout_keys import containers_keys, containers_lookup
-from regcred.domain.pullers.asked import Asked, Attempt, Behaviour
+from regcred.domain.pullers.asked import MADE_FOR_NONE, Asked, Attempt, Behaviour
 
 
 def auth_json(asked: Asked) -> Behaviour:
@@ -19,7 +19,10 @@ def auth_json(asked: Asked) -> Behaviour:
         for key in containers_lookup(list(held), asked.name)
     )
     notes = ["podman looks for whole path components from the longest, and takes the first"]
-    if not tried and (missed := [c.name for c in asked.resolved()]):
+    wide = asked.too_wide()
+    if not tried and wide:
+        notes.append(MADE_FOR_NONE.format(", ".join(wide), asked.reference.registry))
+    if not tried and (missed := [c.name for c in asked.resolved() if c.name not in wide]):
         notes.append(
             f"{', '.join(missed)}: no key here (keys are exact: no host pattern, no other spelling "
             "of a host or port), but one in a file that is made for the image"

@@ -17,6 +17,12 @@ _FAILS = (
 )
 
 
+_TOO_WIDE = (
+    "{} covers more than this key may have: for clients that ask by host alone take a key for {}, "
+    "or a login scoped to the path"
+)
+
+
 def docker(asked: Asked) -> Behaviour:
     """The CLI asks and passes the answer on; the daemon runs no helper."""
     found = _by_host(asked, _server_url(asked))
@@ -80,6 +86,8 @@ def _by_host(asked: Asked, server: str) -> Behaviour:
     notes = [] if choice.rule == "none" else [f"asked for {server}: {choice.rule}"]
     if any(not asked.covers(attempt.candidate) for attempt in tried):
         notes.append("the login that host alone leads to is not scoped to this image")
+    if not tried and (wide := asked.too_wide()):
+        notes.append(_TOO_WIDE.format(", ".join(wide), asked.reference.registry))
     failed = [c for c in choice.logins if c.id in asked.failing]
     if failed and not tried:
         notes.append(_FAILS.format(failed[0].name))

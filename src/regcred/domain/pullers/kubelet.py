@@ -12,7 +12,13 @@ from regcred.domain import keyring
 from regcred.domain.handout import Gathered, LeftOut
 from regcred.domain.handout_keys import Keys, kubelet_keys, spell_hub_where_it_is_hidden
 from regcred.domain.login_keys import keys_for_image
-from regcred.domain.pullers.asked import Asked, Attempt, Behaviour, identity_token
+from regcred.domain.pullers.asked import (
+    MADE_FOR_NONE,
+    Asked,
+    Attempt,
+    Behaviour,
+    identity_token,
+)
 from regcred.domain.registry import HUB, HUB_SERVER_URL
 from regcred.domain.selection import matched_scope
 
@@ -56,6 +62,8 @@ def pull_secret(asked: Asked) -> Behaviour:
     order = dict.fromkeys(keyring.lookup(list(keys.held), asked.name))
     tried = tuple(Attempt(asked.candidate(keys.held[key][0]), key) for key in order)
     notes = [_EACH, _MALFORMED] if tried else []
+    if not tried and (wide := asked.too_wide()):
+        notes.append(MADE_FOR_NONE.format(", ".join(wide), asked.reference.registry))
     notes += _why_not(asked, keys, dict(left_out.all()), tried)
     return Behaviour(tried, anonymous=not tried, notes=(*notes, *asked.kept_back()))
 

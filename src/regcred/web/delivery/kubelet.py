@@ -36,8 +36,6 @@ class KubeletRequest:
     token: Secret | None = None
     """The pod's service account token, where the plugin is configured to get it."""
 
-    annotations: Mapping[str, str] | None = None
-
 
 class KubeletCredential:
     """Parse, resolve, render."""
@@ -93,7 +91,8 @@ def read_request(body: bytes) -> KubeletRequest:
             )
     if not isinstance(image, str):
         raise InvalidInput("image", "must be given, as text")
-    return KubeletRequest(api_version, image, _token(parsed), _annotations(parsed))
+    _require_annotations(parsed)
+    return KubeletRequest(api_version, image, _token(parsed))
 
 
 def _token(parsed: Mapping[str, Any]) -> Secret | None:
@@ -105,15 +104,14 @@ def _token(parsed: Mapping[str, Any]) -> Secret | None:
     return Secret(token, field=TOKEN)
 
 
-def _annotations(parsed: Mapping[str, Any]) -> Mapping[str, str] | None:
+def _require_annotations(parsed: Mapping[str, Any]) -> None:
+    """Pass if they are what the kubelet writes, or not there; nothing is decided by them."""
     annotations = parsed.get(ANNOTATIONS)
-    if annotations is None:
-        return None
-    if not isinstance(annotations, dict) or not all(
-        isinstance(value, str) for value in annotations.values()
+    if annotations is not None and (
+        not isinstance(annotations, dict)
+        or not all(isinstance(value, str) for value in annotations.values())
     ):
         raise InvalidInput(ANNOTATIONS, "must be an object of texts")
-    return annotations
 
 
 def _rendered(api_version: str, answer: KubeletAnswer) -> dict[str, Any]:

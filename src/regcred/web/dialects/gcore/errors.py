@@ -73,6 +73,7 @@ _FIELDS = {"provider": "registry_url"}
 _KEYS = {
     "missing": ("not_authenticated", "Authentication credentials were not provided."),
     "malformed": ("token_not_valid", "Given token not valid for any token type"),
+    "misplaced": ("token_not_valid", "Given token not valid for any token type"),
 }
 _BAD_KEY = ("token_not_valid", "Token is invalid or expired")
 
