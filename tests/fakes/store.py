@@ -500,8 +500,9 @@ class MemoryStore(MemoryPods, MemoryWebhooks):
         if kind == "key" and key is not None and self._stale(reveal.principal, reveal.at):
             self._keys[key_id] = key._replace(key=replace(key.key, last_used_at=reveal.at))
         way = (reveal.principal, reveal.client, reveal.image, reveal.node, reveal.namespace)
-        if self._stale((reveal.logins, way), reveal.at):
-            for id_, _ in reveal.logins:
+        ids = tuple(id_ for id_, _ in reveal.logins)
+        if self._stale((ids, way), reveal.at):
+            for id_ in ids:
                 if UUID(id_) in held:
                     self._fetch(held[UUID(id_)], way, reveal.at)
 

@@ -15,7 +15,10 @@ COARSE = timedelta(minutes=1)
 until so much later."""
 
 KEPT = 1000
-"""Fetches of one credential; of more, those with the newest last time."""
+"""Fetches of one credential that stay for certain, those with the newest last time.
+
+What is older goes now and then, so that a fetch costs no look at all the others.
+"""
 
 
 class FetchPosition(NamedTuple):

@@ -189,8 +189,9 @@ class PullStore(Protocol):
 
         Reveals waiting for the same commit that agree in everything but request and time become
         one row with a count and the first and last request id. Last uses and fetches move at most
-        once a minute each; of a credential, the 1,000 newest fetches are kept. A credential that
-        is gone has neither, and the audit row all the same.
+        once a minute each; of a credential, the 1,000 newest fetches are kept, and older ones until
+        the store gets to them. A credential that is gone has neither, and the audit row all the
+        same.
         """
         ...
 

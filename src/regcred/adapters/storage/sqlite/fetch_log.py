@@ -1,31 +1,39 @@
 """Who fetched a login: a row for each way in which it goes out, moved at most once a minute.
 
-Written with the reveals' audit rows, by two statements for each credential of a batch that was
-fetched in a way not seen within the minute, and by none for any other.
+Written with the reveals' audit rows, by one statement for all logins of a batch that were handed
+out together in ways not seen within the minute, and by none for any other. The one thing you would
+get wrong: dropping what is too much at once. A walk over what is kept for each of a request's
+hundreds of logins would hold up the only writer, so rows beyond the bound lie there for a while.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import orjson
 
 from regcred.adapters.storage.sqlite.recent import REMEMBERED, Recent
-from regcred.adapters.storage.sqlite.rows import Row, micros
+from regcred.adapters.storage.sqlite.rows import Row, json_list, micros
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import Reveal
 from regcred.domain.fetch import KEPT
+
+LOOK_EVERY = 64
+"""Fetches of one credential after which the store looks whether they are too many."""
 
 # Nothing for a credential that was deleted since it was read.
 _MOVE = """
     INSERT INTO fetches (
         project_id, credential_id, principal, client, image, node, namespace, first_at, last_at
     )
-    SELECT ?1, ?2, way.value ->> 0, way.value ->> 1, way.value ->> 2, way.value ->> 3,
+    SELECT c.project_id, c.id, way.value ->> 0, way.value ->> 1, way.value ->> 2, way.value ->> 3,
         way.value ->> 4, way.value ->> 5, way.value ->> 5
-    FROM json_each(?3) way
-    WHERE EXISTS (SELECT 1 FROM credentials WHERE project_id = ?1 AND id = ?2)
+    FROM json_each(?2) login
+    CROSS JOIN credentials c ON c.project_id = ?1 AND c.id = login.value
+    CROSS JOIN json_each(?3) way
+    WHERE true
     ON CONFLICT (project_id, credential_id, principal, client, image, node, namespace)
     DO UPDATE SET last_at = excluded.last_at WHERE last_at < excluded.last_at
 """
@@ -43,32 +51,67 @@ _LOST = """
     WHERE project_id = ?1 AND id = ?2
 """
 
+_Login = tuple[str, str]
+"""(project id, credential id)."""
+
 
 class FetchLog:
     """Writes fetches, and remembers which are fresh. Belongs to the writer's thread."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._recent = Recent(remembered)
+        self._remembered = remembered
+        self._moved: dict[_Login, int] = {}
+        """Fetches of each login since it was looked at last."""
+
+        self._many: dict[_Login, None] = {}
+        """Logins to look at, the longest waiting first."""
 
     def write(self, transaction: Transaction, reveals: Iterable[Reveal]) -> None:
-        """Move what the reveals tell of, then drop what is too much."""
-        moved: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+        """Move what the reveals tell of, then drop some of what is too much."""
+        moved: defaultdict[tuple[str, tuple[str, ...]], list[Row]] = defaultdict(list)
         for r in reveals:
+            ids = tuple(id_ for id_, _ in r.logins)
             way, now = (r.principal, r.client, r.image, r.node, r.namespace), micros(r.at)
-            if self._recent.stale((r.logins, way), now):
-                for credential_id, _ in r.logins:
-                    moved[r.project_id, credential_id].append((*way, now))
-        for place, ways in moved.items():
-            if transaction.change(_MOVE, (*place, orjson.dumps(ways).decode())):
-                _keep_newest(transaction, place)
+            if self._recent.due(_digest(ids, way), now):
+                moved[r.project_id, ids].append((*way, now))
+        fetches = 0
+        for (project_id, ids), ways in moved.items():
+            transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
+            self._count(project_id, ids, len(ways))
+            fetches += len(ids) * len(ways)
+        if fetches:
+            self._look(transaction, 1 + fetches // LOOK_EVERY)
 
     def forget(self) -> None:
         """Forget what was moved: the transaction that moved it is gone."""
         self._recent.forget()
 
+    def _count(self, project_id: str, ids: Iterable[str], ways: int) -> None:
+        if len(self._moved) >= self._remembered:
+            self._moved.clear()
+        for id_ in ids:
+            login = (project_id, id_)
+            fetches = self._moved.get(login, 0) + ways
+            if fetches >= LOOK_EVERY:
+                self._many[login] = None
+                fetches = 0
+            self._moved[login] = fetches
 
-def _keep_newest(transaction: Transaction, place: tuple[str, str]) -> None:
-    newest_lost = transaction.one(_EXCESS, place)
+    def _look(self, transaction: Transaction, most: int) -> None:
+        """Look at no more logins than keeps up: those of one hand-out come to it all at once."""
+        for login in list(self._many)[:most]:
+            del self._many[login]
+            _keep_newest(transaction, login)
+
+
+def _digest(*parts: object) -> bytes:
+    """Return what stands for a way that logins go out: their ids alone may be 20 KB."""
+    return blake2b(orjson.dumps(parts), digest_size=16).digest()
+
+
+def _keep_newest(transaction: Transaction, login: _Login) -> None:
+    newest_lost = transaction.one(_EXCESS, login)
     if newest_lost is not None:
-        transaction.change(_FORGET, (*place, *newest_lost))
-        transaction.change(_LOST, (*place, newest_lost[0]))
+        transaction.change(_FORGET, (*login, *newest_lost))
+        transaction.change(_LOST, (*login, newest_lost[0]))

@@ -22,8 +22,11 @@ class Recent:
         self._remembered = remembered
         self._moved: dict[Hashable, int] = {}
 
-    def stale(self, what: Hashable, now: int) -> bool:
-        """Whether it is time to move `what`, which then counts as moved at `now`."""
+    def due(self, what: Hashable, now: int) -> bool:
+        """Return whether to move `what` now; asked once, as it then counts as moved.
+
+        What is long is better asked about by a digest: it is kept.
+        """
         if now - self._moved.get(what, -FRESH) < FRESH:
             return False
         if len(self._moved) >= self._remembered:

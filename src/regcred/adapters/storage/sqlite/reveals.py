@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from regcred.adapters.storage.sqlite.fetch_log import FetchLog
 from regcred.adapters.storage.sqlite.recent import REMEMBERED, Recent
-from regcred.adapters.storage.sqlite.rows import Row, json_text, micros
+from regcred.adapters.storage.sqlite.rows import Row, json_list, json_text, micros
 from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.domain.audit import Action, Reveal
 
 _USE_CREDENTIAL = """
     UPDATE credentials SET last_used_at = ?1, last_used_by = ?2
-    WHERE project_id = ?3 AND id = ?4 AND (last_used_at IS NULL OR last_used_at < ?1)
+    WHERE project_id = ?3 AND id IN (SELECT value FROM json_each(?4))
+        AND (last_used_at IS NULL OR last_used_at < ?1)
 """
 # By its public id alone: an operator's key may pull from any project, its own or not.
 _USE_KEY = """
@@ -57,12 +58,12 @@ class RevealLog:
 
     def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
         now = micros(reveal.at)
-        for credential_id, _ in reveal.logins:
-            if self._recent.stale(credential_id, now):
-                transaction.change(
-                    _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, credential_id)
-                )
-        if self._recent.stale(reveal.principal, now) and reveal.principal.startswith(_KEY):
+        used = [id_ for id_, _ in reveal.logins if self._recent.due(id_, now)]
+        if used:
+            transaction.change(
+                _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, json_list(used))
+            )
+        if self._recent.due(reveal.principal, now) and reveal.principal.startswith(_KEY):
             transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
 
 

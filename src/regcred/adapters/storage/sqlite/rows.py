@@ -6,7 +6,7 @@ the same columns always give the same value, and a changed column is another que
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -58,6 +58,11 @@ def instant_or_none(at: int | None) -> datetime | None:
 def json_text(value: Mapping[str, Any]) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value."""
     return orjson.dumps(dict(value), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def json_list(values: Sequence[Any]) -> str:
+    """Return JSON for json_each."""
+    return orjson.dumps(values).decode()
 
 
 def details(text: str) -> dict[str, AuditValue]:
