@@ -6,6 +6,7 @@ It passes the conformance suite that the real stores pass, so a test that uses i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -488,6 +489,14 @@ class MemoryStore(MemoryPods, MemoryWebhooks):
                 reveal.details,
             )
         )
+        self._use(reveal)
+
+    async def record_use(self, reveal: Reveal) -> None:
+        with suppress(StoreUnavailable):
+            self._awake()
+            self._use(reveal)
+
+    def _use(self, reveal: Reveal) -> None:
         held = self._held.get(UUID(reveal.project_id), {})
         for id_, _ in reveal.logins:
             used = held.get(UUID(id_))

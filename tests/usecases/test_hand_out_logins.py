@@ -176,6 +176,20 @@ async def test_what_the_client_has_already_is_no_reveal(world: World, admin: Cal
     assert await world.events(Action.CREDENTIAL_REVEALED) == []
 
 
+async def test_what_the_client_has_already_is_used_all_the_same(
+    world: World, admin: Caller
+) -> None:
+    """A cluster that polls by ETag needs its logins: they are not to be found unused."""
+    login = await world.login()
+
+    await ask(world, admin, known=True)
+
+    found = await world.store.find_credential(world.home.id, login.id)
+    assert found.last_used_at == world.clock()
+    (fetch,) = await world.store.list_fetches(world.home.id, login.id, None, None, 10)
+    assert (fetch.client, fetch.last_at) == ("a form", world.clock())
+
+
 async def test_nothing_handed_out_is_no_reveal_either(world: World, admin: Caller) -> None:
     for asking in ({}, {"images": [f"{REGISTRY}/app"]}):
         with pytest.raises(NoLogin):

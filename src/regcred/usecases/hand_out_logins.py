@@ -1,12 +1,13 @@
 """Hand out logins to keep: pull secrets, auth files and what else is written down by who reads it.
 
 The order of steps is resolve's: who may, which logins, opened, and the audit row before the answer
-leaves. What a client has already is not handed out again, and leaves no row.
+leaves. What a client has already is not handed out again, and leaves no row; it is used all the
+same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -129,11 +130,12 @@ class HandOutLogins:
             raise _nothing(opening, filled.left_out)
         filled = replace(filled, left_out=(*filled.left_out, *unserved(gathered, filled)))
         unchanged = has_already(filled)
-        if not unchanged:
-            await self._record(caller, asking, gathered.images, filled, client, opening)
+        record = self._store.record_use if unchanged else self._store.record_reveal
+        for reveal in self._reveals(caller, asking, gathered.images, filled, client, opening):
+            await record(reveal)
         return HandedOut(filled, tuple(opening.withheld), unchanged)
 
-    async def _record(
+    def _reveals(
         self,
         caller: Caller,
         asking: Asking,
@@ -141,8 +143,8 @@ class HandOutLogins:
         filled: Filled,
         client: str,
         opening: _Opening,
-    ) -> None:
-        """Record what goes out, for each image that was named, so that fetches say which."""
+    ) -> Iterator[Reveal]:
+        """Yield what goes out for each image that was named, so that fetches say which."""
         used = dict.fromkeys(entry.credential_id for entry in filled.used)
         of_images = {image.name: {e.credential_id for e in image.entries} for image in images}
         now = self._clock()
@@ -150,19 +152,17 @@ class HandOutLogins:
             ids = [id_ for id_ in used if id_ in theirs]
             if not ids:
                 continue
-            await self._store.record_reveal(
-                Reveal(
-                    opening.project_id,
-                    str(caller.principal),
-                    now,
-                    image,
-                    client,
-                    caller.request_id,
-                    caller.peer,
-                    tuple((id_, opening.versions[id_]) for id_ in ids),
-                    asking.node,
-                    asking.namespace,
-                )
+            yield Reveal(
+                opening.project_id,
+                str(caller.principal),
+                now,
+                image,
+                client,
+                caller.request_id,
+                caller.peer,
+                tuple((id_, opening.versions[id_]) for id_ in ids),
+                asking.node,
+                asking.namespace,
             )
 
     async def _named(

@@ -102,6 +102,39 @@ async def test_a_commit_that_failed_has_moved_nothing(
     assert found.last_used_at == START
 
 
+async def test_who_polls_costs_a_commit_a_minute_at_most(
+    sqlite_world: World, sqlite_store: SqliteStore
+) -> None:
+    login = await sqlite_world.add()
+    commits = []
+    for seconds in (0, 15, 30, 45, 60):
+        at = START + timedelta(seconds=seconds)
+        await sqlite_store.record_use(a_reveal(sqlite_world.id, login.id, at=at))
+        commits.append(sqlite_store.commits)
+
+    assert commits == [commits[0]] * 4 + [commits[0] + 1]
+
+
+@pytest.mark.parametrize("broken", ["commit", "change"])
+async def test_a_use_that_cannot_be_written_fails_nobody_and_is_tried_again(
+    sqlite_world: World, sqlite_store: SqliteStore, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    login = await sqlite_world.add()
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"regcred.adapters.storage.sqlite.transaction.Transaction.{broken}", fail)
+        await sqlite_store.record_use(a_reveal(sqlite_world.id, login.id))
+    assert await sqlite_store.list_fetches(sqlite_world.id, login.id, None, None, 10) == []
+    await sqlite_store.record_use(a_reveal(sqlite_world.id, login.id))
+
+    assert len(await sqlite_store.list_fetches(sqlite_world.id, login.id, None, None, 10)) == 1
+    found = await sqlite_store.find_credential(sqlite_world.id, login.id)
+    assert found.last_used_at == START
+
+
 async def test_a_store_that_was_opened_again_moves_nothing_back(
     sqlite_world: World, sqlite_store: SqliteStore, directory: Path, clock: Clock
 ) -> None:

@@ -180,6 +180,31 @@ async def test_another_project_has_none_of_it(world: World) -> None:
         await world.store.fetches_lost_at(elsewhere.id, login.id)
 
 
+async def test_a_login_that_the_client_has_already_is_used_without_an_audit_row(
+    world: World,
+) -> None:
+    login = await world.add()
+    seen = []
+    for seconds in (0, 59, 60, 61, 120):
+        at = START + seconds * SECOND
+        await world.store.record_use(a_reveal(world.id, login.id, at=at, node="n"))
+        (one,) = await fetches(world, login.id)
+        found = await world.store.find_credential(world.id, login.id)
+        assert (found.last_used_at, found.last_used_by) == (one.last_at, "key:puller")
+        seen.append((one.last_at - START).total_seconds())
+
+    assert seen == [0, 0, 60, 60, 120]
+    assert await nodes(world, login.id) == ["n"]
+    assert await world.store.list_audit(world.id, REVEALS, 0, 10) == []
+
+
+async def test_a_use_of_a_login_that_is_gone_fails_nobody(world: World) -> None:
+    gone = new_id()
+    await world.store.record_use(a_reveal(world.id, gone))
+
+    assert await fetches(world, gone) == []
+
+
 async def test_where_a_login_goes_stands_in_the_audit_if_it_is_known(world: World) -> None:
     login = await world.add()
     await fetch(world, login.id, node="node-1", namespace="shop")

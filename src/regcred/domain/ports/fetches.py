@@ -11,7 +11,7 @@ from regcred.domain.fetch import Fetch, FetchPosition
 
 
 class FetchStore(Protocol):
-    """Fetches are written by `record_reveal` and go with their credential."""
+    """Fetches are written by `record_reveal` and `record_use`, and go with their credential."""
 
     async def list_fetches(
         self,

@@ -195,6 +195,14 @@ class PullStore(Protocol):
         """
         ...
 
+    async def record_use(self, reveal: Reveal) -> None:
+        """Move last uses and fetches of logins that the client has already: no audit row.
+
+        At most once a minute as there. Raises nothing: what cannot be written is forgotten, for
+        nothing is handed out.
+        """
+        ...
+
 
 class AuditStore(Protocol):
     """What happened, and which requests were done before."""

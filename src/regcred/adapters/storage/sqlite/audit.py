@@ -57,6 +57,10 @@ class AuditLog(Access):
         """Commit the audit row of an answer before it leaves; see the port."""
         await self._writer.submit(reveal)
 
+    async def record_use(self, reveal: Reveal) -> None:
+        """Move last uses and fetches without an audit row; see the port."""
+        await self._writer.move(reveal)
+
     async def list_audit(
         self, project_id: UUID, narrowed: AuditFilter, before: int, limit: int
     ) -> Sequence[AuditRow]:

@@ -71,10 +71,9 @@ class FetchLog:
         """Move what the reveals tell of, then drop some of what is too much."""
         moved: defaultdict[tuple[str, tuple[str, ...]], list[Row]] = defaultdict(list)
         for r in reveals:
-            ids = tuple(id_ for id_, _ in r.logins)
-            way, now = (r.principal, r.client, r.image, r.node, r.namespace), micros(r.at)
-            if self._recent.due(_digest(ids, way), now):
-                moved[r.project_id, ids].append((*way, now))
+            now = micros(r.at)
+            if self._recent.due(digest(r), now):
+                moved[r.project_id, _ids(r)].append((*_way(r), now))
         fetches = 0
         for (project_id, ids), ways in moved.items():
             transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
@@ -105,9 +104,17 @@ class FetchLog:
             _keep_newest(transaction, login)
 
 
-def _digest(*parts: object) -> bytes:
-    """Return what stands for a way that logins go out: their ids alone may be 20 KB."""
-    return blake2b(orjson.dumps(parts), digest_size=16).digest()
+def digest(reveal: Reveal) -> bytes:
+    """Return what stands for some logins' going out in a way: their ids alone may be 20 KB."""
+    return blake2b(orjson.dumps((_ids(reveal), _way(reveal))), digest_size=16).digest()
+
+
+def _ids(reveal: Reveal) -> tuple[str, ...]:
+    return tuple(id_ for id_, _ in reveal.logins)
+
+
+def _way(reveal: Reveal) -> tuple[str, ...]:
+    return reveal.principal, reveal.client, reveal.image, reveal.node, reveal.namespace
 
 
 def _keep_newest(transaction: Transaction, login: _Login) -> None:

@@ -47,9 +47,17 @@ class RevealLog:
             groups.setdefault(alike, []).append(r)
         rows = [_row(group) for group in groups.values()]
         transaction.audit_rows(rows)
-        for group in groups.values():
-            self._move_last_use(transaction, group[-1])
-        self._fetches.write(transaction, (group[-1] for group in groups.values()))
+        self.move(transaction, [group[-1] for group in groups.values()])
+
+    def move(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
+        """Move last uses and fetches, and write no audit row."""
+        try:
+            for reveal in reveals:
+                self._move_last_use(transaction, reveal)
+            self._fetches.write(transaction, reveals)
+        except BaseException:
+            self.forget()
+            raise
 
     def forget(self) -> None:
         """Forget what was moved: the transaction that moved it is gone."""

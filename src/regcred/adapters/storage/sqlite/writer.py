@@ -17,7 +17,10 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from regcred.adapters.storage.sqlite.failures import unavailable
+from regcred.adapters.storage.sqlite.fetch_log import digest
+from regcred.adapters.storage.sqlite.recent import Recent
 from regcred.adapters.storage.sqlite.reveals import RevealLog
+from regcred.adapters.storage.sqlite.rows import micros
 from regcred.adapters.storage.sqlite.scrubbing import Scrubber
 from regcred.adapters.storage.sqlite.transaction import Sign, Transaction
 from regcred.domain.audit import Reveal
@@ -68,6 +71,9 @@ class Writer:
         self._wake: SimpleQueue[bool] = SimpleQueue()
         self._max_waiting = max_waiting
         self._reveals = RevealLog()
+        self._moved = Recent()
+        """What `move` moved: most of those who poll cost no commit. Belongs to the event loop."""
+
         self._scrubber = Scrubber(connection, time.monotonic)
         self._closed = False
         self._lock = threading.Lock()
@@ -95,6 +101,15 @@ class Writer:
         if first:
             loop.call_soon(self._wake.put, True)
         return future
+
+    async def move(self, reveal: Reveal) -> None:
+        """Move last uses and fetches alone, at most once a minute; what cannot be is lost."""
+        if not self._moved.due(digest(reveal), micros(reveal.at)):
+            return
+        try:
+            await self.submit(lambda transaction: self._reveals.move(transaction, [reveal]))
+        except StoreUnavailable:
+            self._moved.forget()
 
     def close(self) -> None:
         """Commit what waits, then stop. Closing twice is nothing."""
@@ -159,8 +174,6 @@ class Writer:
                 outcomes.append(_Outcome(job, *_attempt(transaction, job.work)))
         if reveals:
             result, error = _attempt(transaction, lambda t: self._reveals.write(t, reveals))
-            if error is not None:
-                self._reveals.forget()
             outcomes += [_Outcome(job, result, error) for job in waiting]
         return outcomes
 
