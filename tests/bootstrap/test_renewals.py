@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from regcred.bootstrap import renewals
-from regcred.bootstrap.bell import TaskBell
+from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.renewals import AT_ONCE, Renewals
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.fresh_login import FreshLogin
@@ -117,13 +117,31 @@ async def test_a_bell_wakes_those_who_wait_and_nobody_later() -> None:
     await late
 
 
+async def test_an_exchange_wakes_who_waits_for_its_place_and_nobody_else() -> None:
+    bells = TaskBells()
+    place, other = LoginPlace("project", "login", "a"), LoginPlace("project", "login", "b")
+    waiting = [asyncio.create_task(bells.wait(place, 60)) for _ in range(3)]
+    elsewhere = asyncio.create_task(bells.wait(other, 60))
+    await asyncio.sleep(0)
+    bells.ring(place)
+    bells.ring(LoginPlace("nobody", "waits", "here"))
+    await asyncio.gather(*waiting)
+
+    assert not elsewhere.done()
+    elsewhere.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await elsewhere
+    assert not bells._bells
+    assert not bells._waiting
+
+
 async def test_a_pull_is_woken_by_the_exchange_that_it_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both bells ring: with looks a minute apart nothing else would bring its login in time."""
     monkeypatch.setattr(renewals, "EVERY", 60)
     monkeypatch.setattr(waiting_pulls, "_LOOK_AGAIN", 60)
-    due, done = TaskBell(), TaskBell()
+    due, done = TaskBell(), TaskBells()
     world = await World(bells=(due, done)).open()
     stored = await world.login(
         "ecr", None, username="AKIAIOSFODNN7EXAMPLE", password="secret", provider="ecr"

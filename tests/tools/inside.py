@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from regcred.adapters.registries.limits import ProjectRate
-from regcred.bootstrap.bell import TaskBell
+from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.state import State
 from regcred.domain.ports import Registries
 from regcred.usecases.exchange_logins import ExchangeLogins
@@ -31,7 +31,7 @@ def use_cases(state: State, registries: Registries) -> UseCases:
     store, sealer, clock = state.store, state.sealer, state.clock
     allowance = ProjectRate(PLENTY, time.monotonic)
     exchanges = ExchangeLogins(
-        store, sealer, registries, clock, state.random, allowance, TaskBell(), TaskBell()
+        store, sealer, registries, clock, state.random, allowance, TaskBell(), TaskBells()
     )
     prove = ProveLogin(store, registries, allowance, exchanges)
     return UseCases(

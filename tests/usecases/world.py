@@ -14,12 +14,21 @@ from uuid import UUID
 from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.sealing.pod_stamps import KeyedPodStamps
+from regcred.bootstrap.bell import TaskBell
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import InvalidInput
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports import AuditFilter, Bell, SealedSecret, StoredCluster, StoredKey
+from regcred.domain.ports import (
+    AuditFilter,
+    Bell,
+    LoginPlace,
+    PlaceBells,
+    SealedSecret,
+    StoredCluster,
+    StoredKey,
+)
 from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, ImageReference
 from regcred.domain.secret import Secret
@@ -210,7 +219,7 @@ class WatchedStore(MemoryStore):
         self.reveals.append(reveal)
 
 
-class TurningBell:
+class TurningBells:
     """While someone waits, what is due is exchanged, and the time passes."""
 
     def __init__(self, world: World) -> None:
@@ -221,10 +230,11 @@ class TurningBell:
         self.waiting = self.most = 0
         """How many wait now, and waited at once at most."""
 
-    def ring(self) -> None:
+    def ring(self, place: LoginPlace) -> None:
         """Wake nobody: who waits goes on by itself."""
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, place: LoginPlace, seconds: float) -> None:
+        del place
         if not self.hangs:
             for place, claim in await self._world.exchanges.claim_due(16):
                 await self._world.exchanges.renew(place, claim)
@@ -238,8 +248,8 @@ class TurningBell:
 class World:
     """One service with an operator; projects and keys are made as tests need them."""
 
-    def __init__(self, bells: tuple[Bell, Bell] | None = None) -> None:
-        """Take the bells for what is due and what is done, in place of the turning one."""
+    def __init__(self, bells: tuple[Bell, PlaceBells] | None = None) -> None:
+        """Take the bells for what is due and what is done, in place of the turning ones."""
         self.clock = HandClock()
         self.store = WatchedStore(self.clock)
         self.sealer = PlainSealer()
@@ -257,8 +267,8 @@ class World:
         self.allowance = ProjectRate(CHECKS, clock.monotonic)
         self.projects = ManageProjects(store, sealer, clock, new_id)
         self.keys = ManageKeys(store, self.digests, clock, random)
-        self.bell = TurningBell(self)
-        due, done = bells or (self.bell, self.bell)
+        self.bell = TurningBells(self)
+        due, done = bells or (TaskBell(), self.bell)
         self.exchanges = ExchangeLogins(
             store, sealer, self.registries, clock, random, self.allowance, due, done
         )

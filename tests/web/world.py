@@ -20,7 +20,7 @@ from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.renewals import Renewals
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.ports import Clock, Store, StoredKey
+from regcred.domain.ports import Clock, LoginPlace, Store, StoredKey
 from regcred.domain.project import Project
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
@@ -137,12 +137,12 @@ class World:
         )
         self.app = build_app(self.services, hot)
 
-    def ring(self) -> None:
-        """Be the bell of ended exchanges: who waits exchanges by itself."""
+    def ring(self, place: LoginPlace) -> None:
+        """Be the bells of ended exchanges: who waits exchanges by itself."""
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, place: LoginPlace, seconds: float) -> None:
         """Exchange what is due."""
-        del seconds
+        del place, seconds
         await Renewals(self.exchanges, TaskBell()).turn()
 
     async def populate(self) -> World:

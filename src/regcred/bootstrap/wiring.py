@@ -17,7 +17,7 @@ from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.webhook_signature import sign_message
 from regcred.adapters.webhooks.sender import GuardedSender
-from regcred.bootstrap.bell import TaskBell
+from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State
@@ -79,7 +79,7 @@ def wire(settings: Settings, state: State, registries: RealRegistries, meter: Me
         state.random,
         allowance,
         due,
-        TaskBell(),
+        TaskBells(),
         meter,
         settings.concurrency,
     )

@@ -30,6 +30,7 @@ from regcred.domain.ports import (
     Clock,
     KeptLogin,
     LoginPlace,
+    PlaceBells,
     RandomBytes,
     Registries,
     SealedLogin,
@@ -83,7 +84,7 @@ class ExchangeLogins:
         random: RandomBytes,
         allowance: Allowance,
         due: Bell,
-        done: Bell,
+        done: PlaceBells,
         meter: Meter = UNMEASURED,
         room: int = ROOM,
     ) -> None:
@@ -112,6 +113,7 @@ class ExchangeLogins:
                 return NoLogin(VerdictKind.UNREACHABLE, _CHANGED)
             login = await self._open(wanted, kept)
             if login is not None:
+                self._done.ring(wanted.place)  # another process may have got it
                 return login
             now = self._clock()
             if failed := resting(wanted.standing, kept, now) or put_off(kept, until, now):
@@ -125,7 +127,7 @@ class ExchangeLogins:
                 planned = True
                 if failed := await self._plan(wanted.place, wanted.secret_version):
                     return failed
-            if now >= until or not await self._waiting.turn(wanted.place.project_id):
+            if now >= until or not await self._waiting.turn(wanted.place, until - now):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
 
     async def _plan(self, place: LoginPlace, secret_version: int) -> NoLogin | None:
@@ -186,7 +188,7 @@ class ExchangeLogins:
             await self._store.put_off_login(place, claim, self._clock() + _BROKEN_FOR)
             raise
         finally:
-            self._done.ring()
+            self._done.ring(place)
 
     async def _renew(self, place: LoginPlace, claim: str) -> None:
         ids = UUID(place.project_id), UUID(place.credential_id)
@@ -230,10 +232,9 @@ class ExchangeLogins:
         worked = kept is not None and kept.sealed is not None
         again = retry_at(failure, earlier, failures, self._spread(), worked=worked)
         own = self._registries.place(credential.delivery, None) == place.place
-        news = None
         # What goes on failing is no news, nor what becomes of places that only pulls have named.
-        if failures == 1 and (worked or own):
-            news = self._news(credential, place, failure)
+        told = failures == 1 and (worked or own)
+        news = self._news(credential, place, failure) if told else None
         stands = await self._store.fail_login(place, claim, failure, again, event, news)
         if stands and news is not None:
             self._meter.told([news])

@@ -69,3 +69,15 @@ class Bell(Protocol):
     async def wait(self, seconds: float) -> None:
         """Return when it rings, or after so many seconds."""
         ...
+
+
+class PlaceBells(Protocol):
+    """A bell for each place at which logins are got; one wakes nobody who waits for another."""
+
+    def ring(self, place: LoginPlace) -> None:
+        """Wake everyone who waits for the place now."""
+        ...
+
+    async def wait(self, place: LoginPlace, seconds: float) -> None:
+        """Return when the place's bell rings, or after so many seconds."""
+        ...
