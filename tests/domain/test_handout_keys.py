@@ -12,6 +12,7 @@ from regcred.domain import keyring
 from regcred.domain.handout import AskedImage, Entry, Gathered, LeftOut, Opened
 from regcred.domain.handout_keys import (
     Keys,
+    _Patterns,
     containers_keys,
     containers_lookup,
     kubelet_keys,
@@ -252,3 +253,57 @@ def test_an_auth_files_login_is_resolves_first(logins: list[tuple[str, int]], im
 
     expected = first([c for c in made if c.name not in missing], image)
     assert [keys.held[key][0].name for key in read] == ([expected] if expected else [])
+
+
+labels = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=3).map(".".join)
+scopes = st.builds(
+    Scope, labels, st.sampled_from([None, 80]), st.sampled_from(["", "a", "a/b", "b"])
+)
+
+
+@given(scopes.filter(lambda s: s.pattern), st.lists(scopes.filter(lambda s: s.pattern)))
+def test_patterns_are_found_as_if_each_was_looked_at(scope: Scope, others: list[Scope]) -> None:
+    patterns = _Patterns()
+    for other in others:
+        patterns.add(other)
+
+    assert patterns.any_tried_after(scope) is any(
+        scope.overlaps(other) and f"{scope}/" > f"{other}/" for other in others
+    )
+
+
+def test_patterns_that_have_no_host_in_common_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A project may have hundreds, and each with each are too many for one request."""
+    candidates = [login(f"l{n}", f"*.h{n}.example.com") for n in range(200)]
+    compared: list[Scope] = []
+
+    def overlaps(_: Scope, other: Scope) -> bool:
+        compared.append(other)
+        return False
+
+    monkeypatch.setattr(Scope, "overlaps", overlaps)
+    keys, _ = kubelet(whole(candidates))
+
+    assert len(keys.held) == 200
+    assert compared == []
+
+
+def test_a_key_is_read_once_for_all_images_and_not_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[bytes] = []
+    normalise = keyring._normalise
+
+    def counting(key: bytes) -> bytes | None:
+        read.append(key)
+        return normalise(key)
+
+    monkeypatch.setattr(keyring, "_normalise", counting)
+    paths = [f"reg.io/p{n}" for n in range(20)]
+    images = [f"{path}/app" for path in paths]
+    gathered = of_images([login(f"l{n}", path) for n, path in enumerate(paths)], *images)
+    keys, _ = kubelet(gathered)
+
+    assert len(keys.held) == len(read) == 20

@@ -7,8 +7,10 @@ is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 from regcred.domain import keyring
 from regcred.domain.handout import AskedImage, Entry, Gathered, LeftOut, Opened, fit
@@ -17,8 +19,12 @@ from regcred.domain.registry import HUB, HUB_SERVER_URL, RegistryAddress, Scope
 
 _HUB = RegistryAddress(HUB)
 
-Lookup = Callable[[list[str], str], list[str]]
-"""(keys, image) -> the keys that a program tries, in its order."""
+Lookup = Callable[[str], list[str]]
+"""Image -> the keys that a program tries, in its order."""
+
+
+_Stars = tuple[bool, ...]
+"""Which labels of a host are stars."""
 
 
 @dataclass(slots=True)
@@ -44,7 +50,7 @@ class Keys:
     def name_images(
         self,
         images: Iterable[AskedImage],
-        lookup: Lookup,
+        index: Callable[[Collection[str]], Lookup],
         key_of: Callable[[AskedImage], str],
     ) -> None:
         """Give every named image whose first login would not be tried first a key of its own.
@@ -59,10 +65,10 @@ class Keys:
         ]
         missed = True
         while missed:
-            keys = list(self.held)
+            lookup = index(self.held.copy())
             missed = False
             for image, first in firsts:
-                tried = lookup(keys, image.name)[:1]
+                tried = lookup(image.name)[:1]
                 key = key_of(image)
                 if not any(self._stands(first, under) for under in tried) and not self._stands(
                     first, key
@@ -78,7 +84,7 @@ class Keys:
 def kubelet_keys(gathered: Gathered, left_out: LeftOut) -> Keys:
     """Return the keys of a pull secret. Docker Hub's whole registry stands under docker's URL."""
     keys = Keys()
-    patterns: list[Scope] = []
+    patterns = _Patterns()
     for entry, opened in fit(gathered.entries, left_out):
         scope = entry.scope
         if scope is None:
@@ -86,13 +92,13 @@ def kubelet_keys(gathered: Gathered, left_out: LeftOut) -> Keys:
         elif scope.host.startswith("[") and scope.port is None:
             # Go's filepath.Match reads the brackets as a class of characters.
             left_out.add(entry, "an address that the kubelet cannot match")
-        elif any(_tried_before(scope, better) for better in patterns):
+        elif scope.pattern and patterns.any_tried_after(scope):
             left_out.add(entry, "the kubelet would try it first")
         elif keys.take(keyring_key(scope), entry, opened, left_out) and scope.pattern:
-            patterns.append(scope)
+            patterns.add(scope)
     keys.name_images(
         gathered.images,
-        keyring.lookup,
+        lambda held: keyring.Index(held).lookup,
         lambda image: registry_key(image.reference.registry, image.reference.repository),
     )
     return keys
@@ -143,13 +149,17 @@ def containers_keys(gathered: Gathered, left_out: LeftOut) -> Keys:
             left_out.add(entry, "a pattern")
         else:
             keys.take(str(entry.scope), entry, opened, left_out)
-    keys.name_images(gathered.images, containers_lookup, lambda image: image.name)
+    keys.name_images(
+        gathered.images,
+        lambda held: partial(containers_lookup, held),
+        lambda image: image.name,
+    )
     if HUB in keys.held:
         keys.held[HUB_SERVER_URL] = keys.held[HUB]
     return keys
 
 
-def containers_lookup(keys: list[str], image: str) -> list[str]:
+def containers_lookup(keys: Collection[str], image: str) -> list[str]:
     """Return the key that podman and skopeo use: the image itself, else its nearest parent.
 
     (containers/image, pkg/docker/config: namespaced keys, whole components, the first hit alone.)
@@ -161,12 +171,38 @@ def containers_lookup(keys: list[str], image: str) -> list[str]:
     return []
 
 
-def _tried_before(scope: Scope, better: Scope) -> bool:
-    """Whether the kubelet tries `scope` before a better one, for some image that is in both.
+class _Patterns:
+    """Scopes with a pattern, found without a look at each: a project may have hundreds."""
 
-    It goes by reverse byte order, and two patterns need not stand there as they are ranked.
-    """
-    return scope.pattern and scope.overlaps(better) and f"{scope}/" > f"{better}/"
+    def __init__(self) -> None:
+        self._held: dict[int | None, dict[_Stars, dict[str, list[Scope]]]] = {}
+        """Port -> where the host has stars -> host -> scopes."""
+
+    def add(self, scope: Scope) -> None:
+        """Hold another."""
+        hosts = self._held.setdefault(scope.port, {}).setdefault(_stars(scope), {})
+        hosts.setdefault(scope.host, []).append(scope)
+
+    def any_tried_after(self, scope: Scope) -> bool:
+        """Whether the kubelet tries `scope` before one of these, for some image that is in both.
+
+        It goes by reverse byte order, and two patterns need not stand there as they are ranked.
+        """
+        text = f"{scope}/"
+        return any(text > f"{other}/" for other in self._near(scope) if scope.overlaps(other))
+
+    def _near(self, scope: Scope) -> Iterator[Scope]:
+        stars = _stars(scope)
+        for others, hosts in self._held.get(scope.port, {}).items():
+            if others == stars:
+                # With stars at the same places only the same host has a host in common.
+                yield from hosts.get(scope.host, ())
+            elif len(others) == len(stars):
+                yield from chain.from_iterable(hosts.values())
+
+
+def _stars(scope: Scope) -> _Stars:
+    return tuple(label == "*" for label in scope.host.split("."))
 
 
 def _may_match_hub(key: str) -> bool:

@@ -8,6 +8,8 @@ plain string prefix, so `quay.io/core` matches `quay.io/coreos/etcd`.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -43,30 +45,59 @@ class _Location:
     path: bytes
 
 
-def lookup(keys: list[str], image: str) -> list[str]:
-    """Return the `keys`, verbatim, that a kubelet tries for `image`, in its order.
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What a key matches at its port, and at hosts of as many labels."""
 
-    Keys that normalise to the same entry keep the order in which they were given. A key that
-    Go's URL parser refuses is ignored, as the kubelet ignores it.
-    """
-    index: dict[bytes, list[str]] = {}
-    for key in keys:
-        normal = _normalise(_bytes(key))
-        if normal is not None:
-            index.setdefault(normal, []).append(key)
+    labels: list[bytes]
+    path: bytes
+    keys: list[str]
 
-    target = _parse(b"https://" + _bytes(image))
-    found: list[str] = []
-    if target is not None:
+    def matches(self, labels: list[bytes], path: bytes) -> bool:
+        """Whether an image of so many labels lies in it."""
+        return path.startswith(self.path) and all(map(_glob, self.labels, labels))
+
+
+class Index:
+    """Keys, read once for any number of images."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        """Take keys; one that Go's URL parser refuses is ignored, as the kubelet ignores it."""
+        self._keys: defaultdict[bytes, list[str]] = defaultdict(list)
+        for key in keys:
+            normal = _normalise(_bytes(key))
+            if normal is not None:
+                self._keys[normal].append(key)
+        self._patterns: defaultdict[tuple[bytes, int], list[_Pattern]] = defaultdict(list)
         # Reverse byte order: longer before its own prefix, letters before `*`.
-        for normal in sorted(index, reverse=True):
+        for normal in sorted(self._keys, reverse=True):
             # Read a second time, as the kubelet does: what was escaped twice is unescaped twice.
-            pattern = _parse(b"https://" + normal)
-            if pattern is not None and _matches(pattern, target):
-                found += index[normal]
-    if not found and _default_registry(image):
-        found = list(index.get(_DEFAULT_KEY, []))
-    return found
+            location = _parse(b"https://" + normal)
+            if location is not None:
+                labels, port = _split_host(location.host)
+                pattern = _Pattern(labels, location.path, self._keys[normal])
+                self._patterns[port, len(labels)].append(pattern)
+
+    def lookup(self, image: str) -> list[str]:
+        """Return the keys, verbatim, that a kubelet tries for `image`, in its order.
+
+        Keys that normalise to the same entry keep the order in which they were given.
+        """
+        target = _parse(b"https://" + _bytes(image))
+        found: list[str] = []
+        if target is not None:
+            labels, port = _split_host(target.host)
+            for pattern in self._patterns.get((port, len(labels)), ()):
+                if pattern.matches(labels, target.path):
+                    found += pattern.keys
+        if not found and _default_registry(image):
+            found = list(self._keys.get(_DEFAULT_KEY, ()))
+        return found
+
+
+def lookup(keys: Iterable[str], image: str) -> list[str]:
+    """Return the `keys` that a kubelet tries for one image; see Index."""
+    return Index(keys).lookup(image)
 
 
 def _bytes(text: str) -> bytes:
@@ -125,23 +156,14 @@ def _split_host(host: bytes) -> tuple[list[bytes], bytes]:
     return bare.split(b"."), port
 
 
-def _matches(pattern: _Location, target: _Location) -> bool:
-    wanted, wanted_port = _split_host(pattern.host)
-    labels, port = _split_host(target.host)
-    return (
-        wanted_port == port
-        and len(wanted) == len(labels)
-        and target.path.startswith(pattern.path)
-        and all(_glob(w, label) for w, label in zip(wanted, labels, strict=True))
-    )
-
-
 def _glob(pattern: bytes, label: bytes) -> bool:
     """Match as Go's filepath.Match: `*`, and `[` classes; a broken pattern matches nothing.
 
     As there, all but a class is compared byte by byte, so that a `*` may end inside a character.
     What else that function reads (`?`, `^`, a backslash) cannot stand in a host.
     """
+    if b"*" not in pattern and b"[" not in pattern:
+        return pattern == label
     chunks = _chunks(pattern)
     if chunks is None:
         return False
