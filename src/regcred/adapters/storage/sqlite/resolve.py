@@ -64,9 +64,11 @@ class Resolving(Access):
         which, ref = _project(project)
         places = _places(address, repository)
         if key_id is not None:
-            rows = self._all(_statement(which, len(places)), (*ref, *places, key_id))
+            statement = _statement(which, len(places), key=True)
+            rows = self._all(statement, (*ref, *places, key_id))
         else:
-            rows = self._all(_keyless(which, len(places)), (*places, *ref)) if ref else []
+            statement = _statement(which, len(places), key=False)
+            rows = self._all(statement, (*places, *ref)) if ref else []
         if not rows:
             return _NOTHING
         first = rows[0]
@@ -97,29 +99,21 @@ def _places(address: RegistryAddress, repository: str | None) -> tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)
-def _statement(project: str, places: int) -> str:
-    """Build the statement for so many places; texts are made once and prepared once."""
-    logins, order = _joined(places)
-    return f"""
-        SELECT {KEY}, p.id, s.scope, {CANDIDATE}
-        FROM api_keys k
-        LEFT JOIN projects p ON {project}
-        {logins}
-        WHERE k.id = ?
-        ORDER BY {order}
-        LIMIT {_MAX_ROWS}
-    """  # noqa: S608  constants and question marks alone
+def _statement(project: str, places: int, *, key: bool) -> str:
+    """Build the statement for so many places; texts are made once and prepared once.
 
-
-@lru_cache(maxsize=1024)
-def _keyless(project: str, places: int) -> str:
-    """Build the same for someone who asks without a key, and always names the project."""
+    Who asks without a key always names the project.
+    """
     logins, order = _joined(places)
+    if key:
+        columns, found, which = KEY, f"api_keys k LEFT JOIN projects p ON {project}", "k.id = ?"
+    else:
+        columns, found, which = _NO_KEY, "projects p", project
     return f"""
-        SELECT {_NO_KEY}, p.id, s.scope, {CANDIDATE}
-        FROM projects p
+        SELECT {columns}, p.id, s.scope, {CANDIDATE}
+        FROM {found}
         {logins}
-        WHERE {project}
+        WHERE {which}
         ORDER BY {order}
         LIMIT {_MAX_ROWS}
     """  # noqa: S608  constants and question marks alone
