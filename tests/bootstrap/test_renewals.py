@@ -17,7 +17,7 @@ from regcred.domain.errors import StoreUnavailable
 from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import LoginPlace
 from regcred.usecases import waiting_pulls
-from regcred.usecases.kept_login import Exchangeable
+from regcred.usecases.kept_login import Exchangeable, Patience
 from tests.usecases.world import World
 
 WHERE = re.compile(r"test_renewals\.py:\d+ ")
@@ -151,7 +151,7 @@ async def test_a_pull_is_woken_by_the_exchange_that_it_asked_for(
     running = asyncio.create_task(Renewals(world.exchanges, due).run())
     await asyncio.sleep(0.05)  # it waits for the bell by now
     async with asyncio.timeout(5):
-        login = await world.exchanges.login(wanted, world.clock() + timedelta(seconds=8))
+        login = await world.exchanges.login(wanted, Patience(world.clock() + timedelta(seconds=8)))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -15,18 +15,20 @@ from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import (
     InvalidInput,
     KeyringUnavailable,
+    NotAuthenticated,
     QuotaExceeded,
     RegcredError,
     StoreUnavailable,
 )
 from regcred.domain.event import EventKind
-from regcred.domain.ports import EventFilter, LoginPlace
+from regcred.domain.ports import EventFilter, LoginPlace, ResolveRead
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
+from regcred.domain.token import ApiToken
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
-from regcred.usecases.kept_login import Exchangeable, NoLogin
+from regcred.usecases.kept_login import Exchangeable, NoLogin, Patience
 from regcred.usecases.open_login import Login
 from regcred.usecases.resolve_image import Resolution
 from regcred.usecases.waiting_pulls import ROOM
@@ -493,7 +495,7 @@ async def test_a_pull_plans_once_though_the_login_is_withheld_meanwhile(world: W
     await renew(world)
     place = LoginPlace(str(world.home.id), str(stored.id), "eu-west-1")
     wanted = Exchangeable(place, 1, found.delivery, found.standing)
-    login = await world.exchanges.login(wanted, world.clock() + timedelta(seconds=8))
+    login = await world.exchanges.login(wanted, Patience(world.clock() + timedelta(seconds=8)))
 
     assert isinstance(login, NoLogin)
     assert login.kind is VerdictKind.REJECTED
@@ -606,9 +608,85 @@ async def test_a_login_of_a_secret_that_was_replaced_meanwhile_is_not_handed_out
 
     answer = await pull(world)
 
+    assert only(answer).password.reveal() == "fresh login 2"
+    assert [reveal.logins for reveal in world.store.reveals] == [((str(stored.id), 2),)]
+
+
+async def test_what_is_withheld_while_a_pull_waits_is_not_handed_out(world: World) -> None:
+    stored = await store(world, None)
+
+    async def withhold() -> None:
+        world.registries.says = VerdictKind.REJECTED
+        for _ in range(2):
+            await world.verification.stored(world.operator, None, stored.id, None)
+            world.clock.forward(hours=4)
+
+    world.registries.meanwhile = withhold
+
+    answer = await pull(world)
+
     assert answer.logins == []
-    assert "changed meanwhile" in answer.withheld[0].reason
-    assert only(await pull(world)).password.reveal() == "fresh login 2"
+    assert [login.verdict for login in answer.withheld] == ["rejected"]
+    assert world.store.reveals == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_key_that_is_revoked_while_its_pull_waits_gets_nothing(
+    world: World, gone: bool
+) -> None:
+    await store(world)
+    key = await world.key(Role.PULLER)
+
+    async def revoke() -> None:
+        key_id = ApiToken.parse(key).id
+        if gone:
+            await world.keys.delete(world.operator, None, key_id, None)
+        else:
+            await world.keys.update(world.operator, None, key_id, None, {"disabled": True})
+
+    world.registries.meanwhile = revoke
+
+    with pytest.raises(NotAuthenticated) as caught:
+        await world.pull(key, IMAGE)
+
+    assert caught.value.reason == ("unknown" if gone else "disabled")
+    assert world.store.reveals == []
+
+
+async def test_a_key_that_ends_while_its_pull_waits_gets_nothing(world: World) -> None:
+    await store(world)
+    key = await world.key(Role.PULLER, expires_at=world.clock() + timedelta(seconds=3))
+
+    async def slowly() -> None:
+        world.clock.forward(seconds=4)
+
+    world.registries.meanwhile = slowly
+
+    with pytest.raises(NotAuthenticated) as caught:
+        await world.pull(key, IMAGE)
+
+    assert caught.value.reason == "expired"
+    assert world.store.reveals == []
+
+
+async def test_a_pull_that_waits_for_nothing_reads_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(world)
+    await renew(world)
+    reads = 0
+    read = world.store.read_for_resolve
+
+    async def counted(*asked: Any) -> ResolveRead:
+        nonlocal reads
+        reads += 1
+        return await read(*asked)
+
+    monkeypatch.setattr(world.store, "read_for_resolve", counted)
+
+    only(await pull(world))
+
+    assert reads == 1
 
 
 async def test_renaming_a_login_does_not_try_a_refused_secret_again(world: World) -> None:

@@ -14,6 +14,7 @@ from regcred.domain.errors import (
     InvalidInput,
     LoginUnavailable,
     NoLogin,
+    NotAuthenticated,
     ProjectNotFound,
     StoreUnavailable,
 )
@@ -223,6 +224,28 @@ async def test_an_exchanged_login_is_handed_out_and_the_stored_secret_is_not(
     assert entry.opened.username == "AWS"
     assert entry.opened.password.reveal().startswith("fresh login")
     assert handed.filled.expires_at is not None
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_key_that_is_revoked_while_it_waits_for_an_exchange_is_handed_nothing(
+    world: World, gone: bool
+) -> None:
+    await world.login("aws", AWS, provider="ecr", username=KEY_ID, password=KEY)
+    caller = await world.caller(Role.PULLER)
+
+    async def revoke() -> None:
+        key_id = caller.principal.id
+        if gone:
+            await world.keys.delete(world.operator, None, key_id, None)
+        else:
+            await world.keys.update(world.operator, None, key_id, None, {"disabled": True})
+
+    world.registries.meanwhile = revoke
+
+    with pytest.raises(NotAuthenticated):
+        await ask(world, caller)
+
+    assert world.store.reveals == []
 
 
 async def test_a_failed_exchange_is_named_and_fails_only_what_would_be_empty(

@@ -292,7 +292,9 @@ class World:
             store, sealer, self.digests, clock, self.registries, self.exchanges, self.pods
         )
         self.docker = ServeDockerHelper(self.credentials)
-        self.hand_out = HandOutLogins(store, sealer, clock, self.registries, self.exchanges)
+        self.hand_out = HandOutLogins(
+            store, sealer, clock, self.registries, self.exchanges, self.digests
+        )
         self.sender = ScriptedSender()
         self.webhooks = ManageWebhooks(
             store, sealer, self.sender, clock, new_id, random, self.allowance

@@ -239,7 +239,7 @@ class World:
             events=ReadEvents(store),
             fetches=ReadFetches(store),
             docker_helper=ServeDockerHelper(credentials),
-            hand_out=HandOutLogins(store, self.sealer, clock, registries, self.exchanges),
+            hand_out=HandOutLogins(store, self.sealer, clock, registries, self.exchanges, digests),
             webhooks=ManageWebhooks(
                 store, self.sealer, self.sender, clock, self.new_id, os.urandom, allowance
             ),

@@ -162,7 +162,7 @@ def _app(
         events=ReadEvents(store),
         fetches=ReadFetches(store),
         docker_helper=ServeDockerHelper(credentials),
-        hand_out=HandOutLogins(store, sealer, clock, registries, exchanges),
+        hand_out=HandOutLogins(store, sealer, clock, registries, exchanges, state.keys.key_digests),
         webhooks=ManageWebhooks(
             store, sealer, sender, clock, state.new_id, state.random, allowance
         ),

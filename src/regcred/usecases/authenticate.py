@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from regcred.domain.access import Caller, Principal
+from regcred.domain.access import ApiKey, Caller, Principal
 from regcred.domain.errors import NotAuthenticated, SealBroken
 from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
 from regcred.domain.token import ApiToken
@@ -53,7 +53,19 @@ def caller_behind(
     if stored is None or not matched:
         raise NotAuthenticated("unknown")
     require_genuine(stored, digests)
-    key = stored.key
+    return _caller(stored.key, now, request_id, peer)
+
+
+async def caller_still(caller: Caller, store: Store, digests: KeyDigests, now: datetime) -> Caller:
+    """Return the caller as its key stands now, after a wait. Raise NotAuthenticated, SealBroken."""
+    stored = await store.key_for_authentication(caller.principal.id)
+    if stored is None:
+        raise NotAuthenticated("unknown")
+    require_genuine(stored, digests)
+    return _caller(stored.key, now, caller.request_id, caller.peer)
+
+
+def _caller(key: ApiKey, now: datetime, request_id: str, peer: str) -> Caller:
     if key.disabled:
         raise NotAuthenticated("disabled")
     if key.expires_at is not None and key.expires_at <= now:

@@ -10,7 +10,7 @@ image locks the account.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from regcred.domain.audit import Action, AuditEvent
@@ -44,6 +44,7 @@ from regcred.usecases.kept_login import (
     REFUSED,
     Exchangeable,
     NoLogin,
+    Patience,
     put_off,
     resting,
     seal_place,
@@ -92,8 +93,7 @@ class ExchangeLogins:
         self._store = store
         self._sealer = sealer
         self._registries = registries
-        self._clock = clock
-        self._random = random
+        self._clock, self._random = clock, random
         self._allowance = allowance
         self._due = due
         self._done = done
@@ -101,12 +101,12 @@ class ExchangeLogins:
         self._waiting = WaitingPulls(done, room)
         self._planning: set[LoginPlace] = set()
 
-    async def login(self, wanted: Exchangeable, until: datetime) -> FreshLogin | NoLogin:
-        """Return a login that works now, waiting until then for one that does not exist yet.
+    async def login(self, wanted: Exchangeable, patience: Patience) -> FreshLogin | NoLogin:
+        """Return a login that works now, waiting with patience for one that does not exist yet.
 
         Raise SealBroken, KeyringUnavailable, StoreUnavailable.
         """
-        planned = False
+        planned, until = False, patience.until
         while True:
             kept = await self._store.find_login(wanted.place)
             if kept is not None and kept.secret_version != wanted.secret_version:
@@ -129,6 +129,7 @@ class ExchangeLogins:
                     return failed
             if now >= until or not await self._waiting.turn(wanted.place, until - now):
                 return NoLogin(VerdictKind.UNREACHABLE, _BUSY)
+            patience.waited = True
 
     async def _plan(self, place: LoginPlace, secret_version: int) -> NoLogin | None:
         """Have a place exchanged that never was, or say why not."""

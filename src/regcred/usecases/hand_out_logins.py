@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from regcred.domain.ports import (
     Candidate,
     Clock,
     CredentialFilter,
+    KeyDigests,
     ProjectRef,
     Registries,
     Sealer,
@@ -35,7 +35,9 @@ from regcred.domain.ports import (
 )
 from regcred.domain.registry import ImageReference, RegistryAddress, Scope
 from regcred.domain.selection import in_order, matched_scope, rank
+from regcred.usecases.authenticate import caller_still
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
+from regcred.usecases.kept_login import Patience
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.open_login import OpenLogin, Withheld
 
@@ -75,7 +77,7 @@ class _Opening:
 
     project_id: str
     force: bool
-    until: datetime
+    patience: Patience
     opened: dict[tuple[str, str], Opened | None] = field(default_factory=dict)
     withheld: dict[tuple[str, str], str] = field(default_factory=dict)
     """(name, verdict) -> the reason, if an exchange failed."""
@@ -93,8 +95,10 @@ class HandOutLogins:
         clock: Clock,
         registries: Registries,
         exchanges: ExchangeLogins,
+        digests: KeyDigests,
     ) -> None:
         self._store = store
+        self._digests = digests
         self._clock = clock
         self._open = OpenLogin(sealer, registries, exchanges)
 
@@ -112,17 +116,20 @@ class HandOutLogins:
         `has_already` says whether the client showed that it has just this. Raise InvalidInput,
         InvalidReference, CredentialNotFound, LoginUnavailable (there are logins, but none could
         be got), LoginsWithheld, NoLogin (nothing would stand in the form), ProjectNotFound,
-        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable.
+        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, NotAuthenticated (its key
+        was withdrawn while it waited for an exchange).
         """
-        project = await reach_project(self._store, caller, ref, Permission.REVEAL)
-        _require_few(asking)
-        now = self._clock()
-        opening = _Opening(str(project.id), asking.force, now + PATIENCE)
-        ids = await self._named(caller, project.id, asking.credentials)
-        if asking.images:
-            gathered = await self._of_images(caller, project.id, asking.images, ids, opening)
-        else:
-            gathered = await self._of_project(caller, project.id, ids, opening)
+        patience = Patience(self._clock() + PATIENCE)
+        while True:
+            project = await reach_project(self._store, caller, ref, Permission.REVEAL)
+            _require_few(asking)
+            opening = _Opening(str(project.id), asking.force, patience)
+            gathered = await self._gathered(caller, project.id, asking, opening)
+            if not patience.waited:
+                break
+            # As for resolve: what was read before the wait decides nothing.
+            patience.waited = False
+            caller = await caller_still(caller, self._store, self._digests, self._clock())
         if not any(entry.opened for entry in gathered.entries):
             raise _nothing(opening)
         filled = form(gathered)
@@ -164,6 +171,14 @@ class HandOutLogins:
                 asking.node,
                 asking.namespace,
             )
+
+    async def _gathered(
+        self, caller: Caller, project_id: UUID, asking: Asking, opening: _Opening
+    ) -> Gathered:
+        ids = await self._named(caller, project_id, asking.credentials)
+        if asking.images:
+            return await self._of_images(caller, project_id, asking.images, ids, opening)
+        return await self._of_project(caller, project_id, ids, opening)
 
     async def _named(
         self, caller: Caller, project_id: UUID, names: Sequence[str]
@@ -265,7 +280,7 @@ class HandOutLogins:
         if candidate.standing.withheld and not opening.force:
             opening.withheld.setdefault((candidate.name, str(candidate.standing.last)), "")
             return None
-        login = await self._open(opening.project_id, candidate, address, opening.until)
+        login = await self._open(opening.project_id, candidate, address, opening.patience)
         if isinstance(login, Withheld):
             opening.withheld.setdefault((candidate.name, login.verdict), login.reason)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,6 +15,17 @@ _FIELD = "login:"
 _PUT_OFF = (
     "The exchange of this login was put off until {} UTC: verify it to see what is in the way."
 )
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a request waits for its logins, and whether it has.
+
+    What was read before a wait, the key above all, decides nothing after it: read it again.
+    """
+
+    until: datetime
+    waited: bool = False
 
 
 class Exchangeable(NamedTuple):

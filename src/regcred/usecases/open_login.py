@@ -17,7 +17,7 @@ from regcred.domain.registry import RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.exchange_logins import ExchangeLogins
-from regcred.usecases.kept_login import NOWHERE, Exchangeable, NoLogin
+from regcred.usecases.kept_login import NOWHERE, Exchangeable, NoLogin, Patience
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 
 
@@ -57,11 +57,11 @@ class OpenLogin:
         project_id: str,
         candidate: Candidate,
         address: RegistryAddress | None,
-        until: datetime,
+        patience: Patience,
     ) -> Login | Withheld:
         """Return the login for a registry (None: for no one registry), or why there is none.
 
-        A first exchange is waited for until then. Raise SealBroken, KeyringUnavailable,
+        A first exchange is waited for with patience. Raise SealBroken, KeyringUnavailable,
         StoreUnavailable.
         """
         place = self._registries.place(candidate.delivery, address)
@@ -74,7 +74,7 @@ class OpenLogin:
         wanted = Exchangeable(
             where, candidate.secret_version, candidate.delivery, candidate.standing
         )
-        login = await self._exchanges.login(wanted, until)
+        login = await self._exchanges.login(wanted, patience)
         if isinstance(login, NoLogin):
             return Withheld(candidate.id, candidate.name, str(login.kind), login.note)
         return _login(candidate, address, login.username, login.password, login.expires_at)

@@ -7,7 +7,7 @@ then, the logins leave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -34,6 +34,7 @@ from regcred.domain.workload import is_pod_token
 from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
+from regcred.usecases.kept_login import Patience
 from regcred.usecases.open_login import Login, OpenLogin, Withheld
 
 # All are pure functions of text that many nodes ask about again and again.
@@ -136,42 +137,62 @@ class ResolveImage:
         ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, and what
         AuthenticatePod raises.
         """
-        now = self._clock()
-        caller, read, presented = await self._read(presented, question, now)
-        project_id = _permit(caller, read)
-        chosen = _choose(caller, question, read.candidates)
-        withheld: list[Withheld] = []
-        logins: list[Login] = []
-        handed: list[Candidate] = []
-        for candidate in filter(room.takes, chosen):
-            if len(logins) == room.logins:
+        patience = Patience(self._clock() + PATIENCE)
+        while True:
+            now = self._clock()
+            caller, read, told = await self._read(presented, question, now)
+            project_id = _permit(caller, read)
+            chosen = filter(room.takes, _choose(caller, question, read.candidates))
+            opened, withheld = await self._opened(
+                project_id, chosen, question, room.logins, patience, force=force
+            )
+            if not patience.waited:
                 break
-            if candidate.standing.withheld and not force:
-                kind = str(candidate.standing.last)
-                withheld.append(Withheld(candidate.id, candidate.name, kind))
-                continue
-            login = await self._open(project_id, candidate, question.address, now + PATIENCE)
-            if isinstance(login, Withheld):
-                withheld.append(login)
-                continue
-            logins.append(login)
-            handed.append(candidate)
-        if handed:
+            # The key, the workload and the logins may be others by now: all is decided anew.
+            patience.waited = False
+        if opened:
             await self._store.record_reveal(
                 Reveal(
                     project_id,
                     str(caller.principal),
                     now,
                     question.text,
-                    presented.client,
-                    presented.request_id,
-                    presented.peer,
-                    tuple((c.id, c.secret_version) for c in handed),
-                    presented.node,
-                    presented.namespace,
+                    told.client,
+                    told.request_id,
+                    told.peer,
+                    tuple((c.id, c.secret_version) for c, _ in opened),
+                    told.node,
+                    told.namespace,
                 )
             )
-        return Resolution(logins, withheld, caller.expires_at)
+        return Resolution([login for _, login in opened], withheld, caller.expires_at)
+
+    async def _opened(
+        self,
+        project_id: str,
+        chosen: Iterable[Candidate],
+        question: Question,
+        most: int,
+        patience: Patience,
+        *,
+        force: bool,
+    ) -> tuple[list[tuple[Candidate, Login]], list[Withheld]]:
+        """Return at most so many of the chosen, opened, and those kept back before them."""
+        withheld: list[Withheld] = []
+        opened: list[tuple[Candidate, Login]] = []
+        for candidate in chosen:
+            if len(opened) == most:
+                break
+            if candidate.standing.withheld and not force:
+                kind = str(candidate.standing.last)
+                withheld.append(Withheld(candidate.id, candidate.name, kind))
+                continue
+            login = await self._open(project_id, candidate, question.address, patience)
+            if isinstance(login, Withheld):
+                withheld.append(login)
+            else:
+                opened.append((candidate, login))
+        return opened, withheld
 
     async def _read(
         self, presented: Presented, question: Question, now: datetime
