@@ -2,7 +2,8 @@
 
 The one thing you would get wrong: what an unverified token may decide. It says which rows are
 looked for, and nothing else; the cluster that they name then says whether it made the token. Rows
-are read anew each time, so a withdrawn workload or a deleted cluster counts from the next request.
+are read anew each time, and again after a wait for the cluster's issuer, so a withdrawn workload
+or a deleted cluster counts at once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from regcred.domain.ports import (
     Store,
     StoredWorkload,
 )
-from regcred.domain.workload import Pod, Workload, pod_patterns
+from regcred.domain.workload import Cluster, Pod, TokenIssuer, Workload, pod_patterns
 
 
 class KnownPod(NamedTuple):
@@ -56,14 +57,15 @@ class AuthenticatePod:
         anywhere), InvalidInput (`project`: several do), SealBroken.
         """
         claimed = self._tokens.read(token)
-        read = await self._store.read_for_pod(claimed, project)
-        if read.cluster is None:
-            raise NotAuthenticated("token", "no cluster has this issuer and audience")
-        cluster, stamp = read.cluster
-        if not compare_digest(self._stamps.cluster(cluster), stamp):
-            raise SealBroken("a cluster")
+        cluster, stored = await self._read(claimed, project)
+        waits = self._tokens.asks(token, cluster)
         pod = await self._tokens.verify(token, cluster, self._clock())
-        workloads = self._genuine(read.workloads)
+        if waits:
+            verified_by = (cluster.id, cluster.version)
+            cluster, stored = await self._read(claimed, project)
+            if (cluster.id, cluster.version) != verified_by:
+                raise NotAuthenticated("token", "its cluster was changed while its keys were had")
+        workloads = self._genuine(stored)
         _require_one(workloads, project)
         caller = Caller(
             Principal("pod", f"{cluster.name}/{pod.namespace}/{pod.service_account}"),
@@ -75,6 +77,18 @@ class AuthenticatePod:
             peer=peer,
         )
         return KnownPod(caller, pod)
+
+    async def _read(
+        self, claimed: TokenIssuer, project: ProjectRef | None
+    ) -> tuple[Cluster, Sequence[StoredWorkload]]:
+        """Raise NotAuthenticated, SealBroken."""
+        read = await self._store.read_for_pod(claimed, project)
+        if read.cluster is None:
+            raise NotAuthenticated("token", "no cluster has this issuer and audience")
+        cluster, stamp = read.cluster
+        if not compare_digest(self._stamps.cluster(cluster), stamp):
+            raise SealBroken("a cluster")
+        return cluster, read.workloads
 
     def _genuine(self, stored: Sequence[StoredWorkload]) -> Sequence[Workload]:
         for workload, stamp in stored:

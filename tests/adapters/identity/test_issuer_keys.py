@@ -147,6 +147,52 @@ async def test_who_has_a_known_key_does_not_wait_for_a_slow_issuer(
     assert await first == web_pod()
 
 
+async def test_only_so_many_wait_for_a_silent_issuer_and_the_others_are_refused_at_once(
+    verifier: PodTokenVerifier,
+    issuer: Issuer,
+    served: Served,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(issuer_keys, "MAX_WAITING", 3)
+    served.hold = threading.Event()
+    waiting = [asyncio.create_task(verifier.verify(issuer.token(), cluster, NOW)) for _ in range(3)]
+    assert await asyncio.to_thread(served.holding.wait, 10)
+
+    made_up = issuer.token(header={"kid": "made-up"})
+    for _ in range(20):
+        assert "too many wait" in await refusal(verifier, made_up, cluster)
+    assert not any(task.done() for task in waiting)
+    served.hold.set()
+
+    assert await asyncio.gather(*waiting) == [web_pod()] * 3
+    assert served.asked == [DISCOVERY, KEYS]
+
+
+async def test_it_says_beforehand_whether_it_will_ask(
+    verifier: PodTokenVerifier,
+    issuer: Issuer,
+    served: Served,
+    cluster: Cluster,
+    seconds: Seconds,
+) -> None:
+    token, made_up = issuer.token(), issuer.token(header={"kid": "made-up"})
+
+    assert not verifier.asks(token, a_cluster(issuer))
+    assert verifier.asks(token, cluster)
+    await verifier.verify(token, cluster, NOW)
+    assert not verifier.asks(token, cluster)
+    assert not verifier.asks(made_up, cluster)
+    seconds.now += ASK_EVERY
+    assert verifier.asks(made_up, cluster)
+    assert not verifier.asks(token, cluster)
+    seconds.now += FRESH
+    assert verifier.asks(token, cluster)
+    served.planted[DISCOVERY] = (503, {}, b"")
+    await verifier.verify(token, cluster, NOW)
+    assert not verifier.asks(token, cluster)
+
+
 async def test_a_changed_cluster_forgets_what_was_fetched_for_the_old_one(
     verifier: PodTokenVerifier, issuer: Issuer, served: Served, cluster: Cluster
 ) -> None:
@@ -216,6 +262,25 @@ async def test_discovery_points_to_https_alone(
 
     assert "no discovery document" in await refusal(verifier, issuer.token(), cluster)
     assert served.asked == [DISCOVERY]
+
+
+@pytest.mark.parametrize("where", ["https://127.0.0.1/keys", "https://localhost:{port}/keys"])
+async def test_discovery_points_to_the_issuer_itself_alone(
+    verifier: PodTokenVerifier, issuer: Issuer, served: Served, cluster: Cluster, where: str
+) -> None:
+    """Else an issuer could have the service ask what it can reach and the issuer cannot."""
+    port = served.url.rpartition(":")[2]
+    elsewhere = where.format(port=port)
+    served.planted[DISCOVERY] = _document(issuer=issuer.name, jwks_uri=elsewhere)
+
+    assert "keys are elsewhere" in await refusal(verifier, issuer.token(), cluster)
+    assert served.asked == [DISCOVERY]
+
+
+async def test_an_issuers_port_may_be_written_out_in_one_place_alone() -> None:
+    assert issuer_keys._place("https://Issuer.example:443/keys") == issuer_keys._place(
+        "https://issuer.example/id/1"
+    )
 
 
 async def test_a_usable_key_beside_others_is_used(

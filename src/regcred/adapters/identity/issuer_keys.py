@@ -1,7 +1,7 @@
 """Keys that are fetched from a cluster's issuer, and how long they are believed.
 
 The one thing you would get wrong: who makes us ask. Anyone can send a token with a key id that
-nobody has; a cluster is asked at most once in `ASK_EVERY`, whatever comes.
+nobody has; a cluster is asked at most once in `ASK_EVERY`, whatever comes, and few wait for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx2
@@ -28,10 +29,16 @@ FRESH = 600.0
 KEPT = 24 * 3600.0
 """Seconds for which old keys are believed while the issuer does not answer."""
 
+MAX_WAITING = 32
+"""Requests that wait for one cluster's issuer at once, the one that asks among them: a silent
+issuer must not take the places of those who need none."""
+
 MAX_ANSWER = 64 * 1024
-_DEADLINE = 5.0
+_DEADLINE = 3.0
+"""Seconds that an issuer has, from the first connection to the last byte."""
+
 _REMEMBERED = 1024
-_OK = 200
+_OK, _HTTPS = 200, 443
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -47,8 +54,9 @@ class _Known:
     keys: KeySet | None = None
     fetched: float = 0.0
     asked: float | None = None
-    failure: str = ""
+    failure: str = "its issuer is being asked, and too many wait"
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
 
 
 class IssuerKeys:
@@ -64,13 +72,24 @@ class IssuerKeys:
         Raise NotAuthenticated when there are none to be had, or none that are new enough.
         """
         known = self._known_of(cluster)
-        if not self._serves(known, kid) or (self._old(known) and not known.asking.locked()):
-            async with known.asking:
-                if not self._serves(known, kid) or self._old(known):
-                    await self._ask(known, cluster)
+        if self.asks(cluster, kid) and known.waiting < MAX_WAITING:
+            known.waiting += 1
+            try:
+                async with known.asking:
+                    if not self._serves(known, kid) or self._old(known):
+                        await self._ask(known, cluster)
+            finally:
+                known.waiting -= 1
         if known.keys is None or self._monotonic() - known.fetched > KEPT:
             raise refused(f"its cluster's keys are not to be had: {known.failure}")
         return known.keys
+
+    def asks(self, cluster: Cluster, kid: str) -> bool:
+        """Whether `having`, called now, would wait for the issuer."""
+        known = self._known_of(cluster)
+        if known.asking.locked():
+            return not self._serves(known, kid)
+        return self._due(known) and (not self._serves(known, kid) or self._old(known))
 
     def _known_of(self, cluster: Cluster) -> _Known:
         known = self._known.get(cluster.id)
@@ -86,12 +105,14 @@ class IssuerKeys:
     def _old(self, known: _Known) -> bool:
         return self._monotonic() - known.fetched > FRESH
 
+    def _due(self, known: _Known) -> bool:
+        return known.asked is None or self._monotonic() - known.asked >= ASK_EVERY
+
     async def _ask(self, known: _Known, cluster: Cluster) -> None:
         """Fetch the keys, unless that was tried a moment ago."""
-        now = self._monotonic()
-        if known.asked is not None and now - known.asked < ASK_EVERY:
+        if not self._due(known):
             return
-        known.asked = now
+        known.asked = self._monotonic()
         try:
             async with asyncio.timeout(_DEADLINE):
                 known.keys = await _fetched(cluster)
@@ -129,14 +150,25 @@ async def _fetched(cluster: Cluster) -> KeySet:
 
 
 async def _discovered(client: httpx2.AsyncClient, cluster: Cluster) -> str:
-    """Return where the issuer's own document says that its keys are. Raise Unfetched."""
+    """Return where the issuer's own document says that its keys are. Raise Unfetched.
+
+    At the issuer itself: else it could have us ask whatever we can reach and it cannot.
+    """
     try:
         document = strict_object(await _got(client, cluster.issuer.removesuffix("/") + _DISCOVERY))
         if document.get("issuer") != cluster.issuer:
             raise Unfetched("the discovery document is another issuer's")
-        return https_url(str(document.get("jwks_uri")))
+        url = https_url(str(document.get("jwks_uri")))
     except (ValueError, InvalidInput):
         raise Unfetched("what its issuer answers is no discovery document") from None
+    if _place(url) != _place(cluster.issuer):
+        raise Unfetched("its issuer says that its keys are elsewhere: give that as jwks_uri")
+    return url
+
+
+def _place(url: str) -> tuple[str | None, int]:
+    split = urlsplit(url)
+    return split.hostname, split.port or _HTTPS
 
 
 async def _got(client: httpx2.AsyncClient, url: str) -> bytes:

@@ -48,6 +48,11 @@ class PodTokenVerifier:
         """Return what a token claims, believing nothing. Raise NotAuthenticated."""
         return Token.parse(token).claimed()
 
+    def asks(self, token: str, cluster: Cluster) -> bool:
+        """Whether `verify`, called now, would wait for the issuer. Raise NotAuthenticated."""
+        kid, _ = _named_key(Token.parse(token).header)
+        return cluster.jwks is None and self._fetched.asks(cluster, kid)
+
     async def verify(self, token: str, cluster: Cluster, now: datetime) -> Pod:
         """Return the pod of a token. Raise NotAuthenticated."""
         parsed = Token.parse(token)

@@ -127,6 +127,13 @@ class PodTokens(Protocol):
         """Return what a token claims, believing nothing. Raise NotAuthenticated."""
         ...
 
+    def asks(self, token: str, cluster: Cluster) -> bool:
+        """Whether `verify`, called now, would wait for the cluster's issuer.
+
+        Raise NotAuthenticated.
+        """
+        ...
+
     async def verify(self, token: str, cluster: Cluster, now: datetime) -> Pod:
         """Return the pod of a token that this cluster made for us, and that counts now.
 
