@@ -44,7 +44,7 @@ def listed(gathered: Gathered) -> Filled:
 async def ask(world: World, caller: Caller, **asking: Any) -> HandedOut:
     more = {"project": asking.pop("project", None), "known": asking.pop("known", False)}
     return await world.hand_out(
-        caller, more["project"], Asking(**asking), listed, "a form", lambda _: bool(more["known"])
+        caller, more["project"], Asking(**asking), listed, "a form", lambda *_: bool(more["known"])
     )
 
 

@@ -450,6 +450,24 @@ async def test_the_tag_is_strong_and_moves_with_the_content(world: World) -> Non
     assert all(re.fullmatch(r'"[0-9a-f]{32,}"', tag) for tag in tags)
 
 
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_tag_says_nothing_of_another_projects_passwords(world: World, form: str) -> None:
+    """Who saw it could store guesses as logins of a project of their own, and compare."""
+    await world.add()
+    await world.add(key="foreign admin")
+    tag = (await given(world, form)).headers["etag"]
+
+    condition = {"If-None-Match": tag}
+    foreign = await ask(world, form, key="foreign puller", headers=condition)
+
+    assert foreign.status_code == 200
+    assert foreign.headers["etag"] != tag
+    for ref in (world.home.id, world.home.number):
+        path = f"/v1/projects/{ref}/{form}"
+        same = await world.send("GET", path, key="puller", headers=condition)
+        assert same.status_code == 304
+
+
 @pytest.mark.parametrize("sent", ["", "x", '"a" "b"', ",".join(['"a"'] * 33)])
 async def test_a_condition_that_is_none_is_refused(world: World, sent: str) -> None:
     await world.add()

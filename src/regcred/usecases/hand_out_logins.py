@@ -109,13 +109,13 @@ class HandOutLogins:
         asking: Asking,
         form: Form,
         client: str,
-        has_already: Callable[[Filled], bool],
+        has_already: Callable[[str, Filled], bool],
     ) -> HandedOut:
         """Return the form filled in, once its audit row is durable.
 
-        `has_already` says whether the client showed that it has just this. Raise InvalidInput,
-        InvalidReference, CredentialNotFound, LoginUnavailable (there are logins, but none could
-        be got), LoginsWithheld, NoLogin (nothing would stand in the form), ProjectNotFound,
+        `has_already` says whether the client showed that it has just this of the project with
+        this id, and is called once. Raise InvalidInput, InvalidReference, CredentialNotFound,
+        LoginUnavailable (there are logins, but none could be got), LoginsWithheld, NoLogin (nothing would stand in the form), ProjectNotFound,
         AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, NotAuthenticated (its key
         was withdrawn while it waited for an exchange).
         """
@@ -136,7 +136,7 @@ class HandOutLogins:
         if not filled.used:
             raise _nothing(opening, filled.left_out)
         filled = replace(filled, left_out=(*filled.left_out, *unserved(gathered, filled)))
-        unchanged = has_already(filled)
+        unchanged = has_already(opening.project_id, filled)
         record = self._store.record_use if unchanged else self._store.record_reveal
         for reveal in self._reveals(caller, asking, gathered.images, filled, client, opening):
             await record(reveal)

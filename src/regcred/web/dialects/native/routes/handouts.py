@@ -111,11 +111,18 @@ async def _handed(
     values = call.headers.getlist("if-none-match")
     if_none_match = ", ".join(values) if values else None
 
-    def tag_of(filled: Filled) -> str:
+    tag = ""
+
+    def has_already(project_id: str, filled: Filled) -> bool:
+        nonlocal tag
         ends = "" if filled.expires_at is None else timestamp(filled.expires_at)
-        # Keyed: a digest of a password would let whoever sees the tag try guesses.
-        digest = call.services.request_digest(name.encode(), filled.body, ends.encode())
-        return f'"{digest.hex()}"'
+        # Keyed, and of this project alone: else whoever sees the tag could try guesses at a
+        # password, as logins of a project of their own.
+        digest = call.services.request_digest(
+            b"handed out", project_id.encode(), name.encode(), filled.body, ends.encode()
+        )
+        tag = f'"{digest.hex()}"'
+        return names_tag(if_none_match, tag)
 
     handed = await call.services.hand_out(
         call.caller,
@@ -123,9 +130,9 @@ async def _handed(
         asked.asking(*destination(call.scope)),
         form,
         name,
-        lambda filled: names_tag(if_none_match, tag_of(filled)),
+        has_already,
     )
-    told = headers(handed.filled, handed.withheld, tag_of(handed.filled))
+    told = headers(handed.filled, handed.withheld, tag)
     if handed.unchanged:
         return Response(None, 304, told)
     return Response(handed.filled.body, 200, told, media_type)
