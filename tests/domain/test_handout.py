@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from regcred.domain.handout import Entry, Gathered, LeftOut, Opened, by_registry, unfit
+from regcred.domain.handout import Entry, Gathered, LeftOut, Opened, by_registry, fit, unfit
 from regcred.domain.registry import Scope
 from regcred.domain.secret import Secret
 
@@ -39,6 +41,29 @@ def chosen(*entries: Entry) -> tuple[dict[str, str], dict[str, str]]:
 )
 def test_what_cannot_stand_as_user_and_password(login: Opened, why: str) -> None:
     assert unfit(login) == why
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text))
+def test_a_password_may_hold_tabs_and_line_ends_and_no_other_control(password: str) -> None:
+    bad = {chr(code) for code in (*range(32), 127)} - set("\t\n\r")
+
+    assert bool(unfit(opened(password=password))) == bool(set(password) & bad)
+
+
+def test_a_password_is_looked_at_once_however_many_images_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, looks, reveal = entry("all", "r.example"), 0, Secret.reveal
+
+    def counted(secret: Secret) -> str:
+        nonlocal looks
+        looks += 1
+        return reveal(secret)
+
+    monkeypatch.setattr(Secret, "reveal", counted)
+
+    assert len(fit([one] * 100, LeftOut())) == 100
+    assert looks == 1
 
 
 def test_an_identity_token_fits_who_knows_it() -> None:

@@ -42,7 +42,8 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("web/delivery/kubelet.py", "token_in"): (1, "likewise, where something else is wrong"),
     ("web/delivery/kubelet.py", "_rendered"): (1, "a login for the kubelet's plugin"),
     # Hand-outs, likewise after their audit row; a 304 throws what was rendered away.
-    ("domain/handout.py", "unfit"): (1, "can it stand in a form at all"),
+    ("domain/handout.py", "Opened.flaw"): (1, "can it stand in a form at all"),
+    ("domain/handout.py", "Opened.size"): (1, "how long is it"),
     ("web/delivery/forms/quoting.py", "basic"): (1, "base64 of user:password"),
     ("web/delivery/forms/docker.py", "_whole"): (1, "a login in a pull secret"),
     ("web/delivery/forms/docker.py", "_auth"): (1, "an identity token in an auth.json"),

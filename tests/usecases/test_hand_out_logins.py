@@ -20,6 +20,7 @@ from regcred.domain.errors import (
 )
 from regcred.domain.handout import Filled, Gathered
 from regcred.domain.verdict import VerdictKind
+from regcred.usecases import hand_out_logins, open_handout
 from regcred.usecases.hand_out_logins import Asking, HandedOut
 from tests.usecases.test_resolve_image import kill
 from tests.usecases.world import PASSWORD, REGISTRY, World
@@ -317,6 +318,38 @@ async def test_more_than_five_hundred_logins_have_to_be_narrowed(
     assert "more than 500" in str(refused.value)
     assert await lines(world, narrow) == ["login-500 r500.example.com"]
     assert await lines(world, admin, credentials=["login-7"]) == ["login-7 r7.example.com"]
+
+
+async def test_many_logins_for_many_images_have_to_be_narrowed(
+    world: World, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_out_logins, "MOST", 5)
+    for number in range(3):
+        await world.login(f"login-{number}", "*.example.com")
+    images = [f"r{number}.example.com/app" for number in range(2)]
+
+    assert len(await lines(world, admin, images=images[:1])) == 3
+    with pytest.raises(InvalidInput) as refused:
+        await ask(world, admin, images=images)
+    assert refused.value.violations[0].field == "image"
+    assert "more than 5 logins" in str(refused.value)
+
+
+async def test_longer_than_a_secret_holds_is_refused_before_it_is_rendered(
+    world: World, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_handout, "MAX_BYTES", 100)
+    await world.login("one", "one.example.com", password="\u00e4" * 30)
+    images = [f"one.example.com/app-{number}" for number in range(20)]
+
+    assert await lines(world, admin) == ["one one.example.com"]
+    assert await lines(world, admin, images=images) == ["one one.example.com"]
+    await world.login("two", "two.example.com", password="\u00e4" * 30)
+    with pytest.raises(InvalidInput) as refused:
+        await ask(world, admin)
+    assert refused.value.violations[0].field == "credential"
+    assert "more than 100 bytes" in str(refused.value)
+    assert await lines(world, admin, credentials=["two"]) == ["two two.example.com"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def handed(
     def form(gathered: Gathered) -> Filled:
         return Filled(b"", gathered.entries)
 
-    return world.hand_out(caller, project, Asking(names), form, "x", lambda _: False)
+    return world.hand_out(caller, project, Asking(names), form, "x", lambda *_: False)
 
 
 ACTS: dict[str, Act] = {

@@ -6,9 +6,11 @@ stands beside it: what a form cannot express is left out and named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from regcred.domain.errors import InvalidInput
@@ -16,16 +18,34 @@ from regcred.domain.registry import ImageReference, RegistryAddress, Scope
 from regcred.domain.secret import Secret
 
 IDENTITY_TOKEN = "<token>"  # noqa: S105  the user name by which docker marks such a secret
-_ALLOWED_CONTROLS = "\t\n\r"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_BAD_IN_PASSWORDS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """A service account's key, used as a password, is JSON of many lines."""
 
 
-class Opened(NamedTuple):
+@dataclass(frozen=True)
+class Opened:
     """A login in clear."""
 
     username: str
     password: Secret
     expires_at: datetime | None
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes its password has."""
+        return len(self.password.reveal().encode())
+
+    @cached_property
+    def flaw(self) -> str:
+        """Why it cannot stand as `user:password`, "" if it can.
+
+        Found once: passwords are long, and each image that was named has the login again.
+        """
+        if not self.username or ":" in self.username or _CONTROLS.search(self.username):
+            return "its user name"
+        flawed = _BAD_IN_PASSWORDS.search(self.password.reveal())
+        return "control characters" if flawed else ""
 
 
 class Entry(NamedTuple):
@@ -106,10 +126,7 @@ def unfit(opened: Opened, *, identity_tokens: bool = False) -> str:
     """
     if opened.username == IDENTITY_TOKEN:
         return "" if identity_tokens else "an identity token"
-    password = opened.password.reveal()
-    if not opened.username or ":" in opened.username or not _plain(opened.username, ""):
-        return "its user name"
-    return "" if _plain(password, _ALLOWED_CONTROLS) else "control characters"
+    return opened.flaw
 
 
 def fit(
@@ -210,7 +227,3 @@ def the_only(gathered: Gathered, left_out: LeftOut) -> Entry:
 
 def _live(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.opened is not None]
-
-
-def _plain(text: str, allowed: str) -> bool:
-    return all((c >= " " and c != "\x7f") or c in allowed for c in text)

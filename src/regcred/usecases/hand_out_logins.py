@@ -8,7 +8,7 @@ same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from regcred.domain.errors import (
     NoLogin,
     RegcredError,
 )
-from regcred.domain.handout import AskedImage, Entry, Filled, Form, Gathered, Opened, unserved
+from regcred.domain.handout import AskedImage, Entry, Filled, Form, Gathered, unserved
 from regcred.domain.ports import (
     Candidate,
     Clock,
@@ -39,7 +39,8 @@ from regcred.usecases.authenticate import caller_still
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.kept_login import Patience
 from regcred.usecases.manage_projects import reach_project
-from regcred.usecases.open_login import OpenLogin, Withheld
+from regcred.usecases.open_handout import Opening
+from regcred.usecases.open_login import OpenLogin
 
 MOST = 500
 """Logins in one hand-out: each is opened for it."""
@@ -69,20 +70,6 @@ class HandedOut(NamedTuple):
 
     unchanged: bool
     """The client has it already: nothing was handed out."""
-
-
-@dataclass(slots=True)
-class _Opening:
-    """One hand-out under way."""
-
-    project_id: str
-    force: bool
-    patience: Patience
-    opened: dict[tuple[str, str], Opened | None] = field(default_factory=dict)
-    withheld: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(name, verdict) -> the reason, if an exchange failed."""
-
-    versions: dict[str, int] = field(default_factory=dict)
 
 
 class HandOutLogins:
@@ -123,7 +110,7 @@ class HandOutLogins:
         while True:
             project = await reach_project(self._store, caller, ref, Permission.REVEAL)
             _require_few(asking)
-            opening = _Opening(str(project.id), asking.force, patience)
+            opening = Opening(str(project.id), asking.force, patience, self._open)
             gathered = await self._gathered(caller, project.id, asking, opening)
             if not patience.waited:
                 break
@@ -149,7 +136,7 @@ class HandOutLogins:
         images: Sequence[AskedImage],
         filled: Filled,
         client: str,
-        opening: _Opening,
+        opening: Opening,
     ) -> Iterator[Reveal]:
         """Yield what goes out for each image that was named, so that fetches say which."""
         used = dict.fromkeys(entry.credential_id for entry in filled.used)
@@ -173,7 +160,7 @@ class HandOutLogins:
             )
 
     async def _gathered(
-        self, caller: Caller, project_id: UUID, asking: Asking, opening: _Opening
+        self, caller: Caller, project_id: UUID, asking: Asking, opening: Opening
     ) -> Gathered:
         ids = await self._named(caller, project_id, asking.credentials)
         if asking.images:
@@ -192,7 +179,7 @@ class HandOutLogins:
         return [credential.id for credential in found]
 
     async def _of_project(
-        self, caller: Caller, project_id: UUID, ids: list[UUID] | None, opening: _Opening
+        self, caller: Caller, project_id: UUID, ids: list[UUID] | None, opening: Opening
     ) -> Gathered:
         if ids is None:
             ids = await self._receivable(caller, project_id)
@@ -202,7 +189,7 @@ class HandOutLogins:
         for candidate in (*scoped, *(c for c in read if not c.matched)):
             scope = matched_scope(candidate) if candidate.matched else None
             address = _only_address(scope)
-            entries.append(await self._entry(candidate, scope, address, opening))
+            entries.append(await opening.entry(candidate, scope, address))
         return Gathered(tuple(entries))
 
     async def _receivable(self, caller: Caller, project_id: UUID) -> list[UUID]:
@@ -230,12 +217,13 @@ class HandOutLogins:
         project_id: UUID,
         texts: Sequence[str],
         ids: list[UUID] | None,
-        opening: _Opening,
+        opening: Opening,
     ) -> Gathered:
         """Gather what resolve would hand out for each image, at the image's own registry."""
         wanted = None if ids is None else {str(id_) for id_ in ids}
         images: dict[str, AskedImage] = {}
         ranked: dict[tuple[str, Scope | None], tuple[Candidate, Entry]] = {}
+        found = 0
         for text in texts:
             reference = ImageReference.parse(text)
             address = reference.address()
@@ -244,11 +232,16 @@ class HandOutLogins:
                 if wanted is not None and candidate.id not in wanted:
                     continue
                 scope = Scope(address.host, address.port, matched_scope(candidate).path)
-                entry = await self._entry(candidate, scope, address, opening)
+                entry = await opening.entry(candidate, scope, address)
                 entries.append(entry)
                 ranked.setdefault((candidate.id, scope), (candidate, entry))
             image = AskedImage(reference, tuple(entries))
             images.setdefault(image.name, image)
+            found += len(entries)
+            if found > MOST:
+                raise InvalidInput(
+                    "image", f"must be fewer: these have more than {MOST} logins, image by image"
+                )
         return Gathered(_best_first(ranked.values()), tuple(images.values()))
 
     async def _for_image(
@@ -260,32 +253,6 @@ class HandOutLogins:
         read = await self._store.read_for_resolve(None, project_id, address, reference.repository)
         return rank(read.candidates)
 
-    async def _entry(
-        self,
-        candidate: Candidate,
-        scope: Scope | None,
-        address: RegistryAddress | None,
-        opening: _Opening,
-    ) -> Entry:
-        """Return a login at a scope, opened once for each registry."""
-        place = (candidate.id, str(address or ""))
-        if place not in opening.opened:
-            opening.opened[place] = await self._opened(candidate, address, opening)
-        return Entry(candidate.id, candidate.name, scope, opening.opened[place])
-
-    async def _opened(
-        self, candidate: Candidate, address: RegistryAddress | None, opening: _Opening
-    ) -> Opened | None:
-        opening.versions[candidate.id] = candidate.secret_version
-        if candidate.standing.withheld and not opening.force:
-            opening.withheld.setdefault((candidate.name, str(candidate.standing.last)), "")
-            return None
-        login = await self._open(opening.project_id, candidate, address, opening.patience)
-        if isinstance(login, Withheld):
-            opening.withheld.setdefault((candidate.name, login.verdict), login.reason)
-            return None
-        return Opened(login.username, login.password, login.expires_at)
-
 
 def _require_few(asking: Asking) -> None:
     for field_, given, most in (
@@ -296,7 +263,7 @@ def _require_few(asking: Asking) -> None:
             raise InvalidInput(field_, f"must be given at most {most} times")
 
 
-def _nothing(opening: _Opening, left_out: Sequence[tuple[str, str]] = ()) -> RegcredError:
+def _nothing(opening: Opening, left_out: Sequence[tuple[str, str]] = ()) -> RegcredError:
     """Return why nothing is handed out: an empty form would replace what a client has."""
     for (name, _), reason in opening.withheld.items():
         if reason:
