@@ -90,8 +90,7 @@ class ExchangeLogins:
         room: int = ROOM,
     ) -> None:
         """Take bells for what is due and what is done, and how many requests may be under way."""
-        self._store = store
-        self._sealer = sealer
+        self._store, self._sealer = store, sealer
         self._registries = registries
         self._clock, self._random = clock, random
         self._allowance = allowance
