@@ -16,7 +16,7 @@ from regcred.domain.ports import LoginPlace
 from regcred.domain.ports.measuring import UNMEASURED
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
-from regcred.usecases.kept_login import Exchangeable, NoLogin
+from regcred.usecases.kept_login import Exchangeable, NoLogin, Patience
 from tests.bootstrap.conftest import Place
 from tests.tools.inside import use_cases
 from tests.tools.programs import LOOPBACK, free_port
@@ -39,8 +39,8 @@ async def test_pulls_wait_for_half_of_the_places_that_are_set(place: Place) -> N
         stored = await use_cases(state, registries).credentials.create(caller, None, draft)
         login = LoginPlace(str(made.project.id), str(stored.id), "eu-west-1")
         wanted = Exchangeable(login, 1, stored.delivery, stored.standing)
-        until = state.clock() + timedelta(minutes=1)
-        pulls = [asyncio.create_task(exchanges.login(wanted, until)) for _ in range(20)]
+        patience = Patience(state.clock() + timedelta(minutes=1))
+        pulls = [asyncio.create_task(exchanges.login(wanted, patience)) for _ in range(20)]
         async with asyncio.timeout(20):
             ended = [await one for one in islice(asyncio.as_completed(pulls), 12)]
         waiting = [pull for pull in pulls if not pull.done()]

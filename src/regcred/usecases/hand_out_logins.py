@@ -102,9 +102,10 @@ class HandOutLogins:
 
         `has_already` says whether the client showed that it has just this of the project with
         this id, and is called once. Raise InvalidInput, InvalidReference, CredentialNotFound,
-        LoginUnavailable (there are logins, but none could be got), LoginsWithheld, NoLogin (nothing would stand in the form), ProjectNotFound,
-        AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, NotAuthenticated (its key
-        was withdrawn while it waited for an exchange).
+        LoginUnavailable (there are logins, but none could be got), LoginsWithheld, NoLogin
+        (nothing would stand in the form), ProjectNotFound, AccessDenied, SealBroken,
+        KeyringUnavailable, StoreUnavailable, NotAuthenticated (its key was withdrawn while it
+        waited for an exchange).
         """
         patience = Patience(self._clock() + PATIENCE)
         while True:
