@@ -153,7 +153,7 @@ class KubeAPI:
             if act.verb == "get":
                 return 200, self._there(act)
             if act.verb == "delete":
-                self._there(act)
+                self._check_preconditions(self._there(act), json.loads(body or b"{}"))
                 del self.things[_key(act)], self.owned[_key(act)]
                 return 200, {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             kind = head.get("content-type", "")
@@ -224,6 +224,11 @@ class KubeAPI:
         rules.check(act.resource, live, made)
         self.owned[key] = owned
         return (200 if live else 201), self._keep(key, made)
+
+    def _check_preconditions(self, there: Json, options: Json) -> None:
+        for name, wanted in options.get("preconditions", {}).items():
+            if there["metadata"][name] != wanted:
+                raise Refusal(409, "Conflict", f"Precondition failed: {name} in precondition")
 
     def _check_namespace(self, namespace: str) -> None:
         there = self.things.get(Key("namespaces", "", namespace))

@@ -377,6 +377,85 @@ def test_a_secret_that_went_by_itself_counts_as_removed(bench: Bench) -> None:
     assert told(bench.reconciler.remove())["team-a"] == "removed"
 
 
+def test_what_was_replaced_since_the_pass_began_is_not_deleted(bench: Bench) -> None:
+    bench.set(accounts=())
+    bench.run()
+    theirs = {"metadata": {"name": "regcred"}, "type": "Opaque", "data": {"key": "dGhlaXJz"}}
+    at = {"get": "team-a", "delete": "team-b"}
+
+    def faster(act: Act) -> None:
+        if at.get(act.verb) == act.namespace:
+            key = Key("secrets", act.namespace, "regcred")
+            del at[act.verb], bench.kube.things[key], bench.kube.owned[key]
+            bench.kube.put("secrets", act.namespace, dict(theirs, metadata={"name": "regcred"}))
+
+    bench.kube.trip = faster
+
+    assert told(bench.reconciler.remove()) == {
+        "team-a": "skipped: somebody replaced it meanwhile",
+        "team-b": "skipped: somebody replaced it meanwhile",
+    }
+    for namespace in ("team-a", "team-b"):
+        there = bench.kube.secret(namespace)
+        assert there is not None
+        assert there["data"] == theirs["data"]
+
+
+def test_what_was_changed_since_it_was_read_is_read_again(bench: Bench) -> None:
+    bench.run()
+    faster = iter([True])
+
+    def trip(act: Act) -> None:
+        if act.verb == "delete" and next(faster, False):
+            bench.kube.edit("secrets", act.namespace, "regcred", metadata={"labels": {"a": "b"}})
+
+    bench.kube.trip = trip
+
+    assert told(bench.reconciler.remove()) == {"team-a": "removed", "team-b": "removed"}
+
+
+@pytest.mark.parametrize("wish", [("nope",), ("nope", "team-b")])
+def test_a_misspelt_name_takes_nothing_away(bench: Bench, wish: tuple[str, ...]) -> None:
+    bench.set(selector="", namespaces=("team-a",))
+    bench.run()
+    bench.set(namespaces=wish)
+
+    outcomes = bench.run()
+
+    assert outcomes["nope"] == "failed: there is no namespace nope"
+    assert outcomes["team-a"].startswith("skipped: it is not named, and stays until")
+    assert bench.kube.secret("team-a") is not None
+    assert bench.kube.pull_secrets("team-a") == ["regcred"]
+
+
+def test_names_that_nothing_was_written_to_take_nothing_away(bench: Bench) -> None:
+    bench.set(selector="", namespaces=("team-a",))
+    bench.run()
+    bench.set(namespaces=("nope",))
+
+    assert told(bench.reconciler.reconcile(None))["team-a"].startswith("skipped")
+    assert bench.kube.secret("team-a") is not None
+
+
+def test_a_name_less_is_removed_when_every_other_is_as_it_should_be(bench: Bench) -> None:
+    bench.set(selector="", namespaces=("team-a", "team-b"))
+    bench.run()
+    bench.set(namespaces=("team-b",))
+
+    assert bench.run() == {"team-b": "unchanged", "team-a": "removed"}
+
+
+def test_who_breaks_one_selected_namespace_keeps_no_login_in_another(bench: Bench) -> None:
+    bench.run()
+    bench.kube.edit("secrets", "team-b", "regcred", metadata={"labels": {LABEL: "theirs"}})
+    bench.kube.edit("namespaces", "", "team-a", metadata={"labels": {"pull": "false"}})
+
+    outcomes = bench.run()
+
+    assert outcomes["team-a"] == "removed"
+    assert outcomes["team-b"].startswith("failed")
+
+
 def test_another_sync_of_the_project_is_not_taken_away(bench: Bench) -> None:
     bench.run()
     bench.set(name="another", selector="none=here")
@@ -407,7 +486,7 @@ def test_a_namespace_that_is_not_there_stops_no_other(bench: Bench) -> None:
     bench.set(selector="", namespaces=("none", "team-b"), accounts=())
 
     assert bench.run() == {
-        "none": "failed: could not patch secrets in none: 404 NotFound",
+        "none": "failed: there is no namespace none",
         "team-b": "written",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Secret, ServiceAccount
 
+from regcred.clients.kubernetes.cluster import Cluster
+from regcred.clients.kubernetes.refusals import ClusterRefused
+from tests.clients.kubernetes.conftest import SYNC
 from tests.tools.kube_api import KubeAPI
 from tests.tools.kube_rules import Refusal, Rights, selects
 
@@ -176,3 +180,21 @@ def test_selectors_are_read_as_kubernetes_reads_them(selector: str, taken: bool)
 def test_a_selector_that_is_none_is_refused() -> None:
     with pytest.raises(Refusal):
         selects("a in 1", {})
+
+
+def test_a_deletion_of_what_is_not_there_as_it_was_read_is_a_conflict(
+    kube: KubeAPI, space: lightkube.Client
+) -> None:
+    made = space.apply(secret(), field_manager="one")
+    assert made.metadata is not None
+    cluster = Cluster(replace(SYNC, secret="a"), space)
+    there = cluster.secret("space")
+    assert there is not None
+
+    for stale in (replace(there, uid="another"), replace(there, version="0")):
+        with pytest.raises(ClusterRefused, match="Precondition failed"):
+            cluster.delete(stale)
+    cluster.delete(there)
+    cluster.delete(there)
+
+    assert kube.secret("space", "a") is None

@@ -101,7 +101,9 @@ def sync(
     image: Images = None,
     namespace: Annotated[
         list[str] | None,
-        typer.Option("--namespace", "-n", help="A namespace to keep it in. Repeatable."),
+        typer.Option(
+            "--namespace", "-n", help="A namespace to keep it in, of all of them. Repeatable."
+        ),
     ] = None,
     namespace_selector: Annotated[
         str, typer.Option(metavar="LABELS", help="Keep it in the namespaces with these labels.")
@@ -111,7 +113,11 @@ def sync(
         typer.Option(help="Let the pods of this service account pull with it. Repeatable."),
     ] = None,
     name: Annotated[
-        str, typer.Option(help="Tells syncs of one project apart. [default: the Secret's name]")
+        str,
+        typer.Option(
+            help="Tells syncs of one project apart: each removes what it keeps elsewhere. "
+            "[default: the Secret's name]"
+        ),
     ] = "",
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     delete: Annotated[
@@ -139,6 +145,8 @@ def sync(
     project: Project = None,
 ) -> None:
     """Keep a pull secret in namespaces of a cluster, until interrupted.
+
+    What this sync keeps in a namespace that is named or matches no longer is removed.
 
     The cluster is the one that this pod runs in, else kubeconfig's current one.
     """

@@ -1,7 +1,6 @@
 """What a sync asks of a cluster, through lightkube.
 
-What the API server says is repeated only where the request held no login. Deletions carry no
-precondition, because lightkube sends none: what is deleted was read a moment before.
+What the API server says is repeated only where the request held no login.
 """
 
 from __future__ import annotations
@@ -54,6 +53,7 @@ class Present:
     immutable: bool
     data: dict[str, str] = field(repr=False)
     annotations: dict[str, str]
+    uid: str
     version: str
 
     @property
@@ -135,10 +135,27 @@ class Cluster:
         with asking(f"patch secrets in {namespace}", quoted=False):
             self._client.apply(wanted, field_manager=FIELD_MANAGER, force=over is not None)
 
-    def delete(self, namespace: str) -> None:
-        """Delete the Secret; that it is gone already is as good."""
-        with asking(f"delete secrets in {namespace}"):
-            or_none(lambda: self._client.delete(Secret, self._sync.secret, namespace=namespace))
+    def delete(self, present: Present) -> None:
+        """Delete a Secret that was read before; a conflict when somebody changed it since.
+
+        That it is gone already is as good.
+        """
+        with asking(f"delete secrets in {present.namespace}"):
+            or_none(lambda: self._delete(present))
+
+    def _delete(self, present: Present) -> None:
+        # lightkube's own `delete` sends no body, and preconditions stand in one.
+        inner = self._client._client  # noqa: SLF001  as above; a test holds it to the body
+        request = inner.prepare_request(
+            "delete", Secret, name=self._sync.secret, namespace=present.namespace
+        )
+        request.data = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": present.uid, "resourceVersion": present.version},
+        }
+        answer = inner.send(inner.build_adapter_request(request))
+        inner.handle_response("delete", answer, request)
 
     def account(self, namespace: str, name: str) -> Account | None:
         """Return a service account."""
@@ -180,6 +197,7 @@ class Cluster:
             bool(found.immutable),
             found.data or {},
             annotations,
+            meta.uid or "",
             meta.resourceVersion or "",
         )
 

@@ -17,6 +17,8 @@ from regcred.clients.kubernetes.refusals import ClusterRefused
 from regcred.clients.kubernetes.wanted import KEY, TYPE, Logins, Sync
 
 _TRIES = 4
+_NOT_FOUND = 404
+_HELD = "it is not named, and stays until every namespace that is named is as it should be"
 
 KeepGoing = Callable[[], bool]
 
@@ -47,6 +49,10 @@ class _Kept(Exception):
     """A namespace that stays as it is, and why."""
 
 
+class _Replaced(Exception):
+    """A Secret to be removed that is not the sync's own any more."""
+
+
 class Reconciler:
     """One sync in one cluster. `keep_going` is asked before each write.
 
@@ -61,7 +67,8 @@ class Reconciler:
     def reconcile(self, logins: Logins | None) -> list[Outcome]:
         """Write where it is wanted and remove where it no longer is.
 
-        Without logins nothing is written: what is there stays.
+        Without logins nothing is written: what is there stays. Where namespaces are named and one
+        failed, nothing is removed: the name may be misspelt, and another meant.
         """
         try:
             targets, leaving = self._targets()
@@ -69,18 +76,30 @@ class Reconciler:
             # Without the list nobody knows what no longer matches.
             return [Outcome("", Result.FAILED, str(why))]
         own, trouble = self._own()
+        surplus = [one for name, one in own.items() if name not in {*targets, *leaving}]
         outcomes = [Outcome(name, Result.SKIPPED, "it is terminating") for name in leaving]
         if logins is not None:
             for name in targets:
                 known = own.get(name)
                 outcomes.append(self._each(name, partial(self._place, name, logins, known)))
-        surplus = [one for name, one in own.items() if name not in {*targets, *leaving}]
-        return [*outcomes, *trouble, *map(self._remove, surplus)]
+        outcomes += trouble
+        if self._doubtful(logins, outcomes):
+            return [*outcomes, *(Outcome(one.namespace, Result.SKIPPED, _HELD) for one in surplus)]
+        return [*outcomes, *map(self._remove, surplus)]
 
     def remove(self) -> list[Outcome]:
         """Remove the sync's Secrets, and their entries in service accounts, everywhere."""
         own, trouble = self._own()
         return [*trouble, *map(self._remove, own.values())]
+
+    def _doubtful(self, logins: Logins | None, outcomes: list[Outcome]) -> bool:
+        """Whether the wish may not be what was meant.
+
+        What a selector takes in the cluster itself has told, so that nobody who breaks one of its
+        namespaces keeps the logins in another.
+        """
+        failed = any(one.result is Result.FAILED for one in outcomes)
+        return not self._sync.selector and (logins is None or failed)
 
     def _targets(self) -> tuple[list[str], list[str]]:
         """Return the namespaces that are wanted, and those of them that are on their way out."""
@@ -104,12 +123,21 @@ class Reconciler:
     def _remove(self, present: Present) -> Outcome:
         return self._each(present.namespace, lambda _: self._take_away(present))
 
+    def _now(self, listed: Present) -> Present:
+        """Return a Secret as it is by now. Raise _Replaced when it is somebody's."""
+        present = self._cluster.secret(listed.namespace) or listed
+        if not present.owned:
+            raise _Replaced
+        return present
+
     def _each(self, namespace: str, act: Callable[[bool], Result]) -> Outcome:
         """Act, anew after a conflict; `act` is told whether it is the first time."""
         for attempt in range(1, _TRIES + 1):
             self._go_on()
             try:
                 return Outcome(namespace, act(attempt == 1))
+            except _Replaced:
+                return Outcome(namespace, Result.SKIPPED, "somebody replaced it meanwhile")
             except _Kept as why:
                 return Outcome(namespace, Result.FAILED, str(why))
             except ClusterRefused as why:
@@ -136,13 +164,24 @@ class Reconciler:
         listed = self._recorded(accounts, recorded)
         written = present is None or not self._stands(present, logins, listed)
         if written:
-            self._go_on()
-            self._cluster.apply(namespace, logins, listed, present)
+            self._write(namespace, logins, listed, present)
         for account in accounts:
             written |= self._list_in(account)
         if absent:
             raise _Kept(f"there is no service account {', '.join(absent)}")
         return Result.WRITTEN if written else Result.UNCHANGED
+
+    def _write(
+        self, namespace: str, logins: Logins, listed: frozenset[str], over: Present | None
+    ) -> None:
+        self._go_on()
+        try:
+            self._cluster.apply(namespace, logins, listed, over)
+        except ClusterRefused as why:
+            # An apply makes what is not there: only its namespace can be missing.
+            if why.status == _NOT_FOUND:
+                raise _Kept(f"there is no namespace {namespace}") from None
+            raise
 
     def _check_ours(self, present: Present, logins: Logins) -> None:
         name = self._sync.secret
@@ -208,7 +247,8 @@ class Reconciler:
         self._cluster.set_pull_secrets(account, secrets)
         return True
 
-    def _take_away(self, present: Present) -> Result:
+    def _take_away(self, listed: Present) -> Result:
+        present = self._now(listed)
         for name in sorted(present.accounts):
             account = self._cluster.account(present.namespace, name)
             if account is not None and self._sync.secret in account.secrets:
@@ -216,7 +256,7 @@ class Reconciler:
                 self._go_on()
                 self._cluster.set_pull_secrets(account, left)
         self._go_on()
-        self._cluster.delete(present.namespace)
+        self._cluster.delete(present)
         return Result.REMOVED
 
 
