@@ -177,6 +177,7 @@ def sync(
         "--namespace a --health 8081",
         "--namespace a --health 127.0.0.1:65536",
         "--namespace a --interval 0",
+        "--once --namespace-selector a=b=c",
     ],
 )
 def test_usage_that_makes_no_sense_is_refused_before_anything_is_asked(

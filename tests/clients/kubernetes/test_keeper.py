@@ -77,7 +77,7 @@ class Loop:
         self.hands = Hands()
         self.said: list[str] = []
         self.looks: list[float] = []
-        self.keeper = Keeper(self.fetch, bench.reconciler, self.said.append)
+        self.keeper = Keeper(self.fetch, bench.reconciler, self.said.append, self.hands.now)
 
     def fetch(self, etag: str | None) -> Handed:
         self.looks.append(round(self.hands.seconds))
@@ -214,7 +214,7 @@ def test_an_answer_that_no_pod_could_use_is_not_written(loop: Loop) -> None:
     loop.keeper.look()
     before = loop.bench.kube.secret("team-a")
     sent = Handed(b'{"kind": "List"}', {}, unchanged=False)
-    keeper = Keeper(lambda _: sent, loop.bench.reconciler, loop.said.append)
+    keeper = Keeper(lambda _: sent, loop.bench.reconciler, loop.said.append, loop.hands.now)
 
     assert keeper.look().trouble is Trouble.UNUSABLE
     assert loop.bench.kube.secret("team-a") == before
@@ -228,6 +228,23 @@ def test_an_unreachable_service_does_not_keep_a_deleted_secret_away(loop: Loop) 
     loop.keeper.look()
 
     assert loop.bench.kube.secret("team-c") is not None
+
+
+def test_a_login_that_ended_is_spread_no_further_while_the_service_is_away(loop: Loop) -> None:
+    loop.service.headers = {"regcred-expires-at": (NOON + timedelta(hours=1)).isoformat()}
+    loop.keeper.look()
+    loop.service.error = ServiceUnreachable("a.example", "refused")
+    loop.hands.seconds = 3599
+    loop.bench.kube.add_namespace("team-c", pull="true")
+    loop.keeper.look()
+    loop.hands.seconds = 3600
+    loop.bench.kube.add_namespace("team-d", pull="true")
+
+    loop.keeper.look()
+
+    assert loop.bench.kube.secret("team-c") is not None
+    assert loop.bench.kube.secret("team-d") is None
+    assert loop.bench.kube.secret("team-a") is not None
 
 
 def test_a_refused_key_spreads_nothing_any_more(loop: Loop) -> None:
@@ -333,7 +350,7 @@ def test_a_lease_that_is_lost_in_the_middle_of_a_pass_ends_it(loop: Loop) -> Non
     mine = election(loop, "this")
     sync = loop.bench
     reconciler = Reconciler(sync.sync, sync.reconciler._cluster, mine.leads)
-    loop.keeper = Keeper(loop.fetch, reconciler, loop.said.append)
+    loop.keeper = Keeper(loop.fetch, reconciler, loop.said.append, loop.hands.now)
     theirs = {"holderIdentity": "other", "renewTime": "2026-11-29T12:30:00.000001Z"}
 
     def trip(act: Act) -> None:
@@ -347,3 +364,41 @@ def test_a_lease_that_is_lost_in_the_middle_of_a_pass_ends_it(loop: Loop) -> Non
 
     assert sync.kube.secret("team-a") is None
     assert "Another process leads." in loop.said
+
+
+def refused(act: Act) -> None:
+    if act.resource == "leases":
+        raise Refusal(403, "Forbidden", "not yours")
+
+
+def test_who_can_never_lead_says_why_once(loop: Loop) -> None:
+    loop.bench.kube.trip = refused
+
+    loop.run(until=60, election=election(loop, "this"))
+
+    assert loop.said == ["The lease: could not get leases in regcred: not yours."]
+    assert loop.looks == []
+
+
+def test_a_leader_that_lost_the_api_server_does_not_blame_another(loop: Loop) -> None:
+    mine = election(loop, "this")
+    loop.hands.at(20, lambda: setattr(loop.bench.kube, "trip", refused))
+    loop.hands.at(100, lambda: setattr(loop.bench.kube, "trip", nothing))
+
+    loop.run(until=120, interval=300, election=mine)
+
+    assert [line for line in loop.said if "lead" in line or "lease" in line] == [
+        "This process leads.",
+        "The lease: could not get leases in regcred: not yours.",
+        "This process leads no longer.",
+        "The lease: the cluster answers again.",
+        "This process leads.",
+    ]
+
+
+def test_who_waits_for_another_says_so(loop: Loop) -> None:
+    assert election(loop, "other").leads()
+
+    loop.run(until=20, election=election(loop, "this"))
+
+    assert loop.said == ["Another process leads."]

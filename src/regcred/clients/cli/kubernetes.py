@@ -14,6 +14,7 @@ from regcred.clients.cli.options import Project
 from regcred.clients.cli.output import Format, Json, structure
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit, say, stop
+from regcred.clients.kubernetes.selectors import selects_labels
 from regcred.clients.kubernetes.wanted import Unusable, read_logins
 
 app = typer.Typer(help="Pull secrets for Kubernetes.", no_args_is_help=True)
@@ -155,6 +156,9 @@ def sync(
         stop(Exit.USAGE, "Error: --delete removes it from every namespace: name none with it")
     if not delete and bool(namespace) == bool(namespace_selector):
         stop(Exit.USAGE, "Error: say where: either --namespace or --namespace-selector")
+    if namespace_selector and not selects_labels(namespace_selector):
+        example = "such as team=a,tier in (web,api),!legacy"
+        stop(Exit.USAGE, f"Error: --namespace-selector is no selector of labels, {example}")
     if one_shot and (lease or health):
         stop(Exit.USAGE, "Error: --lease and --health are for a sync that goes on")
     if lease_namespace and not lease:

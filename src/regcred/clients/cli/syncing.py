@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,26 +89,25 @@ def keep(
     )
     try:
         with connect() as client, _ending() as ended:
-            clock = ProcessClock(ended, Health(time.monotonic))
-            election = _election(client, clock, lease, lease_namespace) if lease else None
+            election = _election(client, lease, lease_namespace) if lease else None
+            trouble = (lambda: election.trouble) if election else str
+            clock = ProcessClock(ended, Health(time.monotonic, trouble))
 
             def keep_going() -> bool:
                 return not clock.wait(0) and (election is None or election.leads())
 
             reconciler = Reconciler(sync, Cluster(sync, client), keep_going)
-            keeper = Keeper(wish.fetch, reconciler, say)
+            keeper = Keeper(wish.fetch, reconciler, say, clock.now)
             if delete:
                 raise typer.Exit(_remove(reconciler))
             if once:
                 raise typer.Exit(_code(keeper.look()))
-            with listening(clock.health, *health) if health else nullcontext():
+            with _answering(clock.health, health):
                 keeper.run(interval, clock, election, random.random)
     except ClusterUnreachable as why:
         stop(Exit.UNREACHABLE, f"Error: the cluster: {why}")
     except Stopped:
         stop(Exit.FAILED, "Interrupted; run it again to finish.")
-    except OSError as why:
-        stop(Exit.FAILED, f"Error: --health: {why.strerror}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class ProcessClock:
 
     def now(self) -> datetime:
         """Return the time of day."""
-        return datetime.now(UTC)
+        return _now()
 
     def wait(self, seconds: float) -> bool:
         """Wait, and return whether this process is to end."""
@@ -160,12 +159,25 @@ def _project_id(wish: Wish) -> str:
         return str(api.project()["id"])
 
 
-def _election(
-    client: lightkube.Client, clock: ProcessClock, lease: str, namespace: str
-) -> Election:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _election(client: lightkube.Client, lease: str, namespace: str) -> Election:
     leases = Leases(client, namespace or client.namespace, lease)
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    return Election(leases, identity, clock.steady, clock.now)
+    return Election(leases, identity, time.monotonic, _now)
+
+
+@contextmanager
+def _answering(health: Health, where: tuple[str, int] | None) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            if where:
+                stack.enter_context(listening(health, *where))
+        except OSError as why:
+            stop(Exit.FAILED, f"Error: --health: {why.strerror}")
+        yield
 
 
 def _remove(reconciler: Reconciler) -> Exit:

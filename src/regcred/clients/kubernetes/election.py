@@ -58,7 +58,7 @@ class Election:
                 self.trouble = ""
             except ClusterError as why:
                 if isinstance(why, ClusterRefused) and why.conflict:
-                    self._renewed = None  # Somebody else was faster.
+                    self._renewed, self.trouble = None, ""  # Somebody else was faster.
                 else:
                     self.trouble = str(why)
         return self._renewed is not None and self._steady() - self._renewed < DEADLINE

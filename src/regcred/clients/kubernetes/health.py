@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,11 @@ _POLL = 0.1
 class Health:
     """Steps of a loop, told from its thread and asked about from others."""
 
-    def __init__(self, steady: Callable[[], float]) -> None:
+    def __init__(
+        self, steady: Callable[[], float], trouble: Callable[[], str] = lambda: ""
+    ) -> None:
         self._steady = steady
+        self._trouble = trouble
         self._last = steady()
         self._begun = False
 
@@ -32,12 +36,13 @@ class Health:
         if path not in {"/livez", "/readyz"}:
             return 404
         alive = self._steady() - self._last < STUCK_AFTER
-        return 200 if alive and (self._begun or path == "/livez") else 503
+        ready = self._begun and not self._trouble()
+        return 200 if alive and (ready or path == "/livez") else 503
 
 
 @contextmanager
 def listening(health: Health, host: str, port: int) -> Iterator[int]:
-    """Answer probes until the block ends; yield the port. Raise OSError."""
+    """Answer probes until the block ends; yield the port. Raise OSError before it begins."""
 
     class Probe(BaseHTTPRequestHandler):
         timeout = _SECONDS
@@ -50,7 +55,10 @@ def listening(health: Health, host: str, port: int) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its signature
             """Stay quiet: a probe is nothing to tell."""
 
-    server = ThreadingHTTPServer((host, port), Probe)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    server = Server((host, port), Probe)
     thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="probes")
     thread.start()
     try:

@@ -74,11 +74,15 @@ class Clock(Protocol):
 class Keeper:
     """One sync. Only `look` and `run` do anything."""
 
-    def __init__(self, fetch: Fetch, reconciler: Reconciler, say: Say) -> None:
+    def __init__(
+        self, fetch: Fetch, reconciler: Reconciler, say: Say, now: Callable[[], datetime]
+    ) -> None:
         self._fetch = fetch
         self._reconciler = reconciler
         self._say = say
+        self._now = now
         self._logins: Logins | None = None
+        self._told_trouble = ""
 
     def look(self) -> Look:
         """Fetch and reconcile once. Raise ClusterUnreachable, Stopped."""
@@ -92,20 +96,46 @@ class Keeper:
     ) -> None:
         """Look until the clock says to end."""
         failures = 0
-        leading = election is None
+        led: bool | None = None
         while not clock.wait(0):
-            if election is not None and leading != election.leads():
-                leading = not leading
-                self._say("This process leads." if leading else "Another process leads.")
-            if not leading:
+            leads = self._leads(election)
+            if election is not None:
+                self._tell(led, leads, election.trouble)
+            led = leads
+            if not leads:
                 clock.wait(RETRY_AFTER)
                 continue
             failed, expires_at = self._look_safely()
             failures = failures + 1 if failed else 0
             left = (expires_at - clock.now()).total_seconds() if expires_at else None
-            _sleep(next_look(interval, failures, left, chance()), clock, election)
+            self._sleep(next_look(interval, failures, left, chance()), clock, election)
         if election is not None:
             election.resign()
+
+    def _leads(self, election: Election | None) -> bool:
+        if election is None:
+            return True
+        leads = election.leads()
+        if (trouble := election.trouble) != self._told_trouble:
+            self._told_trouble = trouble
+            self._say(f"The lease: {trouble or 'the cluster answers again'}.")
+        return leads
+
+    def _tell(self, led: bool | None, leads: bool, trouble: str) -> None:
+        if led == leads:
+            return
+        if leads:
+            self._say("This process leads.")
+        elif not trouble:
+            self._say("Another process leads.")
+        elif led:
+            self._say("This process leads no longer.")
+
+    def _sleep(self, seconds: float, clock: Clock, election: Election | None) -> None:
+        until = clock.steady() + seconds
+        while (left := until - clock.steady()) > 0:
+            if clock.wait(min(_SLICE, left)) or not self._leads(election):
+                return
 
     def _look_safely(self) -> tuple[bool, datetime | None]:
         try:
@@ -118,7 +148,10 @@ class Keeper:
         return look.failed, look.expires_at
 
     def _fetched(self) -> tuple[Logins | None, Trouble]:
-        """Return what may be written now; what was fetched before while the service is away."""
+        """Return what may be written now.
+
+        While the service is away that is what was fetched before, until the first of it ends.
+        """
         before = self._logins
         try:
             handed = self._fetch(before.etag or None if before else None)
@@ -126,7 +159,7 @@ class Keeper:
         except (ApiError, ConfigRefused, Unusable) as why:
             self._say(f"WARNING: {why}; {_KEEPS}.")
             trouble = _trouble(why)
-            if trouble is not Trouble.UNREACHABLE:
+            if trouble is not Trouble.UNREACHABLE or self._ended(before):
                 self._logins = None
             return self._logins, trouble
         if not fresh.registries:
@@ -139,6 +172,10 @@ class Keeper:
             self._say(f"WARNING: not in the Secrets: {fresh.left_out}.")
         self._logins = fresh
         return fresh, Trouble.NONE
+
+    def _ended(self, logins: Logins | None) -> bool:
+        ends = logins.expires_at if logins else None
+        return ends is not None and ends <= self._now()
 
 
 def _none(logins: Logins) -> str:
@@ -168,10 +205,3 @@ def report(outcomes: list[Outcome], say: Say) -> None:
             say(f"{where}: {result}{f': {why}' if why else ''}")
     counts = Counter(one.result for one in outcomes)
     say(", ".join(f"{counts[result]} {result}" for result in Result if counts[result]) or "nothing")
-
-
-def _sleep(seconds: float, clock: Clock, election: Election | None) -> None:
-    until = clock.steady() + seconds
-    while (left := until - clock.steady()) > 0:
-        if clock.wait(min(_SLICE, left)) or (election is not None and not election.leads()):
-            return
