@@ -45,6 +45,8 @@ def test_what_an_api_server_takes_is_a_selector(text: str) -> None:
         "A.B/c",
         "a/b/c",
         "a>b",
+        "a>-1",
+        "a..b/c",
         f"{'a' * 64}",
         f"a={'b' * 64}",
     ],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-_DNS = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,251}[a-z0-9])?"
+_DNS = rf"{_LABEL}(?:\.{_LABEL})*"
 _WORD = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _KEY = rf"(?:{_DNS}/)?{_WORD}"
 _VALUE = rf"(?:{_WORD})?"
 _VALUES = rf"\(\s*{_VALUE}(?:\s*,\s*{_VALUE})*\s*\)"
-_TEST = rf"\s*(?:==?|!=)\s*{_VALUE}|\s+(?:in|notin)\s*{_VALUES}|\s*[<>]\s*-?[0-9]+"
+_TEST = rf"\s*(?:==?|!=)\s*{_VALUE}|\s+(?:in|notin)\s*{_VALUES}|\s*[<>]\s*[0-9]+"
 _REQUIREMENT = rf"\s*(?:!\s*{_KEY}|{_KEY}(?:{_TEST})?)\s*"
 _SELECTOR = re.compile(rf"{_REQUIREMENT}(?:,{_REQUIREMENT})*")
 
