@@ -6,17 +6,17 @@ code, so that the two can never disagree.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from regcred.clients.node.settings import read_settings, settings, settings_path, target
 from regcred.clients.node.words import Refused as ConfigRefused
+from regcred.clients.placing import write_whole
 
 __all__ = ["ClientConfig", "ConfigRefused", "config_path", "forget", "load", "save"]
+
+_OURS_ALONE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,8 @@ def save(path: Path, config: ClientConfig) -> None:
     if any(not value.isprintable() or value != value.strip() for value in lines.values()):
         raise ConfigRefused("a setting holds characters that a line cannot keep")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes it 0600, so that the key is never in a file that others may read.
-    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=".client.conf-")
-    try:
-        with os.fdopen(file, "w", encoding="utf-8") as text:
-            text.writelines(f"{name} = {value}\n" for name, value in lines.items())
-            text.flush()
-            os.fsync(text.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
+    text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+    write_whole(path, text.encode(), _OURS_ALONE)
 
 
 def forget(path: Path) -> bool:

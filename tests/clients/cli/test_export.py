@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -134,6 +135,49 @@ def test_force_replaces_a_file_and_tightens_it(regcred: Regcred, tmp_path: Path)
     assert done.code == 0
     assert REVEALED in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_force_writes_where_a_link_leads(regcred: Regcred, tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(file)
+
+    assert regcred("export", "auth.json", "--output", str(link), "--force").code == 0
+    assert link.is_symlink()
+    assert REVEALED in file.read_text()
+
+
+@pytest.mark.parametrize("there", ["pipe", "folder", "dangling", "loop", "/dev/null"])
+def test_force_replaces_nothing_but_a_file(
+    stub: StubService, regcred: Regcred, tmp_path: Path, there: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    before = (tmp_path / there).lstat().st_ino
+
+    done = regcred("export", "auth.json", "--output", str(tmp_path / there), "--force")
+
+    assert done.code == 1
+    assert "is not written over" in done.err
+    assert (tmp_path / there).lstat().st_ino == before
+    assert not (tmp_path / "nowhere").exists()
+    assert stub.seen == []
+
+
+def test_force_replaces_no_file_of_another_user(
+    stub: StubService, regcred: Regcred, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    done = regcred("export", "auth.json", "--output", str(tmp_path / "theirs"), "--force")
+
+    assert "it belongs to another user" in done.err
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert stub.seen == []
 
 
 def test_a_folder_that_cannot_be_written_is_said_so(regcred: Regcred, tmp_path: Path) -> None:

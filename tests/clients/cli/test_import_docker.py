@@ -176,7 +176,7 @@ def test_files_that_cannot_be_read_are_named(bring: Import, tmp_path: Path) -> N
     done = bring(*(tmp_path / name for name in names))
 
     assert done.code == 1
-    for why in ("No such file", "not a file", "larger than", "not UTF-8"):
+    for why in ("No such file", "not a file", "too long", "not UTF-8"):
         assert why in done.out
 
 

@@ -14,7 +14,7 @@ from regcred.clients.calls import Handed
 from regcred.clients.cli.options import Project
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import Exit, say, stop
-from regcred.clients.private_files import write_private
+from regcred.clients.placing import plain, write_private
 
 
 class Form(StrEnum):
@@ -79,6 +79,8 @@ def export(
 def _refuse_early(file: Path | None, force: bool) -> None:
     """Refuse before anything is revealed and audited."""
     if force:
+        if file is not None and file != _STDOUT:
+            _check_place(file)
         return
     if file is None and sys.stdout.isatty():
         stop(
@@ -88,6 +90,17 @@ def _refuse_early(file: Path | None, force: bool) -> None:
         )
     if file is not None and file != _STDOUT and (file.exists() or file.is_symlink()):
         stop(Exit.CONFLICT, f"Error: {file} exists: --force overwrites it")
+
+
+def _check_place(file: Path) -> None:
+    try:
+        plain(file)
+    except OSError as why:
+        stop(
+            Exit.FAILED,
+            f"Error: {file} is not written over: {why.strerror}",
+            "Name a file, or say --output - for standard output.",
+        )
 
 
 def _write(file: Path, content: bytes, force: bool) -> None:

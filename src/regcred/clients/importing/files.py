@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from pathlib import Path
 
 from regcred.clients.importing.found import Unusable
+from regcred.clients.reading import NotPlain, read_plain
 
 MAX_FILE = 16 * 1024 * 1024
 STDIN = Path("-")
@@ -20,10 +19,10 @@ def read_text(path: Path, *, private: bool = False) -> str:
     """
     if path == STDIN:
         content = sys.stdin.buffer.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise Unusable("it is too long")
     else:
         content = _content(path, private=private)
-    if len(content) > MAX_FILE:
-        raise Unusable(f"it is larger than {MAX_FILE // 1024 // 1024} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -32,13 +31,11 @@ def read_text(path: Path, *, private: bool = False) -> str:
 
 def _content(path: Path, *, private: bool) -> bytes:
     try:
-        # Without O_NONBLOCK a named pipe would be waited for.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise Unusable("it is not a file")
-            if private and mode & 0o077:
-                raise Unusable("others may read it: chmod 600")
-            return file.read(MAX_FILE + 1)
+        content, status = read_plain(path, MAX_FILE)
+    except NotPlain as why:
+        raise Unusable(f"it {why}") from None
     except OSError as why:
         raise Unusable(f"it cannot be read: {why.strerror}") from None
+    if private and status.st_mode & 0o077:
+        raise Unusable("others may read it: chmod 600")
+    return content

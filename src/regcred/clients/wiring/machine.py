@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from regcred.clients.reading import NotPlain, read_plain
 from regcred.clients.wiring.lookup import File
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -54,22 +54,13 @@ class Machine:
     def file(self, path: str) -> File:
         """Return a file as a program finds it."""
         try:
-            # Without O_NONBLOCK a named pipe would be waited for.
-            opened = os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK)
+            text, _ = read_plain(self.at(path), MAX_BYTES)
         except (FileNotFoundError, NotADirectoryError):
             return File(path, None)
         except OSError as error:
             return File(path, None, f"it cannot be read: {error.strerror}")
-        try:
-            found = os.fstat(opened)
-            if not stat.S_ISREG(found.st_mode):
-                return File(path, None, "it is not a file")
-            with os.fdopen(opened, "rb", closefd=False) as content:
-                text = content.read(MAX_BYTES + 1)
-        finally:
-            os.close(opened)
-        if len(text) > MAX_BYTES:
-            return File(path, None, "it is too long")
+        except NotPlain as why:
+            return File(path, None, f"it {why}")
         return File(path, text.decode(errors="replace"))
 
     def names(self, folder: str) -> list[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from regcred.clients.placing import settle, staged, write_whole
+from regcred.clients.reading import NotPlain, read_plain
 
 MAX_BYTES = 4 * 1024 * 1024
 KEPT = ".before-regcred"
@@ -49,7 +51,7 @@ def look(path: Path) -> Original:
     """Return a file as it is. Raise Unusable for everything that must not be replaced."""
     target = Path(os.path.realpath(path))
     try:
-        file = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        data, found = read_plain(target, MAX_BYTES, follow=False)
     except FileNotFoundError:
         if path.is_symlink():
             raise Unusable(path, f"is a link to {target}, which is not there") from None
@@ -57,18 +59,10 @@ def look(path: Path) -> Original:
         return Original(path, target, None, _OURS_ALONE, ())
     except OSError as error:
         raise Unusable(path, f"cannot be read: {error.strerror}") from None
-    try:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
-            raise Unusable(path, "is not a file")
-        if found.st_uid != os.geteuid():
-            raise Unusable(path, "belongs to another user")
-        if found.st_size > MAX_BYTES:
-            raise Unusable(path, "is too long")
-        with os.fdopen(file, "rb", closefd=False) as content:
-            data = content.read()
-    finally:
-        os.close(file)
+    except NotPlain as why:
+        raise Unusable(path, str(why)) from None
+    if found.st_uid != os.geteuid():
+        raise Unusable(path, "belongs to another user")
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -84,23 +78,18 @@ def replace(original: Original, text: str, *, keep: bool) -> None:
     """
     folder = original.target.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = _written(folder, original.target.name, text, original.mode)
-    try:
+    with staged(original.target, text.encode(), original.mode) as temporary:
         if keep and original.text is not None:
             _keep(original, original.text)
         if _now(original.target) != original.mark:
             raise Unusable(original.path, "was changed meanwhile: nothing was written, repeat")
         temporary.replace(original.target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-    _settle(folder)
 
 
 def delete(original: Original) -> None:
     """Delete a file that is whole our own. Raise OSError."""
     original.target.unlink()
-    _settle(original.target.parent)
+    settle(original.target.parent)
 
 
 def _refuse_others_folder(path: Path, target: Path) -> None:
@@ -112,27 +101,9 @@ def _refuse_others_folder(path: Path, target: Path) -> None:
 
 def _keep(original: Original, text: str) -> None:
     kept = original.target.with_name(original.target.name + KEPT)
-    temporary = _written(kept.parent, kept.name, text, original.mode)
-    try:
-        # A link is made only where nothing is, so that no second run replaces the first copy.
-        with suppress(FileExistsError):
-            kept.hardlink_to(temporary)
-    finally:
-        temporary.unlink()
-
-
-def _written(folder: Path, name: str, text: str, mode: int) -> Path:
-    file, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
-    try:
-        with os.fdopen(file, "wb") as out:
-            out.write(text.encode())
-            out.flush()
-            os.fchmod(file, mode)
-            os.fsync(file)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
-    return Path(temporary)
+    # No second run replaces the first copy.
+    with suppress(FileExistsError):
+        write_whole(kept, text.encode(), original.mode, replace=False)
 
 
 def _now(target: Path) -> tuple[int, ...]:
@@ -144,12 +115,3 @@ def _now(target: Path) -> tuple[int, ...]:
 
 def _mark(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _settle(folder: Path) -> None:
-    """Make a rename outlast a power cut."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
