@@ -167,6 +167,46 @@ def test_a_broken_file_is_named_and_not_quoted(
     assert broken.read_text() == content
 
 
+def test_a_session_of_docker_is_no_password(
+    stub: StubService, bring: Import, config: Callable[..., Path]
+) -> None:
+    hub = "https://index.docker.io/v1/"
+    session = {f"{hub}{one}-token": auth("hub", f"{SECRET}-{one}") for one in ("access", "refresh")}
+
+    done = bring(config({"auths": {hub: auth("hub"), **session}}), "--apply")
+
+    assert done.code == 0
+    assert [one["registry_url"] for one in created(stub)] == ["docker.io"]
+    assert done.out.count("docker's own session: store an access token") == 2
+    assert SECRET not in done.out + done.err
+
+
+def test_keys_match_in_any_case_as_they_do_in_docker(
+    bring: Import, config: Callable[..., Path]
+) -> None:
+    file = config(
+        {
+            "Auths": {"a.example": {"Auth": auth()["auth"]}, "b.example": {}},
+            "credhelpers": {"c.example": "pass"},
+            "CredsStore": "secretservice",
+        }
+    )
+
+    found = {row["registry"]: row for row in rows(bring(file, "-o", "json"))}
+
+    assert found["a.example"]["action"] == "create"
+    assert found["b.example"]["why"].startswith("docker-credential-secretservice keeps it")
+    assert found["c.example"]["why"].startswith("docker-credential-pass keeps it")
+
+
+def test_text_after_the_object_is_passed_over_as_docker_does(
+    bring: Import, config: Callable[..., Path]
+) -> None:
+    done = bring(config(f"\n {json.dumps(auths(a__example=auth()))} rest"))
+
+    assert (done.code, "create" in done.out) == (0, True)
+
+
 def test_files_that_cannot_be_read_are_named(bring: Import, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b" " * (16 * 1024 * 1024 + 1))
@@ -193,6 +233,19 @@ def test_this_users_own_files_are_found(
 
     assert nothing.code == 3
     assert [row["registry"] for row in rows(done)] == ["a.example", "b.example"]
+
+
+def test_a_named_file_is_found_and_each_file_once(
+    bring: Import, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".docker").mkdir()
+    file = home / ".docker" / "config.json"
+    file.write_text(json.dumps({"auths": {"a.example": auth()}}))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(file))
+
+    (row,) = rows(bring("-o", "json"))
+
+    assert [source["where"] for source in row["sources"]] == [str(file)]
 
 
 def test_one_login_from_two_files_is_one_row(bring: Import, config: Callable[..., Path]) -> None:

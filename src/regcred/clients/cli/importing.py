@@ -16,6 +16,7 @@ from regcred.clients.cli.options import NoInput, Output, Project, pairs
 from regcred.clients.cli.output import Format
 from regcred.clients.cli.words import Exit, stop
 from regcred.clients.importing.docker_config import read_docker_config, usual_files
+from regcred.clients.importing.foreign_helpers import Patience
 from regcred.clients.importing.found import Found, Skipped, Unusable
 from regcred.clients.importing.plan import check_prefix
 from regcred.clients.importing.pull_secrets import read_manifests
@@ -56,7 +57,8 @@ def docker_config(
     found = files or usual_files(os.environ)
     if not found:
         stop(Exit.NOT_FOUND, "Error: this user has no config.json and no auth.json: name a file")
-    entries = [one for file in found for one in read_docker_config(file, use_helpers=use_helpers)]
+    patience = Patience() if use_helpers else None
+    entries = [one for file in found for one in read_docker_config(file, patience)]
     run = Run(apply, verify, update, compare, _prefix(prefix), pairs(label, "--label"), no_input)
     bring(entries, run, project, output)
 

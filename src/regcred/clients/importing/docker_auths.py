@@ -12,24 +12,34 @@ from collections.abc import Iterator, Mapping
 
 from regcred.clients.importing.found import (
     IDENTITY_TOKEN_USER,
+    SESSION,
     Found,
     Skipped,
     Source,
     Unusable,
     place,
+    session_of_docker,
     short_lived,
     usable,
 )
+from regcred.clients.wiring.json_object import DECODER, field
 
-_HELPED = "it is empty: a credential helper keeps the login (--use-helpers asks it)"
+OURS = "regcred"
+OURS_KEEPS = "regcred's own helper keeps it: it is here already"
+"""Of a credential helper by this suffix: what it keeps need not be imported."""
+
 _EMPTY = "it is empty: a credential helper kept the login, and what pulls here gets none"
 _FIELDS = ("auth", "username", "password", "identitytoken", "registrytoken")
 
 
-def document(text: str) -> dict[str, object]:
-    """Return a JSON object. Raise Unusable, which never quotes it."""
+def document(text: str, *, trailing: bool = False) -> dict[str, object]:
+    """Return a JSON object. Raise Unusable, which never quotes it.
+
+    `trailing` allows text after it, as docker does.
+    """
+    start = len(text) - len(text.lstrip(" \t\r\n"))
     try:
-        value = json.loads(text)
+        value = DECODER.raw_decode(text, start)[0] if trailing else DECODER.decode(text)
     except json.JSONDecodeError as broken:
         raise Unusable(f"broken JSON at line {broken.lineno}, column {broken.colno}") from None
     except (RecursionError, ValueError):
@@ -49,26 +59,43 @@ def table(holder: Mapping[str, object], name: str) -> dict[str, object]:
     return value
 
 
+def go_table(holder: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return what Go reads as such an object: its keys match in any case. Raise Unusable."""
+    return table({name: field(holder, name)}, name)
+
+
 def read_auths(
     auths: Mapping[str, object],
     where: str,
     *,
     paths_after_scheme: bool = False,
-    helped: bool = False,
+    helper: object = None,
 ) -> Iterator[Found | Skipped]:
     """Yield what each entry holds.
 
-    `helped`: whether an empty entry may stand for what a credential helper keeps.
+    `helper`: the suffix of one that may keep what an empty entry stands for, and was not asked.
     """
-    for key, entry in auths.items():
-        source = Source(where, key)
-        if entry in ({}, None) or (isinstance(entry, dict) and not any(map(entry.get, _FIELDS))):
-            yield Skipped(source, _HELPED if helped else _EMPTY, broken=False)
+    for key, value in auths.items():
+        source, entry = Source(where, key), value
+        if isinstance(value, dict):
+            entry = {name: field(value, name) for name in _FIELDS}
+        if session_of_docker(key):
+            yield Skipped(source, SESSION, broken=False)
+            continue
+        if entry is None or (isinstance(entry, dict) and not any(entry.values())):
+            yield Skipped(source, kept_by(helper) if helper else _EMPTY, broken=False)
             continue
         try:
             yield checked(_login(entry, source, paths_after_scheme))
         except Unusable as why:
             yield Skipped(source, str(why))
+
+
+def kept_by(helper: object) -> str:
+    """Return why nothing is imported of what a helper that was not asked keeps."""
+    if helper == OURS:
+        return OURS_KEEPS
+    return f"docker-credential-{helper} keeps it (--use-helpers asks it)"
 
 
 def checked(found: Found) -> Found | Skipped:

@@ -5,57 +5,56 @@ What wins over what is docker's rule: a key's own helper, then the helper for al
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from regcred.clients.importing.docker_auths import document, read_auths, table
+from regcred.clients.importing.docker_auths import document, go_table, kept_by, read_auths
 from regcred.clients.importing.files import read_text
-from regcred.clients.importing.foreign_helpers import ask_each, ask_for_all
+from regcred.clients.importing.foreign_helpers import Patience, ask_each, ask_for_all
 from regcred.clients.importing.found import Found, Skipped, Source, Unusable
+from regcred.clients.wiring.containers_auth import auth_places
+from regcred.clients.wiring.json_object import field
+from regcred.clients.wiring.machine import Machine
+from regcred.clients.wiring.pullers import docker_file
 
 
 def usual_files(env: Mapping[str, str]) -> list[Path]:
-    """Return this user's files that exist, docker's and podman's."""
-    home = Path(env.get("HOME") or Path.home())
-    docker = Path(env.get("DOCKER_CONFIG") or home / ".docker")
-    config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
-    runtime = Path(env.get("XDG_RUNTIME_DIR") or "/run")
-    podman = runtime / ("containers/auth.json" if "XDG_RUNTIME_DIR" in env else _ROOTS)
-    named = [Path(env["REGISTRY_AUTH_FILE"])] if env.get("REGISTRY_AUTH_FILE") else []
-    files = [docker / "config.json", *(named or [podman, config / "containers" / "auth.json"])]
-    return [file for file in files if file.exists()]
+    """Return this user's files that exist, docker's and those that containers/image reads."""
+    machine = Machine.here(env)
+    # skopeo's search is the widest: a named file of docker's keeps it from none of its own.
+    places = auth_places(env, machine.home, machine.uid, podman=False, named_alone=True)
+    named = [docker_file(machine), *(place.path for place in places if not place.legacy)]
+    return [Path(path) for path in dict.fromkeys(named) if Path(path).exists()]
 
 
-_ROOTS = f"containers/{os.geteuid()}/auth.json"
-
-
-def read_docker_config(path: Path, *, use_helpers: bool) -> Iterator[Found | Skipped]:
-    """Yield what a file holds, and with `use_helpers` what its helpers keep."""
+def read_docker_config(path: Path, patience: Patience | None) -> Iterator[Found | Skipped]:
+    """Yield what a file holds, and what its helpers keep; without patience they are not asked."""
     where = "standard input" if str(path) == "-" else str(path)
     try:
-        config = document(read_text(path))
-        auths, helpers = table(config, "auths"), table(config, "credHelpers")
+        config = document(read_text(path), trailing=True)
+        auths, helpers = go_table(config, "auths"), go_table(config, "credHelpers")
     except Unusable as why:
         yield Skipped(Source(where, ""), str(why))
         return
-    store = config.get("credsStore")
+    store = field(config, "credsStore")
     kept: set[str] = set()
-    for one in _helped(helpers, store, where) if use_helpers else _unasked(helpers, where):
+    asked = _helped(helpers, store, where, patience) if patience else _unasked(helpers, where)
+    for one in asked:
         if one.source.key not in kept:
             yield one
         kept.add(one.source.key)
     left = {key: entry for key, entry in auths.items() if key not in kept}
-    yield from read_auths(left, where, helped=bool(store) and not use_helpers)
+    yield from read_auths(left, where, helper=None if patience else store)
 
 
-def _helped(helpers: Mapping[str, object], store: object, where: str) -> Iterator[Found | Skipped]:
-    yield from ask_each(helpers, where)
+def _helped(
+    helpers: Mapping[str, object], store: object, where: str, patience: Patience
+) -> Iterator[Found | Skipped]:
+    yield from ask_each(helpers, where, patience)
     if store:
-        yield from ask_for_all(store, where)
+        yield from ask_for_all(store, where, patience)
 
 
 def _unasked(helpers: Mapping[str, object], where: str) -> Iterator[Skipped]:
     for key, suffix in helpers.items():
-        why = f"docker-credential-{suffix} keeps it (--use-helpers asks it)"
-        yield Skipped(Source(where, key), why, broken=False)
+        yield Skipped(Source(where, key), kept_by(suffix), broken=False)

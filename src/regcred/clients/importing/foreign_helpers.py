@@ -12,48 +12,77 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
-from regcred.clients.importing.docker_auths import checked
-from regcred.clients.importing.found import Found, Skipped, Source, Unusable, place
+from regcred.clients.importing.docker_auths import OURS, OURS_KEEPS, checked
+from regcred.clients.importing.found import (
+    SESSION,
+    Found,
+    Skipped,
+    Source,
+    Unusable,
+    place,
+    session_of_docker,
+)
 
 SECONDS = 30.0
+"""For which one question to a helper is waited."""
+
+TOTAL = 180.0
+"""Seconds for which all of them together are."""
+
 _MAX_ANSWER = 4 * 1024 * 1024
 _SUFFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_OURS = "regcred"
-_KEPT = "regcred's own helper keeps it"
+
+
+class Patience:
+    """How long helpers are waited for: one question, and all of them from now on."""
+
+    def __init__(self, seconds: float = SECONDS, total: float = TOTAL) -> None:
+        self._seconds = seconds
+        self._ends = time.monotonic() + total
+
+    def left(self) -> float:
+        """Return the seconds for the next question. Raise Unusable when none are left."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise Unusable("it was not asked: the helpers before it took too long")
+        return min(self._seconds, left)
 
 
 def ask_each(
-    helpers: Mapping[str, object], where: str, seconds: float = SECONDS
+    helpers: Mapping[str, object], where: str, patience: Patience
 ) -> Iterator[Found | Skipped]:
     """Yield what the helper of each key (`credHelpers`) has for it."""
     for key, suffix in helpers.items():
-        yield _get(suffix, Source(where, key), seconds)
+        yield _get(suffix, Source(where, key), patience)
 
 
-def ask_for_all(suffix: object, where: str, seconds: float = SECONDS) -> Iterator[Found | Skipped]:
+def ask_for_all(suffix: object, where: str, patience: Patience) -> Iterator[Found | Skipped]:
     """Yield all that one helper (`credsStore`) has."""
     source = Source(where, "credsStore")
-    if suffix == _OURS:
-        yield Skipped(source, _KEPT, broken=False)
+    if suffix == OURS:
+        yield Skipped(source, OURS_KEEPS, broken=False)
         return
     try:
-        listed = _run(suffix, "list", "unused", seconds)
+        listed = _run(suffix, "list", "unused", patience)
     except Unusable as why:
         yield Skipped(source, str(why))
         return
     for key in listed:
-        yield _get(suffix, Source(where, key), seconds)
+        yield _get(suffix, Source(where, key), patience)
 
 
-def _get(suffix: object, source: Source, seconds: float) -> Found | Skipped:
-    if suffix == _OURS:
-        return Skipped(source, _KEPT, broken=False)
+def _get(suffix: object, source: Source, patience: Patience) -> Found | Skipped:
+    if suffix == OURS:
+        return Skipped(source, OURS_KEEPS, broken=False)
+    if session_of_docker(source.key):
+        return Skipped(source, SESSION, broken=False)
     try:
         registry = place(source.key, paths_after_scheme=False)
-        answer = _run(suffix, "get", source.key, seconds)
+        answer = _run(suffix, "get", source.key, patience)
         return checked(Found(registry, *_login(answer), source))
     except Unusable as why:
         return Skipped(source, str(why))
@@ -66,7 +95,7 @@ def _login(answer: Mapping[str, object]) -> tuple[str, str]:
     return username, secret
 
 
-def _run(suffix: object, verb: str, question: str, seconds: float) -> dict[str, object]:
+def _run(suffix: object, verb: str, question: str, patience: Patience) -> dict[str, object]:
     """Ask a helper one thing. Raise Unusable."""
     if not isinstance(suffix, str) or not _SUFFIX.match(suffix):
         raise Unusable("its helper's name is no program's")
@@ -74,6 +103,7 @@ def _run(suffix: object, verb: str, question: str, seconds: float) -> dict[str, 
     found = shutil.which(program)
     if found is None:
         raise Unusable(f"{program} is not on PATH")
+    seconds = patience.left()
     code, said = _bounded(found, verb, question.encode(), seconds)
     if code is None:
         raise Unusable(f"{program} {verb} did not end within {seconds:.0f} s")
@@ -86,6 +116,16 @@ def _run(suffix: object, verb: str, question: str, seconds: float) -> dict[str, 
     if len(said) > _MAX_ANSWER or not isinstance(answer, dict):
         raise Unusable(f"{program} {verb} answered no JSON object")
     return answer
+
+
+@contextmanager
+def _ending(end: Callable[[], None]) -> Iterator[None]:
+    """End a helper with what ends this: Ctrl-C does not reach a process group of its own."""
+    try:
+        yield
+    except BaseException:
+        end()
+        raise
 
 
 def _bounded(program: str, verb: str, question: bytes, seconds: float) -> tuple[int | None, bytes]:
@@ -111,7 +151,7 @@ def _bounded(program: str, verb: str, question: bytes, seconds: float) -> tuple[
     timer = threading.Timer(seconds, give_up)
     timer.start()
     try:
-        with process:
+        with process, _ending(end):
             assert process.stdin is not None  # noqa: S101  both pipes were asked for
             assert process.stdout is not None  # noqa: S101  see above
             with suppress(BrokenPipeError), process.stdin:

@@ -14,6 +14,8 @@ HUB = "docker.io"
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105  docker's mark for an identity token, not a secret
 
 _HUB_HOSTS = {HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+_SESSION_KEYS = {f"https://index.docker.io/v1/{one}-token" for one in ("access", "refresh")}
+SESSION = "docker's own session: store an access token"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.*-]+)(:[0-9]{1,5})?\Z")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(/{_COMPONENT})*\Z")
@@ -98,6 +100,14 @@ def place(key: str, *, paths_after_scheme: bool) -> str:
     if not _PATH.match(path):
         raise Unusable("its key's path is no repository's: a-z 0-9 . _ - /")
     return f"{host}/{path}"
+
+
+def session_of_docker(key: str) -> bool:
+    """Whether docker keeps its own session at Docker Hub there (`docker login` by browser).
+
+    Beside the login itself, which stands under Hub's usual key.
+    """
+    return key in _SESSION_KEYS
 
 
 def usable(found: Found) -> Found:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from regcred.clients.importing.docker_auths import document, read_auths, table
+from regcred.clients.importing.docker_auths import document, go_table, read_auths, table
 from regcred.clients.importing.files import read_text
 from regcred.clients.importing.found import Found, Skipped, Source, Unusable
 
@@ -63,7 +63,7 @@ def _secret(secret: Mapping[str, object], where: str) -> Iterator[Found | Skippe
     name = f"{where}, {_name(secret)}"
     try:
         config = _config(secret, key)
-        auths = config if key == ".dockercfg" else table(config, "auths")
+        auths = config if key == ".dockercfg" else go_table(config, "auths")
     except Unusable as why:
         yield Skipped(Source(name, ""), str(why))
         return
