@@ -28,7 +28,7 @@ CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
 TOKENS = "Only identity reads tokens"
 CALLS_OUT = "Only the guarded transport and the clients call out"
-CLUSTERS = "Only the sync speaks to clusters"
+CLUSTERS = "Only the sync and one import speak to clusters"
 CYCLES = "No cycles between siblings"
 
 Plants = Mapping[str, str]

@@ -7,15 +7,19 @@ nothing else, and redirects are not followed, because the key would go along.
 from __future__ import annotations
 
 import json
+import os
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx2
 
 from regcred.clients.config import ClientConfig
+from regcred.clients.node.service import sendable
 from regcred.clients.problems import (
     InvalidName,
     NotRegcred,
@@ -32,6 +36,7 @@ _PAGE = 200
 _FIRST_ERROR = 300
 _NOT_MODIFIED = 304
 _CLIENT_ERROR = 400
+_NO_LOGINS = b'{"auths":{}}'
 
 
 class Handed(NamedTuple):
@@ -44,6 +49,31 @@ class Handed(NamedTuple):
     """By names in small letters."""
 
     unchanged: bool
+
+    @property
+    def withheld(self) -> str:
+        """Return the logins that were kept back, `name (verdict), …`."""
+        return unquote(self.headers.get("regcred-withheld", ""))
+
+    @property
+    def left_out(self) -> str:
+        """Return the logins that the form cannot express, `name (why), …`."""
+        return unquote(self.headers.get("regcred-left-out", ""))
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Return when the first of the logins ends, if one does."""
+        try:
+            read = datetime.fromisoformat(self.headers.get("regcred-expires-at", ""))
+        except ValueError:
+            return None
+        return read if read.tzinfo else None
+
+    @property
+    def holds_none(self) -> bool:
+        """Whether there is no login in it, where the service of before hands that out too."""
+        bare = self.body.replace(b"\\", b"")
+        return _NO_LOGINS in bare or b64encode(_NO_LOGINS) in bare
 
     def json(self) -> Json:
         """Return the body as a JSON object, an empty one when it is none."""
@@ -137,7 +167,11 @@ class Calls:
             "GET",
             path,
             params=dict(query),
-            headers={"Accept": "*/*", **({} if etag is None else {"If-None-Match": etag})},
+            headers={
+                "Accept": "*/*",
+                **({} if etag is None else {"If-None-Match": etag}),
+                **({"Regcred-Node": node} if sendable(node := os.uname().nodename) else {}),
+            },
         )
         host, status, headers, content = self._sent(request)
         if status == _NOT_MODIFIED and etag is not None:

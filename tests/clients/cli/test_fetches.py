@@ -203,3 +203,13 @@ def test_a_span_that_is_none_asks_nothing(
 
     assert (done.code, done.err) == (2, says)
     assert stub.seen == []
+
+
+def test_since_may_be_how_long_ago(stub: StubService, regcred: Regcred) -> None:
+    stub.add("one")
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    assert regcred("credential", "show", "one", "--since", "2h").code == 0
+
+    asked = datetime.fromisoformat(str(stub.last.query["since"]))
+    assert before <= asked + timedelta(hours=2) <= datetime.now(UTC)

@@ -98,6 +98,20 @@ def test_a_cluster_that_refuses_is_told_from_one_that_is_away(
     assert stub.seen == []
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 4), (403, 4), (400, 1), (429, 7), (500, 7), (503, 7)]
+)
+def test_what_a_cluster_answers_is_told_by_the_code(
+    regcred: Regcred, cluster: KubeAPI, status: int, code: int
+) -> None:
+    def trip(_: Act) -> None:
+        raise Refusal(status, "Reason", "its words")
+
+    cluster.trip = trip
+
+    assert regcred("import", "kubernetes", "-A").code == code
+
+
 @pytest.mark.parametrize("where", [(), ("-n", "shop", "-A"), ("file", "-A")])
 def test_one_place_to_read_from_is_named(regcred: Regcred, where: tuple[str, ...]) -> None:
     assert regcred("import", "kubernetes", *where).code == 2
@@ -109,7 +123,7 @@ def test_without_the_extra_a_cluster_cannot_be_read(
     real = builtins.__import__
 
     def missing(name: str, *more: Any) -> Any:
-        if name.startswith("regcred.clients.kubernetes"):
+        if name.startswith("regcred.clients.importing.cluster"):
             raise ModuleNotFoundError(name)
         return real(name, *more)
 
@@ -118,4 +132,4 @@ def test_without_the_extra_a_cluster_cannot_be_read(
     done = regcred("import", "kubernetes", "-A")
 
     assert done.code == 2
-    assert "regcred[kubernetes]" in done.err
+    assert "`pip install '.[kubernetes]'` in a clone" in done.err

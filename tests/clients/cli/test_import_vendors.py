@@ -98,7 +98,7 @@ def stored(stub: StubService) -> list[dict[str, Any]]:
         (
             "sevalla",
             SEVALLA,
-            b"GET /docker-registries?limit=100&offset=0 HTTP",
+            b"GET /v3/docker-registries?limit=100&offset=0 HTTP",
             f"authorization: Bearer {VENDOR_KEY}",
         ),
     ],

@@ -75,12 +75,12 @@ def test_logins_are_chosen_by_name_and_by_image(regcred: Regcred, stub: StubServ
 
 
 def test_logins_that_are_not_in_it_are_named(regcred: Regcred, stub: StubService) -> None:
-    stub.handing = {"Regcred-Withheld": "hub (rejected)", "Regcred-Left-Out": "odd (colon)"}
+    stub.handing = {"Regcred-Withheld": "h%C3%BCb (rejected)", "Regcred-Left-Out": "odd (colon)"}
 
     done = regcred("kubernetes", "secret", "pull")
 
     assert done.code == 0
-    assert "Withheld, and left out: hub (rejected)." in done.err
+    assert "Withheld, and left out: hüb (rejected)." in done.err
     assert "Not in it: odd (colon)." in done.err
 
 
@@ -201,7 +201,7 @@ def test_without_the_extra_it_says_what_to_install(
     done = regcred("kubernetes", "sync", "--once", "-n", "a")
 
     assert done.code == 2
-    assert "pip install 'regcred[kubernetes]'" in done.err
+    assert "`pip install '.[kubernetes]'` in a clone" in done.err
 
 
 def test_one_look_writes_and_the_next_finds_it_so(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regcred.clients.importing.found import Found, Source, Unusable, place, usable
+from regcred.clients.importing.found import Found, NotImportable, Source, place, usable
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import Scope
 
@@ -62,7 +62,7 @@ def test_the_path_after_a_scheme_counts_for_kubelet_alone() -> None:
     ],
 )
 def test_what_is_no_registry_is_refused(key: str) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(NotImportable):
         place(key, paths_after_scheme=True)
 
 
@@ -86,7 +86,7 @@ def test_the_spelling_is_that_of_the_services_scopes(key: str) -> None:
     [("", "x"), ("u", ""), ("u:v", "x"), ("u\n", "x"), ("u", "a\0b"), ("u", "x" * 16385)],
 )
 def test_what_no_registry_could_take_is_refused(username: str, secret: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(NotImportable) as refused:
         usable(Found("a.example", username, secret, Source("file", "a.example")))
 
     assert not secret or secret not in str(refused.value) or secret == "x"

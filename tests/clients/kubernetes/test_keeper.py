@@ -190,13 +190,16 @@ def test_logins_that_came_back_are_fetched_whole(loop: Loop) -> None:
 
 
 def test_one_withheld_login_of_several_is_left_out_and_said(loop: Loop) -> None:
-    loop.service.headers = {"regcred-withheld": "hub (rejected)", "regcred-left-out": "odd (colon)"}
+    loop.service.headers = {
+        "regcred-withheld": "h%2Cb (rejected)",
+        "regcred-left-out": "odd (colon)",
+    }
 
     look = loop.keeper.look()
 
     assert not look.failed
     assert loop.bench.kube.secret("team-a") is not None
-    assert "WARNING: withheld, and left out of the Secrets: hub (rejected)." in loop.said
+    assert "WARNING: withheld, and left out of the Secrets: h,b (rejected)." in loop.said
     assert "WARNING: not in the Secrets: odd (colon)." in loop.said
 
 

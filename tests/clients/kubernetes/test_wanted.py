@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from regcred.clients.calls import Handed
-from regcred.clients.kubernetes.wanted import KEY, Unusable, read_logins
+from regcred.clients.kubernetes.wanted import KEY, NoPullSecret, read_logins
 from tests.clients.stub_service import as_auth, pull_secret
 
 AUTHS = {"a.example": {"auth": as_auth("u", "p:w")}, "b.example/team": {"auth": as_auth("", "")}}
@@ -71,7 +71,7 @@ def test_a_time_that_is_none_is_no_time(text: str) -> None:
 def test_what_would_break_a_pods_keyring_is_refused_without_being_said(
     body: Any, rule: str
 ) -> None:
-    with pytest.raises(Unusable, match=rule) as caught:
+    with pytest.raises(NoPullSecret, match=rule) as caught:
         read_logins(handed(body))
 
     assert "s3cr3t" not in str(caught.value)

@@ -21,6 +21,7 @@ from regcred.clients.cli.options import (
     Settings,
     Yes,
     moment,
+    moment_or_ago,
     moment_or_span,
     pairs,
 )
@@ -183,7 +184,7 @@ def show(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="List everybody who fetched it then or later: whom a leak concerns.",
+            help="List everybody who fetched it then or later (or 2h): whom a leak concerns.",
         ),
     ] = None,
     limit: Annotated[
@@ -193,7 +194,7 @@ def show(
     output: Output = Format.table,
 ) -> None:
     """Show one login without its password, and who fetched it."""
-    since = moment(since, "--since")
+    since = moment_or_ago(since, "--since")
     with service(project) as api:
         found = api.credential(name)
         if output is Format.name:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import unquote
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -65,6 +65,8 @@ def export(
     query |= {n: v for n, v in (("name", name), ("namespace", namespace)) if v is not None}
     with service(project) as api:
         handed = api.hand_out(form, query)
+    if handed.holds_none:
+        _stop_on_nothing(handed)
     if file is None or file == _STDOUT:
         sys.stdout.buffer.write(handed.body)
         sys.stdout.flush()
@@ -112,10 +114,17 @@ def _write(file: Path, content: bytes, force: bool) -> None:
         stop(Exit.FAILED, f"Error: {file} was not written: {why.strerror}")
 
 
+def _stop_on_nothing(handed: Handed) -> NoReturn:
+    if handed.withheld:
+        stop(Exit.VERDICT, f"Every login is withheld: {handed.withheld}.", "Nothing was written.")
+    _tell(handed)
+    stop(Exit.NOT_FOUND, "No login fits, and nothing was written.")
+
+
 def _tell(handed: Handed) -> None:
     """Say what is not in it, and when what is in it ends."""
-    for header in ("regcred-withheld", "regcred-left-out"):
-        if names := handed.headers.get(header):
-            say(f"Not in it: {unquote(names)}")
-    if ends := handed.headers.get("regcred-expires-at"):
-        say(f"A login in it ends at {ends}: export again before that.")
+    for names in filter(None, (handed.withheld, handed.left_out)):
+        say(f"Not in it: {names}")
+    if ends := handed.expires_at:
+        at = f"{ends.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        say(f"A login in it ends at {at}: export again before that.")

@@ -15,7 +15,7 @@ from regcred.clients.cli.import_run import Run, bring
 from regcred.clients.cli.options import NoInput, Output, Project, pairs
 from regcred.clients.cli.output import Format
 from regcred.clients.cli.words import Exit, say, stop
-from regcred.clients.importing.found import Found, Skipped, Unusable
+from regcred.clients.importing.found import Found, NotImportable, Skipped
 from regcred.clients.importing.typed_in import Typed, complete, completed, read_secrets_file
 from regcred.clients.importing.vendors import GCORE, SEVALLA, YOTTA, Vendor, VendorFailed
 from regcred.clients.node.settings import target
@@ -137,7 +137,7 @@ def _checked(url: str) -> str:
 def _typed(secrets_file: Path | None) -> dict[str, Typed]:
     try:
         return {} if secrets_file is None else read_secrets_file(secrets_file)
-    except Unusable as why:
+    except NotImportable as why:
         stop(Exit.USAGE, f"Error: {secrets_file}: {why}")
 
 
@@ -157,5 +157,5 @@ def _ask_about(entry: Found) -> Found | Skipped:
     password = asking.from_terminal(f"Password of {entry.name}", hidden=True)
     try:
         return complete(entry, Typed(password, username, registry))
-    except Unusable as why:
+    except NotImportable as why:
         return Skipped(entry.source, str(why))

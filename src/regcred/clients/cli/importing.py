@@ -14,12 +14,14 @@ from regcred.clients.cli.import_options import Apply, Compare, Prefix, Update, V
 from regcred.clients.cli.import_run import Run, bring
 from regcred.clients.cli.options import NoInput, Output, Project, pairs
 from regcred.clients.cli.output import Format
-from regcred.clients.cli.words import Exit, stop
+from regcred.clients.cli.words import NO_EXTRA, Exit, stop
 from regcred.clients.importing.docker_config import read_docker_config, usual_files
 from regcred.clients.importing.foreign_helpers import Patience
-from regcred.clients.importing.found import Found, Skipped, Unusable
+from regcred.clients.importing.found import Found, NotImportable, Skipped
 from regcred.clients.importing.plan import check_prefix
 from regcred.clients.importing.pull_secrets import read_manifests
+
+_FORBIDDEN, _SERVER_ERROR = 403, 500
 
 app = typer.Typer(
     help="Bring the logins here that other programs keep: a plan first, always.",
@@ -101,26 +103,32 @@ def kubernetes(
 
 def _of_cluster(namespace: str | None) -> list[Found | Skipped]:
     try:
-        from regcred.clients.kubernetes.pull_secrets import (  # noqa: PLC0415  an extra, and slow
+        from regcred.clients.importing.cluster import (  # noqa: PLC0415  an extra, and slow
             ALL_NAMESPACES,
             read_cluster,
         )
         from regcred.clients.kubernetes.refusals import (  # noqa: PLC0415  as above
-            ClusterError,
+            ClusterRefused,
             ClusterUnreachable,
         )
     except ModuleNotFoundError:
-        stop(Exit.USAGE, "Error: pip install 'regcred[kubernetes]' lets this read a cluster")
+        stop(Exit.USAGE, NO_EXTRA)
     try:
         return list(read_cluster(namespace or ALL_NAMESPACES))
     except ClusterUnreachable as why:
-        stop(Exit.UNREACHABLE, f"Error: {why}")
-    except ClusterError as why:
-        stop(Exit.DENIED, f"Error: {why}")
+        stop(Exit.DENIED if why.unknown else Exit.UNREACHABLE, f"Error: {why}")
+    except ClusterRefused as why:
+        stop(_refused(why.status), f"Error: {why}")
+
+
+def _refused(status: int) -> Exit:
+    if status >= _SERVER_ERROR:
+        return Exit.UNREACHABLE
+    return Exit.DENIED if status == _FORBIDDEN else Exit.FAILED
 
 
 def _prefix(given: str) -> str:
     try:
         return check_prefix(given)
-    except Unusable as why:
+    except NotImportable as why:
         stop(Exit.USAGE, f"--prefix: {why}")

@@ -13,9 +13,9 @@ import typer
 from regcred.clients.cli.options import Project
 from regcred.clients.cli.output import Format, Json, structure
 from regcred.clients.cli.session import service
-from regcred.clients.cli.words import Exit, say, stop
+from regcred.clients.cli.words import NO_EXTRA, Exit, say, stop
 from regcred.clients.kubernetes.selectors import selects_labels
-from regcred.clients.kubernetes.wanted import Unusable, read_logins
+from regcred.clients.kubernetes.wanted import NoPullSecret, read_logins
 
 app = typer.Typer(help="Pull secrets for Kubernetes.", no_args_is_help=True)
 
@@ -77,7 +77,7 @@ def secret(
             handed = api.hand_out("kubernetes-secret", query | place)
             try:
                 logins = read_logins(handed)
-            except Unusable as why:
+            except NoPullSecret as why:
                 stop(Exit.FAILED, f"Error: {why}")
             withheld, left_out = logins.withheld, logins.left_out
             if not logins.registries:
@@ -175,7 +175,7 @@ def sync(
     try:
         from regcred.clients.cli.syncing import Wish, keep  # noqa: PLC0415  an extra, and slow
     except ModuleNotFoundError:
-        stop(Exit.USAGE, "Error: pip install 'regcred[kubernetes]' makes this command work")
+        stop(Exit.USAGE, NO_EXTRA)
     wish = Wish(
         project,
         key_file,

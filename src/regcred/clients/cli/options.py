@@ -66,6 +66,16 @@ def span(given: str, option: str) -> int:
     return int(digits) * _UNITS[unit]
 
 
+def moment_or_ago(given: str | None, option: str) -> str | None:
+    """Return a time, or how long ago it was (`2h`), as the API takes it.
+
+    Exit with a usage error when it is neither.
+    """
+    if given and given[-1] in _UNITS and given[:-1].isdigit():
+        return moment_or_span((option, None), (option, given), -1)
+    return moment(given, option)
+
+
 def moment_or_span(
     at: tuple[str, str | None], away: tuple[str, str | None], sign: int
 ) -> str | None:

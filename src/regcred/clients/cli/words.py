@@ -24,6 +24,9 @@ class Exit(IntEnum):
     UNREACHABLE = 7
 
 
+NO_EXTRA = "Error: `pip install '.[kubernetes]'` in a clone of regcred makes this command work"
+"""By the name regcred alone an index would give whatever somebody put there."""
+
 # Control, format (bidi, zero width), surrogate, private, unassigned, line and paragraph ends.
 _OBEYED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SUPPLEMENT = 0x10000

@@ -14,9 +14,9 @@ from regcred.clients.importing.found import (
     IDENTITY_TOKEN_USER,
     SESSION,
     Found,
+    NotImportable,
     Skipped,
     Source,
-    Unusable,
     place,
     session_of_docker,
     short_lived,
@@ -33,7 +33,7 @@ _FIELDS = ("auth", "username", "password", "identitytoken", "registrytoken")
 
 
 def document(text: str, *, trailing: bool = False) -> dict[str, object]:
-    """Return a JSON object. Raise Unusable, which never quotes it.
+    """Return a JSON object. Raise NotImportable, which never quotes it.
 
     `trailing` allows text after it, as docker does.
     """
@@ -41,26 +41,26 @@ def document(text: str, *, trailing: bool = False) -> dict[str, object]:
     try:
         value = DECODER.raw_decode(text, start)[0] if trailing else DECODER.decode(text)
     except json.JSONDecodeError as broken:
-        raise Unusable(f"broken JSON at line {broken.lineno}, column {broken.colno}") from None
+        raise NotImportable(f"broken JSON at line {broken.lineno}, column {broken.colno}") from None
     except (RecursionError, ValueError):
-        raise Unusable("JSON that is nested too deep or holds a number too long") from None
+        raise NotImportable("JSON that is nested too deep or holds a number too long") from None
     if not isinstance(value, dict):
-        raise Unusable("its JSON is no object")
+        raise NotImportable("its JSON is no object")
     return value
 
 
 def table(holder: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return an object that may be missing. Raise Unusable if it is anything else."""
+    """Return an object that may be missing. Raise NotImportable if it is anything else."""
     value = holder.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Unusable(f"its {name} is no object")
+        raise NotImportable(f"its {name} is no object")
     return value
 
 
 def go_table(holder: Mapping[str, object], name: str) -> dict[str, object]:
-    """Return what Go reads as such an object: its keys match in any case. Raise Unusable."""
+    """Return what Go reads as such an object: its keys match in any case. Raise NotImportable."""
     return table({name: field(holder, name)}, name)
 
 
@@ -87,7 +87,7 @@ def read_auths(
             continue
         try:
             yield checked(_login(entry, source, paths_after_scheme))
-        except Unusable as why:
+        except NotImportable as why:
             yield Skipped(source, str(why))
 
 
@@ -99,7 +99,7 @@ def kept_by(helper: object) -> str:
 
 
 def checked(found: Found) -> Found | Skipped:
-    """Return a login, or why it is not worth storing. Raise Unusable if it is none."""
+    """Return a login, or why it is not worth storing. Raise NotImportable if it is none."""
     usable(found)
     instead = short_lived(found)
     return Skipped(found.source, instead, broken=False) if instead else found
@@ -107,10 +107,10 @@ def checked(found: Found) -> Found | Skipped:
 
 def _login(entry: object, source: Source, paths_after_scheme: bool) -> Found:
     if not isinstance(entry, dict):
-        raise Unusable("it is no object")
+        raise NotImportable("it is no object")
     for name in _FIELDS:
         if not isinstance(entry.get(name) or "", str):
-            raise Unusable(f"its {name} is no text")
+            raise NotImportable(f"its {name} is no text")
     registry = place(source.key, paths_after_scheme=paths_after_scheme)
     if token := entry.get("identitytoken"):
         return Found(registry, IDENTITY_TOKEN_USER, token, source)
@@ -119,19 +119,19 @@ def _login(entry: object, source: Source, paths_after_scheme: bool) -> Found:
         # docker and kubelet let it win over the two fields beside it.
         username, password = _pair(entry["auth"])
     if not password and entry.get("registrytoken"):
-        raise Unusable("it holds a registry token alone, which cannot be stored")
+        raise NotImportable("it holds a registry token alone, which cannot be stored")
     return Found(registry, username, password, source)
 
 
 def _pair(auth: str) -> tuple[str, str]:
-    """Return the user and the password of base64 text, padded or not. Raise Unusable."""
+    """Return the user and the password of base64 text, padded or not. Raise NotImportable."""
     bare = "".join(auth.split()).rstrip("=")
     try:
         text = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise Unusable("its auth is no base64 of UTF-8 text") from None
+        raise NotImportable("its auth is no base64 of UTF-8 text") from None
     username, colon, password = text.partition(":")
     if not colon:
-        raise Unusable("its auth is not base64 of USER:PASSWORD")
+        raise NotImportable("its auth is not base64 of USER:PASSWORD")
     # docker's own reader takes NULs off.
     return username, password.strip("\0")

@@ -11,7 +11,7 @@ from pathlib import Path
 from regcred.clients.importing.docker_auths import document, go_table, kept_by, read_auths
 from regcred.clients.importing.files import read_text
 from regcred.clients.importing.foreign_helpers import Patience, ask_each, ask_for_all
-from regcred.clients.importing.found import Found, Skipped, Source, Unusable
+from regcred.clients.importing.found import Found, NotImportable, Skipped, Source
 from regcred.clients.wiring.containers_auth import auth_places
 from regcred.clients.wiring.json_object import field
 from regcred.clients.wiring.machine import Machine
@@ -33,7 +33,7 @@ def read_docker_config(path: Path, patience: Patience | None) -> Iterator[Found 
     try:
         config = document(read_text(path), trailing=True)
         auths, helpers = go_table(config, "auths"), go_table(config, "credHelpers")
-    except Unusable as why:
+    except NotImportable as why:
         yield Skipped(Source(where, ""), str(why))
         return
     store = field(config, "credsStore")

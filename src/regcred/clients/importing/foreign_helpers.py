@@ -20,9 +20,9 @@ from regcred.clients.importing.docker_auths import OURS, OURS_KEEPS, checked
 from regcred.clients.importing.found import (
     SESSION,
     Found,
+    NotImportable,
     Skipped,
     Source,
-    Unusable,
     place,
     session_of_docker,
 )
@@ -45,10 +45,10 @@ class Patience:
         self._ends = time.monotonic() + total
 
     def left(self) -> float:
-        """Return the seconds for the next question. Raise Unusable when none are left."""
+        """Return the seconds for the next question. Raise NotImportable when none are left."""
         left = self._ends - time.monotonic()
         if left <= 0:
-            raise Unusable("it was not asked: the helpers before it took too long")
+            raise NotImportable("it was not asked: the helpers before it took too long")
         return min(self._seconds, left)
 
 
@@ -68,7 +68,7 @@ def ask_for_all(suffix: object, where: str, patience: Patience) -> Iterator[Foun
         return
     try:
         listed = _run(suffix, "list", "unused", patience)
-    except Unusable as why:
+    except NotImportable as why:
         yield Skipped(source, str(why))
         return
     for key in listed:
@@ -84,37 +84,37 @@ def _get(suffix: object, source: Source, patience: Patience) -> Found | Skipped:
         registry = place(source.key, paths_after_scheme=False)
         answer = _run(suffix, "get", source.key, patience)
         return checked(Found(registry, *_login(answer), source))
-    except Unusable as why:
+    except NotImportable as why:
         return Skipped(source, str(why))
 
 
 def _login(answer: Mapping[str, object]) -> tuple[str, str]:
     username, secret = answer.get("Username"), answer.get("Secret")
     if not isinstance(username, str) or not isinstance(secret, str):
-        raise Unusable("its helper answered no login")
+        raise NotImportable("its helper answered no login")
     return username, secret
 
 
 def _run(suffix: object, verb: str, question: str, patience: Patience) -> dict[str, object]:
-    """Ask a helper one thing. Raise Unusable."""
+    """Ask a helper one thing. Raise NotImportable."""
     if not isinstance(suffix, str) or not _SUFFIX.match(suffix):
-        raise Unusable("its helper's name is no program's")
+        raise NotImportable("its helper's name is no program's")
     program = f"docker-credential-{suffix}"
     found = shutil.which(program)
     if found is None:
-        raise Unusable(f"{program} is not on PATH")
+        raise NotImportable(f"{program} is not on PATH")
     seconds = patience.left()
     code, said = _bounded(found, verb, question.encode(), seconds)
     if code is None:
-        raise Unusable(f"{program} {verb} did not end within {seconds:.0f} s")
+        raise NotImportable(f"{program} {verb} did not end within {seconds:.0f} s")
     if code != 0:
-        raise Unusable(f"{program} {verb} failed, or has no login for it")
+        raise NotImportable(f"{program} {verb} failed, or has no login for it")
     try:
         answer = json.loads(said)
     except (ValueError, RecursionError):
         answer = None
     if len(said) > _MAX_ANSWER or not isinstance(answer, dict):
-        raise Unusable(f"{program} {verb} answered no JSON object")
+        raise NotImportable(f"{program} {verb} answered no JSON object")
     return answer
 
 

@@ -38,7 +38,7 @@ _SHORT_LIVED = (
 )
 
 
-class Unusable(Exception):
+class NotImportable(Exception):
     """Something from which no login can be made; its text says why and holds no value."""
 
 
@@ -77,28 +77,28 @@ class Skipped:
 
 
 def place(key: str, *, paths_after_scheme: bool) -> str:
-    """Return a registry's key in one spelling; Docker Hub's are one. Raise Unusable.
+    """Return a registry's key in one spelling; Docker Hub's are one. Raise NotImportable.
 
     kubelet minds the path of `https://host/path`; docker and podman read the host alone.
     """
     if not key.isascii() or not key.isprintable() or len(key) > _MAX_KEY:
-        raise Unusable("its key is no registry")
+        raise NotImportable("its key is no registry")
     scheme, mark, rest = key.partition("://")
     if mark and scheme.lower() not in {"http", "https"}:
-        raise Unusable("its key is no registry")
+        raise NotImportable("its key is no registry")
     authority, _, path = (rest if mark else key).partition("/")
     host = authority.lower().removesuffix(":443")
     if "@" in authority or not _HOST.match(host):
-        raise Unusable("its key is no registry: HOST[:PORT][/PATH]")
+        raise NotImportable("its key is no registry: HOST[:PORT][/PATH]")
     if any("*" in label != "*" for label in host.partition(":")[0].split(".") if "*" in label):
-        raise Unusable("a * in its key stands for less than a whole label of the host")
+        raise NotImportable("a * in its key stands for less than a whole label of the host")
     if host in _HUB_HOSTS:
         host = HUB
     path = re.sub(r"\Av[12](/|\Z)", "", path.strip("/"))
     if not path or (mark and not paths_after_scheme):
         return host
     if not _PATH.match(path):
-        raise Unusable("its key's path is no repository's: a-z 0-9 . _ - /")
+        raise NotImportable("its key's path is no repository's: a-z 0-9 . _ - /")
     return f"{host}/{path}"
 
 
@@ -111,13 +111,13 @@ def session_of_docker(key: str) -> bool:
 
 
 def usable(found: Found) -> Found:
-    """Return a login that a registry could take. Raise Unusable."""
+    """Return a login that a registry could take. Raise NotImportable."""
     if not found.username or not found.secret:
-        raise Unusable("it has no user name" if found.secret else "it has no password")
+        raise NotImportable("it has no user name" if found.secret else "it has no password")
     if "\0" in found.secret or len(found.secret.encode(errors="replace")) > _MAX_SECRET:
-        raise Unusable("its password holds a NUL or is longer than 16 KiB")
+        raise NotImportable("its password holds a NUL or is longer than 16 KiB")
     if ":" in found.username or not found.username.isprintable():
-        raise Unusable("its user name holds a colon or is not printable")
+        raise NotImportable("its user name holds a colon or is not printable")
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from regcred.clients.calls import Json
-from regcred.clients.importing.found import Found, Skipped, Source, Unusable
+from regcred.clients.importing.found import Found, NotImportable, Skipped, Source
 
 _MAX_NAME = 63
 _MAX_PREFIX = 40
@@ -188,9 +188,9 @@ def _new_name(row: Row, prefix: str, taken: set[str]) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Return a prefix that names may begin with. Raise Unusable."""
+    """Return a prefix that names may begin with. Raise NotImportable."""
     if len(prefix) > _MAX_PREFIX or not prefix.isprintable() or set(prefix) & set("/\\: "):
-        raise Unusable(
+        raise NotImportable(
             f"a prefix is at most {_MAX_PREFIX} printable characters without / \\ : or spaces"
         )
     return prefix

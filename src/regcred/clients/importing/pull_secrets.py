@@ -16,7 +16,7 @@ import yaml
 
 from regcred.clients.importing.docker_auths import document, go_table, read_auths, table
 from regcred.clients.importing.files import read_text
-from regcred.clients.importing.found import Found, Skipped, Source, Unusable
+from regcred.clients.importing.found import Found, NotImportable, Skipped, Source
 
 TYPES = {
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
@@ -35,7 +35,7 @@ def read_manifests(path: Path) -> Iterator[Found | Skipped]:
     where = "standard input" if str(path) == "-" else str(path)
     try:
         documents = _documents(read_text(path))
-    except Unusable as why:
+    except NotImportable as why:
         yield Skipped(Source(where, ""), str(why))
         return
     for one in documents:
@@ -64,7 +64,7 @@ def _secret(secret: Mapping[str, object], where: str) -> Iterator[Found | Skippe
     try:
         config = _config(secret, key)
         auths = config if key == ".dockercfg" else go_table(config, "auths")
-    except Unusable as why:
+    except NotImportable as why:
         yield Skipped(Source(name, ""), str(why))
         return
     yield from read_auths(auths, name, paths_after_scheme=True)
@@ -78,29 +78,29 @@ def _name(secret: Mapping[str, object]) -> str:
 
 
 def _config(secret: Mapping[str, object], key: str) -> dict[str, object]:
-    """Return a Secret's JSON. Raise Unusable."""
+    """Return a Secret's JSON. Raise NotImportable."""
     # The API server lets stringData win over data.
     plain = table(secret, "stringData").get(key)
     if plain is not None:
         if not isinstance(plain, str):
-            raise Unusable(f"its {key} is no text")
+            raise NotImportable(f"its {key} is no text")
         return document(plain)
     sealed = table(secret, "data").get(key)
     if not isinstance(sealed, str):
-        raise Unusable(f"it has no {key}")
+        raise NotImportable(f"it has no {key}")
     try:
         text = base64.b64decode("".join(sealed.split()), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise Unusable(f"its {key} is no base64 of UTF-8 text") from None
+        raise NotImportable(f"its {key} is no base64 of UTF-8 text") from None
     return document(text)
 
 
 def _documents(text: str) -> list[object]:
-    """Return the manifests of a text, which is JSON or YAML. Raise Unusable."""
+    """Return the manifests of a text, which is JSON or YAML. Raise NotImportable."""
     if text.lstrip().startswith("{"):
         try:
             return [document(text)]
-        except Unusable:
+        except NotImportable:
             # A flow mapping of YAML begins like that as well, and so do several documents.
             return _yaml(text)
     return _yaml(text)
@@ -114,20 +114,20 @@ def _yaml(text: str) -> list[object]:
         # Its own words quote the line, which may hold a password.
         mark = broken.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Unusable(f"it is neither JSON nor YAML: broken{where}") from None
+        raise NotImportable(f"it is neither JSON nor YAML: broken{where}") from None
     except (yaml.YAMLError, ValueError):
-        raise Unusable("it is neither JSON nor YAML") from None
+        raise NotImportable("it is neither JSON nor YAML") from None
 
 
 def _measure(text: str) -> None:
-    """Raise Unusable for a document that could grow or reach too deep."""
+    """Raise NotImportable for a document that could grow or reach too deep."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.AliasEvent):
-            raise Unusable("it has YAML aliases, which are not read")
+            raise NotImportable("it has YAML aliases, which are not read")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _MAX_DEPTH or number > _MAX_EVENTS:
-            raise Unusable("it is nested too deep or holds too much for manifests")
+            raise NotImportable("it is nested too deep or holds too much for manifests")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from regcred.clients.importing.docker_auths import document
 from regcred.clients.importing.files import read_text
-from regcred.clients.importing.found import Found, Skipped, Unusable, place, usable
+from regcred.clients.importing.found import Found, NotImportable, Skipped, place, usable
 
 _FIELDS = {"username", "password", "registry"}
 
@@ -26,7 +26,7 @@ class Typed(NamedTuple):
 
 
 def read_secrets_file(path: Path) -> dict[str, Typed]:
-    """Return what a file says, by name. Raise Unusable."""
+    """Return what a file says, by name. Raise NotImportable."""
     found = {}
     for name, value in document(read_text(path, private=True)).items():
         fields = {"password": value} if isinstance(value, str) else value
@@ -36,7 +36,7 @@ def read_secrets_file(path: Path) -> dict[str, Typed]:
             or "password" not in fields
             or not all(isinstance(one, str) for one in fields.values())
         ):
-            raise Unusable(
+            raise NotImportable(
                 f"{name!r} is neither a password nor an object of password, username and registry"
             )
         found[name] = Typed(**fields)
@@ -54,12 +54,12 @@ def completed(
             continue
         try:
             yield complete(entry, about)
-        except Unusable as why:
+        except NotImportable as why:
             yield Skipped(entry.source, str(why))
 
 
 def complete(entry: Found, about: Typed) -> Found:
-    """Return a login with its password. Raise Unusable."""
+    """Return a login with its password. Raise NotImportable."""
     registry = about.registry and place(about.registry, paths_after_scheme=True)
     return usable(
         replace(

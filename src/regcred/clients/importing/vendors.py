@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from regcred.clients.importing.found import Found, Skipped, Source, Unusable, place
+from regcred.clients.importing.found import Found, NotImportable, Skipped, Source, place
 
 Json = dict[str, Any]
 Ask = Callable[[str, Mapping[str, int]], Json]
@@ -57,6 +57,9 @@ class Vendor:
     url: str
     """Where it is, unless the caller says otherwise."""
 
+    below: str
+    """Under which path there; a URL may end with it as well."""
+
     header: tuple[str, str]
     """The name of the header that carries the key, and what stands before the key."""
 
@@ -67,7 +70,7 @@ class Vendor:
         """Return what the account has, without passwords. Raise VendorFailed."""
         name, word = self.header
         with httpx2.Client(
-            base_url=url.rstrip("/") + "/",
+            base_url=f"{url.rstrip('/').removesuffix(self.below)}{self.below}/",
             headers={name: f"{word}{key}", "Accept": "application/json"},
             trust_env=False,
             timeout=_TIMES,
@@ -103,20 +106,20 @@ def _get(client: httpx2.Client, path: str, query: Mapping[str, int]) -> Json:
 
 
 def _gcore(ask: Ask, project: str) -> Iterator[Found | Skipped]:
-    path = f"cloud/v3/inference/{project}/registry_credentials"
+    path = f"inference/{project}/registry_credentials"
     for one in _pages(ask, path, _GCORE_PAGE, "results", "count"):
         name, url = str(one["name"]), str(one["registry_url"])
         source = Source("Gcore", name)
         try:
             registry = place(url, paths_after_scheme=True)
-        except Unusable:
+        except NotImportable:
             yield Skipped(source, "its registry_url is no registry's address", broken=False)
         else:
             yield Found(registry, str(one["username"]), "", source, name)
 
 
 def _yotta(ask: Ask, _project: str) -> Iterator[Found | Skipped]:
-    for one in ask("v2/container-registry-auths", {})["data"]:
+    for one in ask("container-registry-auths", {})["data"]:
         name, kind = str(one["name"]), str(one.get("type"))
         # It shows no user name either.
         yield Found("", "", "", Source("Yotta", name), name, _YOTTA.get(kind, ""))
@@ -140,6 +143,8 @@ def _pages(ask: Ask, path: str, size: int, items: str, total: str) -> Iterator[J
     raise VendorFailed(f"the account has more than {_MOST} logins")
 
 
-GCORE = Vendor("Gcore", "https://api.gcore.com", ("Authorization", "APIKey "), _gcore)
-YOTTA = Vendor("Yotta", "https://api.yottalabs.ai", ("X-Api-Key", ""), _yotta)
-SEVALLA = Vendor("Sevalla", "https://api.sevalla.com/v3", ("Authorization", "Bearer "), _sevalla)
+GCORE = Vendor("Gcore", "https://api.gcore.com", "/cloud/v3", ("Authorization", "APIKey "), _gcore)
+YOTTA = Vendor("Yotta", "https://api.yottalabs.ai", "/v2", ("X-Api-Key", ""), _yotta)
+SEVALLA = Vendor(
+    "Sevalla", "https://api.sevalla.com", "/v3", ("Authorization", "Bearer "), _sevalla
+)

@@ -17,7 +17,7 @@ from regcred.clients.kubernetes.election import RETRY_AFTER, Election
 from regcred.clients.kubernetes.reconcile import Outcome, Reconciler, Result, Stopped
 from regcred.clients.kubernetes.refusals import ClusterUnreachable
 from regcred.clients.kubernetes.timing import next_look
-from regcred.clients.kubernetes.wanted import Logins, Unusable, read_logins
+from regcred.clients.kubernetes.wanted import Logins, NoPullSecret, read_logins
 from regcred.clients.problems import ApiError, ApiProblem, InvalidName
 
 _SLICE = 1.0
@@ -156,7 +156,7 @@ class Keeper:
         try:
             handed = self._fetch(before.etag or None if before else None)
             fresh = before if before and handed.unchanged else read_logins(handed)
-        except (ApiError, ConfigRefused, Unusable) as why:
+        except (ApiError, ConfigRefused, NoPullSecret) as why:
             self._say(f"WARNING: {why}; {_KEEPS}.")
             trouble = _trouble(why)
             if trouble is not Trouble.UNREACHABLE or self._ended(before):
@@ -187,7 +187,7 @@ def _none(logins: Logins) -> str:
 
 
 def _trouble(why: Exception) -> Trouble:
-    if isinstance(why, Unusable):
+    if isinstance(why, NoPullSecret):
         return Trouble.UNUSABLE
     if isinstance(why, ApiProblem):
         if why.slug in _NOTHING:

@@ -22,6 +22,9 @@ class ClusterError(Exception):
 class ClusterUnreachable(ClusterError):
     """No API server answered, it knows this client not at all, or it is too busy."""
 
+    unknown = False
+    """Whether it answered, and does not know this client."""
+
 
 @dataclass(eq=False)  # Not frozen: what passes an exception on sets its traceback.
 class ClusterRefused(ClusterError):
@@ -54,7 +57,9 @@ def asking(what: str, *, quoted: bool = True) -> Iterator[None]:
         status = error.status
         code = status.code or error.response.status_code
         if code in {_UNAUTHORIZED, _BUSY}:
-            raise ClusterUnreachable(f"could not {what}: {code} {status.reason}") from None
+            refused = ClusterUnreachable(f"could not {what}: {code} {status.reason}")
+            refused.unknown = code == _UNAUTHORIZED
+            raise refused from None
         causes = (status.details.causes if status.details else None) or ()
         raise ClusterRefused(
             what,

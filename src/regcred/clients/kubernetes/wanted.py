@@ -27,7 +27,7 @@ TYPE = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
 
 
-class Unusable(Exception):
+class NoPullSecret(Exception):
     """What was handed out is nothing that a pod could pull with."""
 
 
@@ -79,7 +79,7 @@ class Logins:
 
 
 def read_logins(handed: Handed) -> Logins:
-    """Return what was handed out as a Secret's manifest. Raise Unusable.
+    """Return what was handed out as a Secret's manifest. Raise NoPullSecret.
 
     One malformed `auth` makes a pod lose its whole keyring, so each is opened before it is written
     anywhere.
@@ -92,21 +92,21 @@ def read_logins(handed: Handed) -> Logins:
         or manifest.get("type") != TYPE
         or not isinstance(text, str)
     ):
-        raise Unusable(f"the service's answer is no Secret of the type {TYPE}")
+        raise NoPullSecret(f"the service's answer is no Secret of the type {TYPE}")
     auths = _object(_decoded(text, KEY), KEY).get("auths")
     if not isinstance(auths, dict):
-        raise Unusable(f"{KEY} holds no auths")
+        raise NoPullSecret(f"{KEY} holds no auths")
     for registry, entry in auths.items():
         auth = entry.get("auth") if isinstance(entry, dict) else None
         if not isinstance(auth, str) or b":" not in _decoded(auth, f"auth of {registry}"):
-            raise Unusable(f"the auth of {registry} is not base64 of user:password")
+            raise NoPullSecret(f"the auth of {registry} is not base64 of user:password")
     return Logins(
         text,
         tuple(auths),
         handed.headers.get("etag", ""),
-        _moment(handed.headers.get("regcred-expires-at", "")),
-        handed.headers.get("regcred-withheld", ""),
-        handed.headers.get("regcred-left-out", ""),
+        handed.expires_at,
+        handed.withheld,
+        handed.left_out,
     )
 
 
@@ -116,7 +116,7 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Unusable(f"{what} is no JSON object") from None
+        raise NoPullSecret(f"{what} is no JSON object") from None
     return value
 
 
@@ -125,12 +125,4 @@ def _decoded(text: str, what: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError:
         # The text may be a password: it is not said back.
-        raise Unusable(f"{what} is not base64") from None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return read if read.tzinfo else None
+        raise NoPullSecret(f"{what} is not base64") from None
