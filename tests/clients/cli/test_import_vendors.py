@@ -74,6 +74,27 @@ def bring(regcred: Regcred, serve: Serve) -> Bring:
     return Bring(run, requests)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "below", "answer"),
+    [("gcore", "/cloud/v3", "GCORE"), ("yotta", "/v2", "YOTTA"), ("sevalla", "/v3", "SEVALLA")],
+)
+def test_a_url_may_end_with_what_the_vendor_adds(
+    regcred: Regcred, serve: Serve, vendor: str, below: str, answer: str
+) -> None:
+    content = http("200 OK", json.dumps(globals()[answer]).encode())
+    own = ("--gcore-project", "7") if vendor == "gcore" else ()
+    asked = []
+    for end in ("", "/", below, f"{below}/"):
+        server = serve(content)
+        url = f"{server.url}{end}"
+        done = regcred("import", vendor, *own, "--url", url, "--key-stdin", stdin=VENDOR_KEY)
+        assert done.code == 0
+        asked.append([request.partition(b" HTTP")[0] for request in server.requests])
+
+    assert asked == [asked[0]] * 4
+    assert asked[0][0].startswith(f"GET {below}/".encode())
+
+
 def secrets_file(tmp_path: Path, content: object, mode: int = 0o600) -> Path:
     file = tmp_path / "secrets.json"
     file.write_text(json.dumps(content))
