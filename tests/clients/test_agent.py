@@ -101,6 +101,22 @@ def test_a_service_that_hangs_up_is_asked_over_a_new_connection(
     assert stub.connections == 3
 
 
+def test_a_connection_whose_other_end_is_gone_without_a_word_is_replaced(
+    lasting: StubService, user: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(user, lasting.url)
+    monkeypatch.setattr("regcred.clients.agent._REUSED_SECONDS", 0.1)
+    ours, theirs = socket.socketpair()
+
+    with theirs, agent_for(user) as running:
+        running.lines.keep((lasting.url, ""), ours)
+        answer = running.forward(b"registry.example")
+        sent = theirs.recv(4)
+
+    assert (answer[0], sent) == (200, b"POST")
+    assert ours.fileno() == -1
+
+
 def test_nothing_is_remembered(lasting: StubService, user: Env) -> None:
     """A key that was revoked, a login that was withdrawn: the next question knows."""
     keep(user, lasting.url)
@@ -318,6 +334,37 @@ def test_an_agent_that_is_silent_is_given_up(user: Env) -> None:
         listener.listen()
 
         assert asked_by(user, os.geteuid(), 0.1) == (b"registry.example", b"")
+
+
+def test_a_stuck_agent_is_no_error(lasting: StubService, user: Env) -> None:
+    """One that listens and never answers: so do eight busy workers."""
+    keep(user, lasting.url)
+    with socket.socket(socket.AF_UNIX) as listener:
+        folder = Path(user["XDG_RUNTIME_DIR"], "regcred")
+        folder.mkdir(mode=0o700)
+        listener.bind(str(folder / "agent.sock"))
+        listener.listen()
+        said = run_program("get", b"registry.example\n", user)
+
+    assert (said.code, json.loads(said.out)["Secret"]) == (0, REVEALED)
+    assert not through_agent(lasting)
+
+
+@pytest.mark.parametrize("begun", [b"", b"registry.example"])
+def test_input_that_does_not_end_is_given_up(lasting: StubService, user: Env, begun: bytes) -> None:
+    keep(user, lasting.url)
+    read, write = os.pipe()
+    os.write(write, begun)
+    try:
+        with agent_for(user):
+            until = monotonic() + 0.1
+            heard = agent_door.through_agent(in_bytes(user), read, os.geteuid(), until)
+    finally:
+        os.close(read)
+        os.close(write)
+
+    assert heard == (b"", b"")
+    assert lasting.seen == []
 
 
 def test_both_mean_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
 import regcred
+from regcred.clients import docker_helper
+from regcred.clients.docker_helper import Asked
 from regcred.clients.node.service import sendable
 from regcred.web.destination import FORM
 from tests.clients.helper_runs import HELPER, INTERPRETER, Said, run_here, run_program
@@ -25,6 +27,20 @@ GET = "/v1/projects/-/docker-credential/get"
 ONE_LINE = "the server URL must be one line of at most 2048 plain characters"
 
 Env = dict[str, str]
+
+
+@pytest.mark.parametrize("verb", sorted(docker_helper.VERBS))
+def test_input_that_does_not_end_is_given_up(stub: StubService, env: Env, verb: str) -> None:
+    read, write = os.pipe()
+    os.write(write, b"registry.example\n")
+    try:
+        said = docker_helper.main([verb], env, Asked(read, until=monotonic() + 0.1))
+    finally:
+        os.close(read)
+        os.close(write)
+
+    assert said == (1, b"standard input did not end: whoever runs this must close it")
+    assert stub.seen == []
 
 
 def test_get_prints_the_answer_as_it_came(stub: StubService, env: Env) -> None:

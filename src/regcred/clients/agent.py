@@ -19,15 +19,15 @@ from pathlib import Path
 from time import monotonic
 
 from regcred.clients.docker_helper import NAME, one_line, with_key
-from regcred.clients.node.agent_door import MAX_QUESTION, peer
+from regcred.clients.node.agent_door import AGENT_SECONDS, MAX_QUESTION, peer
 from regcred.clients.node.answers import Answer
+from regcred.clients.node.deadline import left
 from regcred.clients.node.service import (
     CONNECT_SECONDS,
     MAX_ANSWER,
     Question,
     connected,
     hear,
-    left,
     request,
     trust,
 )
@@ -40,7 +40,8 @@ WORKERS = 8
 KEPT_SECONDS = 60.0
 """How long a connection waits for the next question."""
 
-_ASKING_SECONDS = 2.0
+_REUSED_SECONDS = 1.0
+"""How long a connection that waited may take: its other end may be gone without a word."""
 _MAX_PATH = 4096
 
 Service = tuple[str, str]
@@ -136,7 +137,7 @@ class Agent:
         """Answer one helper. Raise Refused, OSError."""
         if peer(line) != self._user:
             return
-        line.settimeout(_ASKING_SECONDS)
+        line.settimeout(AGENT_SECONDS)
         text = b""
         while part := line.recv(65536):
             text += part
@@ -149,7 +150,8 @@ class Agent:
 
     def forward(self, server: bytes) -> Answer:
         """Return the service's answer to docker's `get`. Raise Refused, OSError."""
-        until = monotonic() + TOTAL_SECONDS
+        # Nobody waits for it any longer, and the worker is wanted.
+        until = monotonic() + AGENT_SECONDS
         found = with_key(settings({}, self._settings_path))
         question = Question(NAME, "POST", "docker-credential/get", server)
         question.kind = "text/plain"
@@ -159,7 +161,8 @@ class Agent:
         if line is not None:
             # It may have ended just now; to ask again changes nothing.
             with suppress(Refused, OSError):
-                return self._exchange(service, line, sent, until)
+                soon = min(until, monotonic() + _REUSED_SECONDS)
+                return self._exchange(service, line, sent, soon)
         return self._exchange(service, self._connected(found, until), sent, until)
 
     def _exchange(

@@ -58,11 +58,11 @@ class Program:
 _ASKING = ("node/settings.py", "node/answers.py", "node/service.py")
 DOCKER_HELPER = Program(
     "docker-credential-regcred",
-    ("node/words.py", "node/agent_door.py"),
+    ("node/words.py", "node/deadline.py", "node/agent_door.py"),
     (*_ASKING, "docker_helper.py"),
 )
 KUBELET_PLUGIN = Program(
-    "regcred-kubelet-provider", ("node/words.py", *_ASKING, "kubelet_plugin.py")
+    "regcred-kubelet-provider", ("node/words.py", "node/deadline.py", *_ASKING, "kubelet_plugin.py")
 )
 PROGRAMS = (DOCKER_HELPER, KUBELET_PLUGIN)
 _PACKAGES = ("regcred", "regcred.clients", "regcred.clients.node")

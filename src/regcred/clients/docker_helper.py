@@ -10,6 +10,7 @@ empty, and nothing that was read from stdin is ever said back.
 
 import os
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from regcred.clients.node.agent_door import NOT_FOUND, is_login
@@ -23,9 +24,10 @@ from regcred.clients.node.answers import (
     parse,
     problem_of,
 )
+from regcred.clients.node.deadline import read_all, read_part
 from regcred.clients.node.service import MAX_ANSWER, Question, ask
 from regcred.clients.node.settings import Settings, settings
-from regcred.clients.node.words import VERSION, Down, Refused, end, is_clean_object
+from regcred.clients.node.words import TOTAL_SECONDS, VERSION, Down, Refused, end, is_clean_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,7 @@ USAGE = f"Usage: {NAME} <get|store|erase|list|version>"
 # Clients compare these two whole, as they do NOT_FOUND.
 NO_SERVER = "no credentials server URL"
 NO_USERNAME = "no credentials username"
+NO_END = "standard input did not end: whoever runs this must close it"
 
 MAX_SERVER = 2048
 MAX_STORE = MAX_ANSWER
@@ -57,16 +60,25 @@ class Asked:
         self.begun = begun
         self.heard = heard
         """An agent's answer that decided nothing, empty without one."""
-        self.until = until
+        self.until = monotonic() + TOTAL_SECONDS if until is None else until
 
     def read(self, limit: int) -> bytes:
         """Return all of stdin, which must not be longer than `limit`. Raise Refused."""
-        text = self.begun
-        while len(text) <= limit and (part := os.read(self.stdin, limit + 1 - len(text))):
-            text += part
+        try:
+            text = read_all(self.stdin, limit, self.until, self.begun)
+        except TimeoutError:
+            raise Refused(NO_END) from None
         if len(text) > limit:
             raise Refused(f"more than {limit} bytes on standard input")
         return text
+
+    def pass_over(self) -> None:
+        """Read stdin to its end. Raise Refused."""
+        try:
+            while read_part(self.stdin, 65536, self.until):
+                pass
+        except TimeoutError:
+            raise Refused(NO_END) from None
 
 
 # The verbs: each returns what to print
@@ -84,8 +96,7 @@ def get(found: Settings, asked: Asked) -> bytes:
 
 def list_servers(found: Settings, asked: Asked) -> bytes:
     """Print which servers there are logins for, and the users."""
-    while os.read(asked.stdin, 65536):
-        pass
+    asked.pass_over()
     question = Question(NAME, "GET", "docker-credential/list")
     question.limit = MAX_LIST
     return answered("list", ask(with_key(found), question, asked.until))

@@ -7,7 +7,6 @@ for the kubelet's log, and nothing that was read from stdin is said: it may hold
 """
 
 import os
-import select
 import sys
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from regcred.clients.node.answers import (
     Answer,
     problem_of,
 )
-from regcred.clients.node.service import Question, ask, left
+from regcred.clients.node.deadline import read_all
+from regcred.clients.node.service import Question, ask
 from regcred.clients.node.settings import Settings, settings
 from regcred.clients.node.words import TOTAL_SECONDS, VERSION, Down, Refused, end, is_clean_object
 
@@ -81,17 +81,8 @@ def problem(answer: Answer, keyed: bool) -> Refused:
 
 def read_request(stdin: int, until: float) -> bytes:
     """Return the kubelet's request, which is one JSON object. Raise Refused."""
-    text = b""
-    waiting = select.poll()
-    waiting.register(stdin, select.POLLIN)
     try:
-        while len(text) <= MAX_REQUEST:
-            waiting.poll(left(until) * 1000)
-            left(until)
-            part = os.read(stdin, MAX_REQUEST + 1 - len(text))
-            if not part:
-                break
-            text += part
+        text = read_all(stdin, MAX_REQUEST, until)
     except TimeoutError:
         raise Refused("standard input did not end: this is run by the kubelet") from None
     if len(text) > MAX_REQUEST:

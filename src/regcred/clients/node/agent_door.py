@@ -13,6 +13,7 @@ from posix import _exit
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from regcred.clients.node.deadline import left, read_all
 from regcred.clients.node.words import TOTAL_SECONDS, end, is_clean_object
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 NOT_FOUND = "credentials not found in native keychain"
 """What clients compare, whole and on stdout."""
+
+AGENT_SECONDS = 2.0
+"""How long an agent may take: the ordinary way needs the rest, should it be stuck."""
 
 MAX_QUESTION = 2050
 _MAX_HEARD = 131072
@@ -64,18 +68,19 @@ def through_agent(
     try:
         if not is_safe(path, user):
             return b"", b""
-        line.settimeout(until - monotonic())
+        line.settimeout(AGENT_SECONDS)
         line.connect(path)
         if peer(line) not in (user, 0):
             return b"", b""
         # Only now, because what was read is to be sent on to nobody else.
-        while part := posix.read(stdin, MAX_QUESTION + 1 - len(question)):
-            question += part
+        question = read_all(stdin, MAX_QUESTION, until)
+        until = min(until, monotonic() + AGENT_SECONDS)
+        line.settimeout(left(until))
         line.sendall(b"get " + settings_file(env) + b"\n" + question)
         line.shutdown(_socket.SHUT_WR)
         while (part := line.recv(65536)) and len(heard) < _MAX_HEARD:
             heard += part
-            line.settimeout(max(until - monotonic(), 0.001))
+            line.settimeout(left(until))
     except OSError:
         heard = b""
     finally:

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from regcred.clients.node.answers import Answer, parse
+from regcred.clients.node.deadline import left
 from regcred.clients.node.settings import NAME_CHARACTERS, Settings, target
 from regcred.clients.node.words import TOTAL_SECONDS, VERSION, Down, Refused, printable
 
@@ -112,14 +113,6 @@ def reason(error: OSError) -> str:
     if tls := getattr(error, "reason", None):
         return f"no TLS there ({printable(tls)})"
     return printable(error.strerror or error)
-
-
-def left(until: float) -> float:
-    """Return the seconds that are left. Raise TimeoutError."""
-    seconds = until - monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
 
 
 def connected(
