@@ -241,6 +241,20 @@ def test_neither_a_key_nor_a_token_says_how_to_get_one(stub: StubService, env: E
     )
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_refused_token_says_where_to_look(stub: StubService, env: Env, keyed: bool) -> None:
+    """The token is who asks, whatever key the node has: to set another would change nothing."""
+    stub.plant("POST", PATH, problem("not-authenticated", 401, "no valid key or token"))
+    env["REGCRED_KEY"] = KEY if keyed else ""
+
+    said = provide_here(REQUESTS["v1 with a token"], env)
+
+    assert said.err == (
+        "this pod's token was refused: compare issuer and audience with `regcred cluster ls` "
+        "(the service's log says which)"
+    )
+
+
 def test_a_pod_s_token_is_never_said(stub: StubService, env: Env) -> None:
     for status, slug in ((401, "not-authenticated"), (403, "access-denied"), (503, "internal")):
         stub.plant("POST", PATH, problem(slug, status, "no"))
@@ -378,7 +392,40 @@ def test_another_policy_is_refused(env: Env) -> None:
 def test_without_settings_it_says_what_is_missing(env: Env) -> None:
     said = provide_here(recorded(), {"HOME": env["HOME"]})
 
-    assert said.err.startswith("no service is set")
+    assert said.err == (
+        "no service is set: set REGCRED_URL in the provider's env (the kubelet's configuration)"
+    )
+
+
+def test_what_a_user_of_the_node_has_logged_in_with_is_not_used(
+    ready: StubService, env: Env, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node "without a key" must not pull with its operator's."""
+    monkeypatch.setenv("HOME", str(home))
+    for kept in (home / "config", home / ".config"):
+        path = kept / "regcred" / "client.conf"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"url = {ready.url}\nkey = {KEY}\n")
+        path.chmod(0o600)
+    del env["REGCRED_KEY"]
+    without_xdg = {name: value for name, value in env.items() if name != "XDG_CONFIG_HOME"}
+
+    for said in (env, without_xdg):
+        assert provide_here(recorded(), said).code == 0
+        assert "authorization" not in ready.last.headers
+    assert provide_here(recorded(), {**env, "REGCRED_URL": ""}).err.startswith("no service is set")
+
+
+def test_a_configuration_that_is_missing_is_said_so(env: Env, tmp_path: Path) -> None:
+    said = provide_here(recorded(), env, f"--config {tmp_path}/none")
+
+    assert said == Said(1, "", f"there is no {tmp_path}/none: --config names it")
+
+
+def test_a_key_that_could_spoil_a_header_is_refused_without_a_word_of_logging_in(env: Env) -> None:
+    said = provide_here(recorded(), {**env, "REGCRED_KEY": "two words"})
+
+    assert said.err == "what is set as the node's key is no regcred key: see REGCRED_KEY_FILE"
 
 
 def test_an_error_nobody_thought_of_is_one_line(env: Env, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,13 +38,16 @@ def test_the_numbers_are_the_codes() -> None:
 
 
 def test_the_kubelet_asks_for_the_audience_that_the_cluster_has_and_may() -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    plugins = (ROOT / "docs" / "kubelet-plugin.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", plugins, re.DOTALL)
     documents: list[Any] = [one for block in blocks for one in yaml.safe_load_all(block)]
-    config, role, binding = documents
+    _, config, role, binding = documents
     found = re.search(r"--audience (\S+) --jwks", PAGE)
     assert found is not None
 
     (provider,) = config["providers"]
     assert provider["tokenAttributes"]["serviceAccountTokenAudience"] == found[1]
+    assert re.findall(r"--service-account-audience (\S+)", PAGE) == [found[1]]
     assert role["rules"][0]["resources"] == [found[1]]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert f"`{role['metadata']['name']}`" in PAGE

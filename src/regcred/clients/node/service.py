@@ -71,7 +71,7 @@ def request(found: Settings, question: Question, connection: str) -> bytes:
     """Return the request's bytes. Raise Refused if a setting would spoil them."""
     _, host, port, base = target(found)
     key, project = found.get("key", ""), found.get("project") or "-"
-    if not (key.isascii() and key.isprintable() and " " not in key and len(key) < _MAX_KEY):
+    if not is_key(key):
         raise Refused("the key that is set is no regcred key: run `regcred login`")
     if not (project.isascii() and project.replace("-", "0").isalnum()):
         raise Refused("the project that is set is no project's number or id: see REGCRED_PROJECT")
@@ -88,6 +88,11 @@ def request(found: Settings, question: Question, connection: str) -> bytes:
     if question.method == "POST":
         head += f"Content-Type: {question.kind}\r\nContent-Length: {len(question.body)}\r\n"
     return head.encode() + b"\r\n" + question.body
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can go into a header as a key, or is empty."""
+    return text.isascii() and text.isprintable() and " " not in text and len(text) < _MAX_KEY
 
 
 def sendable(node: str) -> bool:

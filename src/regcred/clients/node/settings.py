@@ -82,12 +82,20 @@ def read_settings(path: str) -> Settings:
 def settings(env: "Environment", path: str = "") -> Settings:
     """Return what the environment says, and what it leaves open from the settings file.
 
-    `path` names another file than the user's. A file counts only for the service it was written
-    for: REGCRED_URL that names another one leaves the file's key at home. Raise Refused.
+    `path` names another file than the user's. Raise Refused.
     """
     path = path or settings_path(env)
     found = read_settings(path)
     found["from"] = path
+    return with_environment(found, env)
+
+
+def with_environment(found: Settings, env: "Environment") -> Settings:
+    """Return a file's settings with the environment's put over them. Raise Refused.
+
+    A file counts only for the service it was written for: REGCRED_URL that names another one
+    leaves the file's key at home.
+    """
     url = env.get("REGCRED_URL", "").rstrip("/")
     if url and url != found.get("url", "").rstrip("/"):
         found = {"url": url, "from": "REGCRED_URL"}
