@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from regcred.clients.wiring.lookup import HUB, Answer, End, Step, walk
+from regcred.clients.wiring.hub import HUB_URL
+from regcred.clients.wiring.lookup import Answer, End, Step, walk
 from regcred.clients.wiring.machine import Machine
 from regcred.clients.wiring.pullers import Puller, puller_of
 from tests.system.conftest import RequireTool
@@ -232,7 +233,7 @@ def test_the_client_does_what_was_predicted(
 
 
 @pytest.mark.parametrize("client", ["docker", "podman", "skopeo"])
-@pytest.mark.parametrize("key", [HUB, "docker.io", "index.docker.io"])
+@pytest.mark.parametrize("key", [HUB_URL, "docker.io", "index.docker.io"])
 def test_each_client_has_its_own_word_for_docker_hub(
     key: str, client: str, registry: AskedRegistry, tmp_path: Path
 ) -> None:
@@ -246,7 +247,7 @@ def test_each_client_has_its_own_word_for_docker_hub(
     pull(client, "docker.io/library/no:v1", tmp_path, env)
 
     assert asked.take() == [(step.helper, step.key) for step in outcome.asked]
-    assert bool(outcome.asked) == (key == ("docker.io" if client != "docker" else HUB))
+    assert bool(outcome.asked) == (key == ("docker.io" if client != "docker" else HUB_URL))
 
 
 def _links(folder: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regcred.clients.cli import docker
+from regcred.clients.cli import docker, placed
 from tests.clients.cli.conftest import Regcred
 from tests.clients.helper_runs import HELPER, run_program
 
@@ -64,6 +64,32 @@ def test_docker_hub_is_printed_in_both_spellings(
     assert not (tmp_path / "home" / ".docker").exists()
 
 
+def test_print_shows_every_line_and_changes_nothing(
+    regcred: Regcred, tmp_path: Path, home: Path
+) -> None:
+    folder = tmp_path / "bin"
+    done = regcred(*INSTALL, str(folder), "-r", "ghcr.io", "--all", "--registries-conf", "--print")
+
+    assert json.loads(done.out) == {"credHelpers": {"ghcr.io": "regcred"}, "credsStore": "regcred"}
+    assert done.err == (
+        'registries.conf: credential-helpers = ["regcred", "containers-auth.json"]\n'
+    )
+    assert not folder.exists()
+    assert [*home.iterdir()] == []
+    assert json.loads(regcred(*INSTALL, str(folder), "--all", "--print").out) == {
+        "credsStore": "regcred"
+    }
+
+
+def test_the_place_may_stand_in_the_environment(
+    regcred: Regcred, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGCRED_BIN_DIR", str(tmp_path / "bin"))
+
+    assert regcred("docker", "install").code == 0
+    assert (tmp_path / "bin" / docker.PROGRAM).exists()
+
+
 @pytest.mark.parametrize("registry", ["", "ghcr.io/team", "*.example", "a b", "http://a"])
 def test_what_cred_helpers_cannot_hold_is_refused(
     regcred: Regcred, tmp_path: Path, registry: str
@@ -93,7 +119,7 @@ def test_a_place_that_is_taken_leaves_nothing_behind(regcred: Regcred, tmp_path:
 def test_without_an_interpreter_there_is_no_helper(
     regcred: Regcred, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker, "_INTERPRETER", tmp_path / "python3")
+    monkeypatch.setattr(placed, "INTERPRETER", tmp_path / "python3")
 
     assert regcred(*INSTALL, str(tmp_path)).code == 1
 

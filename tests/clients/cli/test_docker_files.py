@@ -100,7 +100,9 @@ def test_uninstall_takes_out_exactly_what_install_put_in(
 
     assert done.code == 0, done.err
     assert docker.read_text() == before
-    assert auth.read_text() == "{}\n"
+    assert not auth.exists()
+    assert f"Deleted {auth}\n" in done.err
+    assert f"Changed {docker}\n" in done.err
     assert not drop_in.exists()
     assert not auth.with_name("auth.json.before-regcred").exists()
     assert helper.exists()
@@ -161,6 +163,29 @@ def test_a_broken_file_stops_everything_and_stays_as_it_is(
     assert f"{broken} is left alone" in done.err
     assert "Nothing was changed." in done.err
     assert tree(home) == before
+
+
+def test_an_empty_file_that_was_there_before_stays(
+    install: Any, regcred: Regcred, docker: Path
+) -> None:
+    docker.write_text("{}\n")
+    install("-r", "ghcr.io")
+
+    regcred("docker", "uninstall")
+
+    assert docker.read_text() == "{}\n"
+
+
+def test_an_old_copy_is_not_called_as_it_was(install: Any, regcred: Regcred, docker: Path) -> None:
+    docker.write_text("{}")
+    assert "as it was" in install("-r", "ghcr.io").err
+    docker.write_text('{"credHelpers": {"ghcr.io": "regcred"}, "later": 1}')
+
+    again, out = install("-r", "quay.io"), regcred("docker", "uninstall")
+
+    assert f"Changed {docker}\n" in again.err
+    assert f"Changed {docker}\n" in out.err
+    assert docker.with_name("config.json.before-regcred").read_text() == "{}"
 
 
 @pytest.mark.parametrize("command", [("install", "-r", "ghcr.io"), ("uninstall",)])

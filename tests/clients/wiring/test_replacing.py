@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from regcred.clients.wiring.replacing import MAX_BYTES, Unusable, look, replace
+from regcred.clients.wiring.replacing import MAX_BYTES, Keep, Unusable, delete, look, replace
 
 KEPT = "config.json.before-regcred"
 
@@ -26,7 +26,7 @@ def names(folder: Path) -> list[str]:
 def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "config.json"
 
-    replace(look(path), "{}", keep=True)
+    replace(look(path), "{}", keep=Keep.first)
 
     assert path.read_text() == "{}"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -38,7 +38,7 @@ def test_the_mode_stays_and_the_copy_has_it_too(path: Path) -> None:
     path.write_text("old")
     path.chmod(0o640)
 
-    replace(look(path), "new", keep=True)
+    replace(look(path), "new", keep=Keep.first)
 
     assert path.read_text() == "new"
     assert (path.parent / KEPT).read_text() == "old"
@@ -48,10 +48,38 @@ def test_the_mode_stays_and_the_copy_has_it_too(path: Path) -> None:
 def test_the_first_copy_is_the_one_that_stays(path: Path) -> None:
     for text in ("first", "second", "third"):
         path.write_text(text)
-        replace(look(path), "new", keep=True)
+        replace(look(path), "new", keep=Keep.first)
 
     assert (path.parent / KEPT).read_text() == "first"
     assert names(path.parent) == ["config.json", KEPT]
+
+
+def test_a_copy_is_named_only_by_the_run_that_made_it(path: Path) -> None:
+    path.write_text("first")
+
+    assert replace(look(path), "new", keep=Keep.first) == path.parent / KEPT
+    assert replace(look(path), "newer", keep=Keep.first) is None
+    assert replace(look(path), "newest", keep=Keep.none) is None
+
+
+def test_the_latest_copy_takes_an_earlier_ones_place(path: Path) -> None:
+    for text in ("first", "second"):
+        path.write_text(text)
+        assert replace(look(path), "new", keep=Keep.latest) == path.parent / KEPT
+
+    assert (path.parent / KEPT).read_text() == "second"
+    assert names(path.parent) == ["config.json", KEPT]
+
+
+def test_what_somebody_changed_meanwhile_is_not_deleted(path: Path) -> None:
+    path.write_text("old")
+    original = look(path)
+    path.write_text("somebody else's")
+
+    with pytest.raises(Unusable, match="was changed meanwhile"):
+        delete(original)
+
+    assert path.read_text() == "somebody else's"
 
 
 def test_a_link_is_followed_and_stays_a_link(tmp_path: Path, path: Path) -> None:
@@ -60,7 +88,7 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path: Path, path: Path) -> None
     real.write_text("old")
     path.symlink_to(real)
 
-    replace(look(path), "new", keep=True)
+    replace(look(path), "new", keep=Keep.first)
 
     assert path.is_symlink()
     assert real.read_text() == "new"
@@ -150,7 +178,7 @@ def test_what_somebody_changed_meanwhile_is_not_written_over(path: Path, change:
         path.write_text("somebody else's")
 
     with pytest.raises(Unusable, match="was changed meanwhile"):
-        replace(original, "new", keep=False)
+        replace(original, "new", keep=Keep.latest)
 
     assert names(path.parent) == ([] if change == "deleted" else ["config.json"])
     assert change == "deleted" or path.read_text() == "somebody else's"
@@ -167,7 +195,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file(
     monkeypatch.setattr(os, "fsync", full)
 
     with pytest.raises(OSError, match="No space"):
-        replace(original, "new", keep=True)
+        replace(original, "new", keep=Keep.first)
 
     assert path.read_text() == "old"
     assert names(path.parent) == ["config.json"]

@@ -17,7 +17,7 @@ from regcred.clients.wiring.edits import Change, OtherHelper
 from regcred.clients.wiring.helpers import Helper, state_of
 from regcred.clients.wiring.machine import Machine
 from regcred.clients.wiring.pullers import Puller, pullers
-from regcred.clients.wiring.replacing import KEPT, Unusable, delete, replace
+from regcred.clients.wiring.replacing import Unusable, delete, replace
 from regcred.clients.wiring.routes import REGCRED, Route, registry_name, routes
 
 _ROUTE = Noun(
@@ -65,18 +65,18 @@ def apply(changes: Sequence[Change]) -> None:
         say("There is nothing to change.")
     for change in made:
         path = change.original.path
+        kept = None
         try:
             if change.text is None:
                 delete(change.original)
             else:
-                replace(change.original, change.text, keep=change.keep)
+                kept = replace(change.original, change.text, keep=change.keep)
         except Unusable as why:
             stop(Exit.FAILED, f"Error: {why}")
         except OSError as why:
             stop(Exit.FAILED, f"Error: {path} was not written: {why.strerror}")
         done = "Deleted" if change.text is None else "Changed"
-        kept = change.original.target.with_name(change.original.target.name + KEPT)
-        say(f"{done} {path}" + (f" (as it was: {kept})" if kept.exists() else ""))
+        say(f"{done} {path}" + (f" (as it was: {kept})" if kept else ""))
 
 
 def warn(keys: Sequence[str], *, every: bool, registries_conf: bool) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from regcred.clients.wiring.hub import HUB, HUB_URL
 from regcred.clients.wiring.json_object import Broken, Json, object_map, read_object, text, text_map
-from regcred.clients.wiring.lookup import HUB, File, Kind, Lookup, Step, stored_user
+from regcred.clients.wiring.lookup import File, Kind, Lookup, Step, stored_user
 
 _LOGIN_FIELDS = ("username", "password", "auth", "identitytoken", "registrytoken")
 _VARIABLE = "DOCKER_AUTH_CONFIG"
@@ -64,7 +65,7 @@ class DockerConfig:
 
 def docker_key(registry: str) -> str:
     """Return what docker and crane call a registry, as image references name it."""
-    return HUB if registry == "docker.io" else registry
+    return HUB_URL if registry == HUB else registry
 
 
 def host_of(name: str) -> str:
@@ -97,7 +98,7 @@ def docker_lookup(
 def crane_lookup(config: DockerConfig, repository: str) -> Lookup:
     """Return how crane, ko, cosign and kaniko look: the whole repository first, then its host."""
     registry = repository.partition("/")[0]
-    whole = f"index.{repository}" if registry == "docker.io" else repository
+    whole = f"index.{repository}" if registry == HUB else repository
     steps: list[Step] = []
     for key in (whole, docker_key(registry)):
         steps += _in_config(config, key, "")

@@ -8,22 +8,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from regcred.clients.wiring.containers_auth import conf_helpers, persistent_auth_file
+from regcred.clients.wiring.hub import HUB, HUB_URL, bare
 from regcred.clients.wiring.json_edit import masked, put, remove
 from regcred.clients.wiring.json_object import Broken, read_object, text, text_map
-from regcred.clients.wiring.lookup import HUB
 from regcred.clients.wiring.machine import Machine
 from regcred.clients.wiring.pullers import conf_files, docker_file
-from regcred.clients.wiring.replacing import Original, Unusable, look
+from regcred.clients.wiring.replacing import Keep, Original, Unusable, copy_of, look
 from regcred.clients.wiring.routes import REGCRED
 
-HUB_KEYS = (HUB, "docker.io")
+_HUB_KEYS = (HUB_URL, HUB)
 """docker and crane know Docker Hub by the first, podman and skopeo by the second."""
+
+_EMPTY = "{}\n"
 
 _SHOWN = frozenset({"credhelpers", "credsstore"})
 _DROP_IN = "99-regcred.conf"
 _DROP_IN_HEAD = (
     "# Written by `regcred docker install --registries-conf`, and removed by uninstall.\n"
 )
+
+
+def helper_keys(registry: str) -> tuple[str, ...]:
+    """Return how clients spell a registry in credHelpers."""
+    name = bare(registry.lower())
+    return _HUB_KEYS if name == HUB else (name,)
 
 
 class OtherHelper(Exception):
@@ -38,7 +46,7 @@ class Change:
     text: str | None
     """None deletes the file."""
 
-    keep: bool = False
+    keep: Keep = Keep.none
     """Whether a copy is made first: of a file that never named regcred."""
 
     @property
@@ -69,14 +77,14 @@ def install(
     changes: list[Change] = []
     for path in _json_files(machine):
         original = look(machine.at(path))
-        content = original.text if original.text is not None else "{}\n"
+        content = original.text if original.text is not None else _EMPTY
         wanted: list[tuple[str, ...]] = [("credHelpers", key) for key in keys]
         if every and path == docker_file(machine):
             wanted.append(("credsStore",))
         content = _put_all(original, content, wanted, replace=replace)
         if wanted:
-            before = original.text or ""
-            changes.append(Change(original, content, keep=f'"{REGCRED}"' not in before))
+            first = f'"{REGCRED}"' not in (original.text or "")
+            changes.append(Change(original, content, Keep.first if first else Keep.none))
     if conf:
         changes.append(_drop_in(machine))
     return changes
@@ -88,7 +96,10 @@ def uninstall(machine: Machine) -> list[Change]:
     for path in _json_files(machine):
         original = look(machine.at(path))
         if original.text is not None:
-            changes.append(Change(original, _taken_out(original, original.text)))
+            content = _taken_out(original, original.text)
+            # What install found was copied: without a copy it was install that made the file.
+            made_here = content == _EMPTY != original.text and not copy_of(original).exists()
+            changes.append(Change(original, None if made_here else content))
     drop_in = look(machine.at(_drop_in_path(machine)))
     if drop_in.text is not None and drop_in.text.startswith(_DROP_IN_HEAD):
         changes.append(Change(drop_in, None))

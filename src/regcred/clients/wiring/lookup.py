@@ -9,9 +9,6 @@ from enum import StrEnum
 
 from regcred.clients.wiring.json_object import Broken, text
 
-HUB = "https://index.docker.io/v1/"
-"""What docker and crane call Docker Hub; podman, buildah and skopeo say docker.io."""
-
 
 class Kind(StrEnum):
     """What one step of a search is."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from regcred.clients.placing import settle, staged, write_whole
@@ -17,9 +17,20 @@ from regcred.clients.reading import NotPlain, read_plain
 
 MAX_BYTES = 4 * 1024 * 1024
 KEPT = ".before-regcred"
-"""What the name of the one copy ends with that is made before the first change."""
+"""What the name of the one copy ends with."""
 
 _OURS_ALONE = 0o600
+
+
+class Keep(Enum):
+    """Which copy of what was there is made before a file is replaced."""
+
+    none = auto()
+    first = auto()
+    """The one of an earlier time stays, if there is one."""
+
+    latest = auto()
+    """The one of an earlier time gives way."""
 
 
 class Unusable(Exception):
@@ -70,24 +81,26 @@ def look(path: Path) -> Original:
     return Original(path, target, text, stat.S_IMODE(found.st_mode), _mark(found))
 
 
-def replace(original: Original, text: str, *, keep: bool) -> None:
-    """Write the new text in one step, its mode kept.
+def replace(original: Original, text: str, *, keep: Keep) -> Path | None:
+    """Write the new text in one step, its mode kept; return the copy if one was made now.
 
-    `keep` makes a copy of what was there, if there is none of an earlier time. Raise Unusable when
-    somebody changed the file since it was looked at, OSError.
+    Raise Unusable when somebody changed the file since it was looked at, OSError.
     """
+    kept = None
     folder = original.target.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with staged(original.target, text.encode(), original.mode) as temporary:
-        if keep and original.text is not None:
-            _keep(original, original.text)
-        if _now(original.target) != original.mark:
-            raise Unusable(original.path, "was changed meanwhile: nothing was written, repeat")
+        _refuse_changed(original)
+        if keep is not Keep.none and original.text is not None:
+            kept = _kept(original, original.text, keep)
+        _refuse_changed(original)
         temporary.replace(original.target)
+    return kept
 
 
 def delete(original: Original) -> None:
-    """Delete a file that is whole our own. Raise OSError."""
+    """Delete a file that is whole our own. Raise Unusable as `replace` does, OSError."""
+    _refuse_changed(original)
     original.target.unlink()
     settle(original.target.parent)
 
@@ -99,11 +112,23 @@ def _refuse_others_folder(path: Path, target: Path) -> None:
         raise Unusable(path, f"would be root's, and {folder} is another user's: run this as them")
 
 
-def _keep(original: Original, text: str) -> None:
-    kept = original.target.with_name(original.target.name + KEPT)
-    # No second run replaces the first copy.
-    with suppress(FileExistsError):
-        write_whole(kept, text.encode(), original.mode, replace=False)
+def copy_of(original: Original) -> Path:
+    """Return where a file's copy is, if one was ever made."""
+    return original.target.with_name(original.target.name + KEPT)
+
+
+def _kept(original: Original, text: str, keep: Keep) -> Path | None:
+    copy = copy_of(original)
+    try:
+        write_whole(copy, text.encode(), original.mode, replace=keep is Keep.latest)
+    except FileExistsError:
+        return None  # no later run replaces the first copy
+    return copy
+
+
+def _refuse_changed(original: Original) -> None:
+    if _now(original.target) != original.mark:
+        raise Unusable(original.path, "was changed meanwhile: nothing was written, repeat")
 
 
 def _now(target: Path) -> tuple[int, ...]:

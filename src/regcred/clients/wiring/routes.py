@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from regcred.clients.wiring.containers_auth import AUTH_FILES
 from regcred.clients.wiring.docker_config import DockerConfig, host_of
+from regcred.clients.wiring.hub import HUB, REFERENCE_NAMES
 from regcred.clients.wiring.json_object import Broken, object_map, read_object, text_map
 from regcred.clients.wiring.lookup import File, Kind, Step
 from regcred.clients.wiring.pullers import ContainersFiles, Puller
@@ -14,7 +15,6 @@ REGCRED = "regcred"
 EVERY = "every registry"
 """What stands for the registries that no file names."""
 
-_HUB_NAMES = {"index.docker.io", "docker.io"}
 _NOWHERE = "registry.invalid"
 
 
@@ -51,7 +51,7 @@ def routes(puller: Puller) -> list[Route]:
 def registry_name(name: str) -> str:
     """Return a key of credHelpers or auths as image references name its registry or namespace."""
     bare = host_of(name) if "://" in name else name
-    return "docker.io" if bare in _HUB_NAMES else bare
+    return HUB if bare in REFERENCE_NAMES else bare
 
 
 def _route(puller: Puller, repository: str, shown: str) -> Route | None:
