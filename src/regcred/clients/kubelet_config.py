@@ -57,13 +57,20 @@ def with_provider(text: str, ours: Mapping[str, Any]) -> str:
     top, providers = _read(text)
     if "tokenAttributes" in ours and _scalar(top, "apiVersion") != API:
         raise ConfigBroken(f"apiVersion: must be {API} for tokens of service accounts")
-    node = yaml.compose(_dumped(ours), Loader=yaml.SafeLoader)
+    node: Any = yaml.compose(_dumped(ours), Loader=yaml.SafeLoader)
     places = _ours(providers)
     if places:
+        if _serialized(providers.value[places[0]]) == _serialized(node):
+            return text
         providers.value[places[0]] = node
     else:
         providers.value.append(node)
     return _serialized(top)
+
+
+def has_provider(text: str) -> bool:
+    """Whether our provider is in a configuration. Raise ConfigBroken."""
+    return bool(_ours(_read(text)[1]))
 
 
 def without_provider(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from regcred.clients.cli import kubelet
+from regcred.clients.cli import kubelet, placed
 from tests.clients.cli.conftest import Ran, Regcred
 from tests.clients.helper_runs import PLUGIN, run_program
 from tests.clients.stub_service import KEY
@@ -126,6 +127,27 @@ def test_what_login_kept_is_used_where_nothing_else_is_said(
     ]
 
 
+def test_what_login_kept_goes_along_for_its_own_service_alone(node: Node, home: Path) -> None:
+    kept = home / "config" / "regcred" / "client.conf"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(
+        "url = http://kept.example\nca_file = /etc/ca.pem\ninsecure_http = yes\nkey = rgc_theirs\n"
+    )
+    kept.chmod(0o600)
+
+    other = node.install("--url", "http://other.example")
+    same = node.install("--url", "http://kept.example/")
+
+    assert (other.code, "the URL in --url is http" in other.err) == (2, True)
+    assert same.code == 0
+    assert node.provider["env"] == [
+        {"name": "REGCRED_URL", "value": "http://kept.example"},
+        {"name": "REGCRED_KEY_FILE", "value": str(node.key)},
+        {"name": "REGCRED_CA_FILE", "value": "/etc/ca.pem"},
+        {"name": "REGCRED_INSECURE_HTTP", "value": "yes"},
+    ]
+
+
 def test_a_dry_run_prints_the_configuration_and_changes_nothing(node: Node) -> None:
     node.config.write_text(THEIRS)
 
@@ -181,8 +203,6 @@ def test_a_link_to_the_configuration_stays_one(node: Node, tmp_path: Path) -> No
     ("content", "why"),
     [
         (b"kind: [", "line 1"),
-        (b"\xff", "not UTF-8"),
-        (b"#" * 1_100_000, "longer than"),
         (b"kind: Pod", "kind: must be"),
     ],
 )
@@ -201,7 +221,89 @@ def test_a_broken_file_is_never_overwritten(node: Node, content: bytes, why: str
 def test_a_folder_of_configurations_needs_a_file_in_it(node: Node) -> None:
     node.config.mkdir()
 
-    assert "name a file in it" in node.install().err
+    assert f"{node.config} is not a file" in node.install().err
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\xff", "is not UTF-8"), (b"#" * 4_200_000, "is too long")]
+)
+def test_what_is_no_text_is_left_alone(node: Node, content: bytes, why: str) -> None:
+    node.config.write_bytes(content)
+
+    for done in (node.install(), node.uninstall()):
+        assert done.code == 1
+        assert f"{node.config} {why}" in done.err
+    assert node.config.read_bytes() == content
+    assert not node.plugin.exists()
+
+
+def test_a_pipe_is_not_waited_for(node: Node) -> None:
+    os.mkfifo(node.config)
+
+    for done in (node.install(), node.install("--dry-run"), node.uninstall()):
+        assert (done.code, f"{node.config} is not a file" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+def test_what_others_write_meanwhile_is_not_lost(
+    node: Node, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    node.config.write_text(THEIRS)
+    if verb == "uninstall":
+        node.install()
+    changing = {"install": "with_provider", "uninstall": "without_provider"}[verb]
+    real = getattr(kubelet, changing)
+
+    def meanwhile(*given: Any) -> str:
+        node.config.write_text(THEIRS + "# written meanwhile\n")
+        made: str = real(*given)
+        return made
+
+    monkeypatch.setattr(kubelet, changing, meanwhile)
+    done = node.install() if verb == "install" else node.uninstall()
+
+    assert (done.code, "was changed meanwhile" in done.err) == (1, True)
+    assert node.config.read_text() == THEIRS + "# written meanwhile\n"
+
+
+def test_a_configuration_of_ours_alone_that_changes_meanwhile_is_not_deleted(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(_: str) -> str:
+        node.config.write_text(THEIRS)
+        return ""
+
+    node.install()
+    monkeypatch.setattr(kubelet, "without_provider", meanwhile)
+
+    assert "was changed meanwhile" in node.uninstall().err
+    assert node.config.read_text() == THEIRS
+    assert node.plugin.exists()
+
+
+def test_the_copy_is_of_what_others_wrote(node: Node) -> None:
+    """After an uninstall theirs may have changed: the copy is of the time before this install."""
+    node.config.write_text(THEIRS)
+    node.install()
+    node.uninstall()
+    later = THEIRS + "# later\n"
+    node.config.write_text(later)
+
+    said = node.install().err
+    node.install("--registry", "other.example")
+
+    assert f"Kept {node.config} as it was, comments included, in {node.backup}" in said
+    assert node.backup.read_text() == later
+
+
+def test_comments_stay_where_ours_is_as_it_should_be(node: Node) -> None:
+    node.config.write_text(THEIRS)
+    node.install()
+    commented = node.config.read_text() + "# a comment of theirs\n"
+    node.config.write_text(commented)
+
+    assert "says so already" in node.install().err
+    assert node.config.read_text() == commented
 
 
 def test_what_cannot_be_read_or_written_is_said_so(node: Node, tmp_path: Path) -> None:
@@ -218,12 +320,12 @@ def test_what_cannot_be_read_or_written_is_said_so(node: Node, tmp_path: Path) -
 def test_a_configuration_that_cannot_be_written_stays(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     node.install()
     before = node.config.read_text()
-    monkeypatch.setattr(kubelet, "write_whole", full)
+    monkeypatch.setattr(kubelet, "replace", full)
 
     said = node.install("--registry", "other.example")
 
@@ -234,7 +336,7 @@ def test_a_configuration_that_cannot_be_written_stays(
 def test_without_an_interpreter_there_is_no_plugin(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubelet, "_INTERPRETER", tmp_path / "python3")
+    monkeypatch.setattr(placed, "INTERPRETER", tmp_path / "python3")
 
     assert node.install().code == 1
     assert not node.config.exists()
@@ -249,6 +351,13 @@ def test_without_an_interpreter_there_is_no_plugin(
         ("https://GHCR.io/", "ghcr.io"),
         ("*.dkr.ecr.*.example.com", "*.dkr.ecr.*.example.com"),
         ("registry.example:5000/team", "registry.example:5000/team"),
+        ("registry.example/team/", "registry.example/team/"),
+        ("https://registry.example/team/", "registry.example/team/"),
+        ("https://quay.io/v1/", "quay.io"),
+        ("https://quay.io/v2", "quay.io"),
+        ("quay.io/v1/", "quay.io/v1/"),
+        ("index.docker.io/v1/", "docker.io"),
+        ("ghcr.io/", "ghcr.io"),
     ],
 )
 def test_registries_are_spelt_as_the_kubelet_matches_them(asked: str, written: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from regcred.clients.wiring.json_object import Broken
 from regcred.clients.wiring.kubelet_files import (
@@ -15,6 +18,7 @@ from regcred.clients.wiring.kubelet_files import (
     arguments_in,
     flag,
     kubelet_arguments,
+    matches,
     node_logins,
     normalised,
     policy,
@@ -102,6 +106,44 @@ def test_providers_are_read() -> None:
 def test_what_keeps_the_kubelet_from_starting_is_named(old: str, new: str, why: str) -> None:
     with pytest.raises(Broken, match=why):
         providers(CONFIG.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("glob", "taken"),
+    [
+        ("reg.example", True),
+        ("*.example", True),
+        ("reg.example/team", True),
+        ("reg.example/team/", True),
+        ("reg.example/te", True),
+        ("https://reg.example", False),
+        ("reg.example/v1/", False),
+        ("reg.example/other", False),
+    ],
+)
+def test_match_images_stand_as_they_are(glob: str, taken: bool) -> None:
+    """Kubernetes takes scheme and version off a keyring's keys alone."""
+    assert matches(glob, "reg.example/team/app") == taken
+    assert tried([glob], "reg.example/team/app") == ([] if "other" in glob else [glob])
+
+
+@given(st.text() | st.from_regex(r"x: \d{4}-\d\d-\d\d", fullmatch=True))
+@example("x: 2026-13-45")
+@example("x: 2026-01-01 25:99:99")
+@example("? [a]\n: b")
+@example("&a [*a]")
+@example("!!python/object:os.system x")
+@example("!!int x")
+def test_no_text_breaks_the_reader_of_yaml(content: str) -> None:
+    for read in (providers, policy):
+        with suppress(Broken):
+            read(content)
+
+
+def test_a_date_that_cannot_be_does_not_hide_the_rest() -> None:
+    assert policy("x: 2026-13-45\nimagePullCredentialsVerificationPolicy: NeverVerify") == (
+        "NeverVerify"
+    )
 
 
 def test_the_rule_for_images_that_are_there_is_read() -> None:

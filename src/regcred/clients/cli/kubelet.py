@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -9,29 +10,29 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from regcred.clients import assembly
 from regcred.clients.assembly import KUBELET_PLUGIN
+from regcred.clients.cli.placed import placed, runnable
 from regcred.clients.cli.words import Exit, say, stop
 from regcred.clients.kubelet_config import (
     ConfigBroken,
+    has_provider,
     provider,
     with_provider,
     without_provider,
 )
 from regcred.clients.node.settings import read_file, settings, target
 from regcred.clients.node.words import Refused
-from regcred.clients.placing import write_whole
+from regcred.clients.wiring.hub import bare
+from regcred.clients.wiring.replacing import Keep, Original, Unusable, delete, look, replace
 
 app = typer.Typer(help="Pull with stored logins on a Kubernetes node.", no_args_is_help=True)
 
 BIN_DIR = Path("/var/lib/kubelet/credential-provider")
 CONFIG = Path("/var/lib/kubelet/credential-provider-config.yaml")
-BACKUP = ".before-regcred"
 
-_INTERPRETER = Path("/usr/bin/python3")
-_MAX_CONFIG = 1048576
-_HUB = "docker.io"
-_HUB_NAMES = {_HUB, "index.docker.io", "registry-1.docker.io"}
+_FOR_ALL = 0o644
+"""The mode of a new configuration: it says where a key is, and holds none."""
+
 # What matchImages may hold: globs in the host alone, perhaps a port and a path.
 _IMAGES = re.compile(r"[a-z0-9*]([a-z0-9.*-]*[a-z0-9*])?(:[0-9]{1,5})?(/[a-z0-9._/-]*)?")
 _AUDIENCE = re.compile(r"[!-~]{1,255}")
@@ -108,17 +109,17 @@ def install(
     env = _environment(url, key_file, project, ca_file)
     arguments = [] if on_error == "fail" else ["--on-error", on_error]
     ours = provider(images, env, arguments, service_account_audience)
-    place = config.expanduser().resolve()
+    found = _look(config)
     try:
-        old = _read(place)
-        new = with_provider(old, ours)
+        new = with_provider(found.text or "", ours)
     except ConfigBroken as why:
-        _stop_on(place, why)
+        _stop_on(config, why)
     if dry_run:
         typer.echo(new, nl=False)
         return
-    _place(bin_dir.expanduser().absolute())
-    _write(place, old, new)
+    runnable(KUBELET_PLUGIN)
+    placed(KUBELET_PLUGIN, bin_dir.expanduser().absolute())
+    _write(found, new)
     for line in _NEXT + (_NEXT_FOR_TOKENS if service_account_audience else ()):
         say(line.format(config=config.absolute(), bin_dir=bin_dir.absolute()))
 
@@ -126,33 +127,34 @@ def install(
 @app.command()
 def uninstall(bin_dir: BinDir = BIN_DIR, config: ConfigFile = CONFIG) -> None:
     """Take the plugin out of the kubelet's configuration, then away. Others stay."""
-    place = config.expanduser().resolve()
+    found = _look(config)
     try:
-        old = _read(place)
-        new = without_provider(old) if old else ""
+        new = without_provider(found.text) if found.text else ""
     except ConfigBroken as why:
-        _stop_on(place, why)
+        _stop_on(config, why)
     plugin = bin_dir.expanduser() / KUBELET_PLUGIN.name
     try:
-        if old and not new:
+        if found.text and not new:
             # An empty list is no configuration: the kubelet would not start.
-            place.unlink()
-            say(f"Deleted {place}, which had no other provider: take the kubelet's flags away")
-        elif new != old:
-            _write(place, old, new)
+            delete(found)
+            say(f"Deleted {found.path}, which had no other provider: take the kubelet's flags away")
+        elif found.text and new != found.text:
+            _write(found, new)
         plugin.unlink(missing_ok=True)
+    except Unusable as why:
+        stop(Exit.FAILED, f"Error: {why}")
     except OSError as why:
         stop(Exit.FAILED, f"Error: {why.filename} was not changed: {why.strerror}")
     say(f"{plugin} is gone. Restart the kubelet: systemctl restart kubelet")
 
 
 def match_images(registry: str) -> str:
-    """Return how the kubelet's matchImages spells a registry. Raise typer.Exit."""
-    name = registry.lower().removeprefix("https://").rstrip("/")
-    host, slash, path = name.removesuffix("/v1").partition("/")
-    if host in _HUB_NAMES:
-        # Images are asked about as docker.io/library/nginx, whatever the pod wrote.
-        name = f"{_HUB}{slash}{path}"
+    """Return how the kubelet's matchImages spells a registry. Raise typer.Exit.
+
+    A slash at a path's end stays: without it the kubelet takes the last name for a beginning.
+    """
+    # Images are asked about as docker.io/library/nginx, whatever the pod wrote.
+    name = bare(registry.lower())
     if not _IMAGES.fullmatch(name):
         stop(Exit.USAGE, "Error: --registry is HOST[:PORT][/PATH], with * for a part of the host")
     return name
@@ -162,11 +164,14 @@ def _environment(
     url: str, key_file: Path | None, project: str, ca_file: Path | None
 ) -> dict[str, str]:
     """Return what the plugin is told: where things are, never a key. Raise typer.Exit."""
+    said = {name: value for name, value in os.environ.items() if "KEY" not in name}
     try:
-        kept = {} if url else settings(os.environ)
-        url = (url or kept.get("url", "")).rstrip("/")
-        target({"url": url, "from": "--url"})
-        env = {"REGCRED_URL": url}
+        # What login kept goes along for its own service, and for no other.
+        kept = settings({**said, "REGCRED_URL": url})
+        if kept["from"] == "REGCRED_URL":
+            kept["from"] = "--url"
+        secure = target(kept)[0]
+        env = {"REGCRED_URL": kept["url"].rstrip("/")}
         if key_file is not None:
             env["REGCRED_KEY_FILE"] = str(key_file.absolute())
             _look_at_key(key_file)
@@ -176,6 +181,8 @@ def _environment(
         env["REGCRED_PROJECT"] = project
     if ca := str(ca_file.absolute()) if ca_file else kept.get("ca_file", ""):
         env["REGCRED_CA_FILE"] = ca
+    if not secure and kept.get("insecure_http") == "yes":
+        env["REGCRED_INSECURE_HTTP"] = "yes"
     if any(not value.isprintable() for value in env.values()):
         stop(Exit.USAGE, "Error: a path or the project holds characters that are not printable")
     return env
@@ -189,50 +196,34 @@ def _look_at_key(path: Path) -> None:
         say(f"{path} is not there yet: put the node's key into it, owned by root, mode 0600.")
 
 
-def _read(path: Path) -> str:
-    """Return the configuration, empty if there is none. Raise ConfigBroken."""
+def _look(config: Path) -> Original:
+    """Return the configuration as it is. Raise typer.Exit."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_CONFIG + 1)
-    except FileNotFoundError:
-        return ""
-    except IsADirectoryError:
-        raise ConfigBroken("it is a folder: name a file in it") from None
+        found = look(config.expanduser().absolute())
+    except Unusable as why:
+        stop(Exit.FAILED, f"Error: {why}", "Nothing was changed. Try --config FILE.")
+    return found if found.text is not None else dataclasses.replace(found, mode=_FOR_ALL)
+
+
+def _write(found: Original, new: str) -> None:
+    """Write the configuration; a copy of what others alone made of it is kept beside it."""
+    if new == found.text:
+        say(f"{found.path} says so already")
+        return
+    ours = not found.text or has_provider(found.text)
+    try:
+        kept = replace(found, new, keep=Keep.none if ours else Keep.latest)
+    except Unusable as why:
+        stop(Exit.FAILED, f"Error: {why}")
     except OSError as why:
-        raise ConfigBroken(f"it cannot be read: {why.strerror}") from None
-    if len(content) > _MAX_CONFIG:
-        raise ConfigBroken(f"it is longer than {_MAX_CONFIG} bytes")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise ConfigBroken("it is not UTF-8 text") from None
-
-
-def _place(folder: Path) -> None:
-    if not _INTERPRETER.exists():
-        stop(Exit.FAILED, f"Error: the plugin is run by {_INTERPRETER}, which is not there")
-    try:
-        placed = assembly.place(KUBELET_PLUGIN, folder)
-    except OSError as why:
-        stop(Exit.FAILED, f"Error: {folder} was not written: {why.strerror}", "Try --bin-dir DIR.")
-    say(f"Placed {placed}")
-
-
-def _write(path: Path, old: str, new: str) -> None:
-    """Write the configuration; what others made of it is kept beside it, once."""
-    backup = path.with_name(path.name + BACKUP)
-    try:
-        mode = path.stat().st_mode & 0o777 if old else 0o644
-        if old == new:
-            say(f"{path} says so already")
-            return
-        if old and not backup.exists():
-            write_whole(backup, old.encode(), mode)
-            say(f"Kept {path} as it was, comments included, in {backup}")
-        write_whole(path, new.encode(), mode)
-    except OSError as why:
-        stop(Exit.FAILED, f"Error: {path} was not written: {why.strerror}", "Try --config FILE.")
-    say(f"Wrote {path}")
+        stop(
+            Exit.FAILED,
+            f"Error: {found.path} was not written: {why.strerror}",
+            "Try --config FILE.",
+        )
+    if kept:
+        say(f"Kept {found.path} as it was, comments included, in {kept}")
+    say(f"Wrote {found.path}")
 
 
 def _stop_on(path: Path, why: ConfigBroken) -> NoReturn:

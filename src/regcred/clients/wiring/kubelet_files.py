@@ -93,15 +93,18 @@ def node_logins(content: str, image: str, *, legacy: bool = False) -> list[str]:
 
 def tried(keys: Sequence[str], image: str) -> list[str]:
     """Return which keys the kubelet tries for an image, in its order."""
-    matching = [key for key in keys if matches(key, image)]
+    matching = [key for key in keys if matches(normalised(key), image)]
     if not matching and _on_hub(image):
         matching = [key for key in keys if normalised(key) == _FALLBACK]
     return sorted(matching, key=normalised, reverse=True)
 
 
-def matches(key: str, image: str) -> bool:
-    """Whether a key of a keyring, or a provider's matchImages, takes in an image."""
-    host, _, path = normalised(key).partition("/")
+def matches(glob: str, image: str) -> bool:
+    """Whether one of a provider's matchImages takes in an image, or a keyring's normalised key.
+
+    matchImages stand as they are: one with a scheme takes in nothing.
+    """
+    host, _, path = glob.partition("/")
     images_host, _, images_path = image.partition("/")
     name, port = _port(host)
     images_name, images_port = _port(images_host)
@@ -109,7 +112,7 @@ def matches(key: str, image: str) -> bool:
     return (
         port == images_port
         and len(globs) == len(labels)
-        and all(_glob(glob, label) for glob, label in zip(globs, labels, strict=True))
+        and all(_glob(*pair) for pair in zip(globs, labels, strict=True))
         and images_path.startswith(path)
     )
 
@@ -139,8 +142,9 @@ def _yaml(content: str) -> Any:
     import yaml  # noqa: PLC0415  only a node has these files
 
     try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError:
+        # Texts alone: what makes dates and numbers of them fails at the 45th of a month.
+        return yaml.load(content, yaml.BaseLoader)  # noqa: S506  it makes nothing but texts
+    except (yaml.YAMLError, ValueError):
         raise Broken("it is not YAML") from None
     except RecursionError:
         raise Broken("it is nested too deep") from None
