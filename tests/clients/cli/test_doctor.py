@@ -52,6 +52,14 @@ def test_the_exit_code_says_whether_something_is_in_the_way(
     assert asked[2].out == f"{kind}\n"
 
 
+def test_the_help_shows_how_it_is_called(regcred: Regcred) -> None:
+    told = " ".join(regcred("doctor", "--help").out.split())
+
+    assert "Usage: regcred doctor [OPTIONS] [IMAGE] | COMMAND" in told
+    assert " machine " not in told.partition("Commands")[2]
+    assert "registry" in told.partition("Commands")[2]
+
+
 def test_a_bad_address_is_a_usage_error(stub: StubService, regcred: Regcred) -> None:
     refused = problem("invalid-input", 422, "registry_url: must name one registry, without a *")
     stub.plant("POST", "/v1/projects/-/registries:probe", refused)

@@ -16,6 +16,7 @@ import pytest
 
 from regcred.clients.diagnosis import names
 from regcred.clients.readiness import Readiness
+from regcred.clients.wiring.machine import Machine
 from tests.clients.cli.conftest import Ran, Regcred
 from tests.clients.stub_service import Reply, StubService, problem
 
@@ -353,6 +354,14 @@ def test_docker_takes_its_platforms_store_by_itself(doctor: Doctor) -> None:
     doctor.programs("pass", "docker-credential-pass")
     found = doctor.found(IMAGE)
     assert "asks docker-credential-pass, not regcred" in found["pull with docker"][0][1]
+    default = "because of docker's own default (pass is on PATH)"
+    assert found["pull with docker"][0][1].endswith(f"{default}; regcred has one")
+    (doctor.root / "bin/docker-credential-pass").unlink()
+    (doctor.root / "bin/pass").unlink()
+    doctor.programs("docker-credential-secretservice")
+    told = doctor.found(IMAGE)["pull with docker"][0][1]
+    assert "own default (docker-credential-secretservice is on PATH)" in told
+    (doctor.root / "bin/docker-credential-secretservice").unlink()
 
     doctor.write(DOCKERS, json.dumps({"credsStore": "gone"}))
     found = doctor.found(IMAGE)
@@ -363,6 +372,25 @@ def test_docker_takes_its_platforms_store_by_itself(doctor: Doctor) -> None:
     )
     assert found["pull with docker"][0][0] == "fault"
     assert "docker-credential-gone" in found["pull with docker"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("version", "read"), [((20, 10, 24), True), ((23, 0, 0), False), ((), False)]
+)
+def test_an_old_docker_reads_an_older_file(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], read: bool
+) -> None:
+    monkeypatch.setattr(Machine, "version", lambda *_: version)
+    doctor.write("home/u/.dockercfg", json.dumps(LOGIN))
+
+    told = next(
+        told[0][1] for area, told in doctor.found(IMAGE).items() if area[:16] == "pull with docker"
+    )
+    assert ("uses the login stored in /home/u/.dockercfg" in told) == read
+    doctor.write("home/u/.dockercfg", "username = u")
+    assert (".dockercfg: it is not JSON" in doctor.found()["docker"][0][1]) == read
+    doctor.write(DOCKERS, HELPERS)
+    assert "uses the login" not in doctor.run(IMAGE).out
 
 
 def test_crane_reads_podmans_file_where_docker_has_none(
@@ -433,6 +461,47 @@ def test_where_regcred_has_no_login_the_rest_is_a_note(
     assert "regcred, asked about registry.example" in asked
     assert "no login is set up here" in nothing
     assert "uses the login stored in" in stored
+
+
+def candidate(**more: Any) -> dict[str, Any]:
+    named = {"credential": {"id": "1", "name": "one"}, "rank": 1, "rule": "covers it", "reason": ""}
+    return {**named, "scope": "registry.example/team", "withheld": False, **more}
+
+
+RULE = "asked for registry.example: several, none for the whole registry"
+
+
+@pytest.mark.parametrize("text", [HELPERS, "{}"])
+@pytest.mark.parametrize(
+    ("more", "level", "why", "fix"),
+    [
+        ({}, "fault", RULE, "store a login for all of registry.example"),
+        ({"withheld": True}, "fault", RULE, "regcred credential verify one"),
+        ({"reason": "no answer", "withheld": True}, "fault", "no answer", "verify one"),
+        ({"rank": None, "rule": "does not cover it"}, "note", "does not cover it", ""),
+    ],
+)
+def test_a_login_that_a_client_does_not_get_is_told_with_the_reason(
+    doctor: Doctor,
+    explain: Callable[..., None],
+    stub: StubService,
+    text: str,
+    more: dict[str, Any],
+    level: str,
+    why: str,
+    fix: str,
+) -> None:
+    explain([])
+    stub.explained["candidates"] = [candidate(**more)]
+    for client in stub.explained["clients"].values():
+        client["notes"] = [RULE]
+    doctor.write(DOCKERS, text)
+
+    [(seen, what, to_do)] = doctor.found(IMAGE)["pull with docker, podman"]
+
+    assert (seen, what.startswith("is anonymous: regcred"), why in what) == (level, True, True)
+    assert fix in to_do
+    assert "explain" not in what + to_do
 
 
 def test_a_helper_that_cannot_run_is_what_fails(doctor: Doctor) -> None:

@@ -27,8 +27,14 @@ class _MachineUnlessTold(TyperGroup):
         return parsed
 
 
-app = typer.Typer(cls=_MachineUnlessTold, help="Find out what is in the way of a pull.")
-app.command(_MACHINE)(doctor_machine.machine)
+app = typer.Typer(
+    cls=_MachineUnlessTold,
+    subcommand_metavar="[IMAGE] | COMMAND [ARGS]...",
+    help="Look at this machine, and with IMAGE at what its next pull will do: service, key, "
+    "clock, helpers, clients' files, kubelet, containerd. Or ask a registry. "
+    "Options for IMAGE: --project, --output.",
+)
+app.command(_MACHINE, hidden=True)(doctor_machine.machine)
 _MEANINGS = {
     "ok": "a login can be tried here",
     "public": "it asks nobody to log in, at least not at its door",

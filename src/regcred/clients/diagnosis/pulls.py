@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from regcred.clients.diagnosis.finding import Finding, fault, grouped, note, ok
+from regcred.clients.diagnosis.finding import Finding, Level, fault, grouped, note, ok
+from regcred.clients.wiring.docker_config import DEFAULT
 from regcred.clients.wiring.helpers import PREFIX, state_of
 from regcred.clients.wiring.lookup import Answer, End, Kind, Lookup, Outcome, Step, walk
 from regcred.clients.wiring.machine import Machine
@@ -30,8 +31,32 @@ def pull_findings(
         would = logins_for(explained, asks_like)
         lookup = puller.lookup(repository)
         outcome = walk(lookup, partial(_answer, machine, would))
-        found.append((puller.name, [_told(lookup, outcome, would, reference["registry"])]))
+        told = _told(lookup, outcome, would, reference["registry"])
+        if told.level is not Level.fault and not would and outcome.decides is None:
+            told = _untold(outcome, explained, asks_like) or told
+        found.append((puller.name, [told]))
     return grouped(found)
+
+
+def _untold(outcome: Outcome, explained: Mapping[str, Any], client: str) -> Finding | None:
+    """Return why a client gets none of the logins that there are, None where there are none."""
+    candidates = explained.get("candidates") or []
+    if not candidates:
+        return None
+    asked = [step for step in outcome.asked if step.helper == REGCRED]
+    what = f"is anonymous: regcred, asked {_asked(asked[0])}," if asked else "is anonymous: regcred"
+    covering = [one for one in candidates if one.get("rank") is not None]
+    first = (covering or candidates)[0]
+    name = (first.get("credential") or {}).get("name")
+    if not covering:
+        return note("pull with", f"{what} has {name}, but not for it: {first.get('rule')}")
+    notes = ((explained.get("clients") or {}).get(client) or {}).get("notes") or []
+    why = first.get("reason") or "; ".join(map(str, notes)) or first.get("rule")
+    what = f"{what} has {name}, and does not give it to this client: {why}"
+    if first.get("withheld"):
+        return fault("pull with", what, f"regcred credential verify {name}")
+    registry = explained["reference"]["registry"]
+    return fault("pull with", what, f"store a login for all of {registry}: regcred credential add")
 
 
 def _answer(machine: Machine, would: Sequence[str], step: Step) -> Answer:
@@ -75,7 +100,7 @@ def _anonymous(name: str, outcome: Outcome, would: Sequence[str], registry: str)
     asked = [step for step in outcome.asked if step.helper == REGCRED]
     if asked and not would:
         what = f"is anonymous: regcred, asked {_asked(asked[0])}, has no login for it"
-        return note(name, what, "regcred explain IMAGE says why")
+        return note(name, what)
     if not would:
         return note(name, "is anonymous: no login is set up here, and regcred has none either")
     if outcome.asked:
@@ -100,4 +125,6 @@ def _mend(step: Step) -> str:
         return f"mend {step.file}"
     if step.helper == REGCRED:
         return "regcred docker install"
+    if step.file.startswith(DEFAULT):
+        return f"install {PREFIX}{step.helper}, or regcred docker install --registry HOST"
     return f"install {PREFIX}{step.helper}, or take its name out of {step.file}"

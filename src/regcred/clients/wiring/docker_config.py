@@ -15,6 +15,9 @@ from regcred.clients.wiring.lookup import File, Kind, Lookup, Step, stored_user
 
 _LOGIN_FIELDS = ("username", "password", "auth", "identitytoken", "registrytoken")
 _VARIABLE = "DOCKER_AUTH_CONFIG"
+DEFAULT = "docker's own default"
+"""What stands for a file where docker takes its platform's store without being told."""
+
 _BAD_AUTH = "an entry's auth is not USER:PASSWORD in base64"
 
 
@@ -40,13 +43,28 @@ class DockerConfig:
             auths = object_map(found, "auths")
         except Broken as why:
             return cls(file.path, {}, "", {}, str(why))
+        return cls._with_auths(file.path, helpers, store, auths)
+
+    @classmethod
+    def read_legacy(cls, file: File) -> DockerConfig:
+        """Return what a docker before 23 takes from a .dockercfg: stored logins alone."""
+        try:
+            auths = object_map({"auths": read_object(file.readable(), trailing=True)}, "auths")
+        except Broken as why:
+            return cls(file.path, {}, "", {}, str(why))
+        return cls._with_auths(file.path, {}, "", auths)
+
+    @classmethod
+    def _with_auths(
+        cls, path: str, helpers: Mapping[str, str], store: str, auths: Mapping[str, Json]
+    ) -> DockerConfig:
         try:
             bad = any(text(entry, "auth") and not stored_user(entry) for entry in auths.values())
         except Broken:
             bad = True
         if bad:
-            return cls(file.path, helpers, store, {}, _BAD_AUTH)
-        return cls(file.path, helpers, store, auths)
+            return cls(path, helpers, store, {}, _BAD_AUTH)
+        return cls(path, helpers, store, auths)
 
     @property
     def holds_auth(self) -> bool:
@@ -110,7 +128,10 @@ def crane_lookup(config: DockerConfig, repository: str) -> Lookup:
 
 
 def _in_config(config: DockerConfig, key: str, default_store: str) -> list[Step]:
-    helper = config.helper_for(key) or ("" if config.holds_auth else default_store)
+    helper = config.helper_for(key)
+    if default_store and not config.holds_auth:
+        program = "pass" if default_store == "pass" else f"docker-credential-{default_store}"
+        return [Step(Kind.helper, f"{DEFAULT} ({program} is on PATH)", key, default_store)]
     entry = config.entry_for(key)
     if helper:
         asked = Step(Kind.helper, config.path, key, helper)

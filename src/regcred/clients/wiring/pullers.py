@@ -20,6 +20,8 @@ PULLERS = ("docker", "podman", "buildah", "skopeo", "crane")
 # Since when a client reads no other file beside one that it was named (containers/image 5.24).
 _NAMED_ALONE = {"podman": (4, 4), "buildah": (1, 29), "skopeo": (1, 11)}
 _READS_VARIABLE = (28, 3)
+_READS_LEGACY_NO_MORE = (23,)
+"""Since when docker reads no .dockercfg where it has no config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def puller_of(machine: Machine, name: str) -> Puller:
     installed = machine.program(name) is not None
     version = machine.version(name) if installed else ()
     if name == "docker":
-        config = DockerConfig.read(machine.file(docker_file(machine)))
+        config = _dockers(machine, version)
         known = not version or version >= _READS_VARIABLE
         variable = machine.env.get("DOCKER_AUTH_CONFIG") or None
         unread = variable is not None and not known
@@ -119,6 +121,14 @@ def puller_of(machine: Machine, name: str) -> Puller:
     except Broken as why:
         return Puller(name, installed, ContainersFiles(files, (), confs[0].path, str(why)))
     return Puller(name, installed, ContainersFiles(files, tuple(helpers), conf))
+
+
+def _dockers(machine: Machine, version: tuple[int, ...]) -> DockerConfig:
+    file = machine.file(docker_file(machine))
+    legacy = machine.file(f"{machine.home}/.dockercfg")
+    if not file.found and legacy.found and () < version < _READS_LEGACY_NO_MORE:
+        return DockerConfig.read_legacy(legacy)
+    return DockerConfig.read(file)
 
 
 def _cranes(machine: Machine) -> str:
