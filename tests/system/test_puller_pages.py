@@ -131,6 +131,19 @@ def wrap(place: Place, name: str, *words: str) -> None:
     wrapper.chmod(0o755)
 
 
+def outside() -> dict[Path, int]:
+    """Return what of ours is in this machine's own places, and when it was written."""
+    home = Path.home()
+    places = [
+        Path("/usr/local/bin/docker-credential-regcred"),
+        home / ".local" / "bin" / "docker-credential-regcred",
+        home / ".docker" / "config.json",
+        home / ".config" / "containers" / "auth.json",
+        home / ".config" / "regcred" / "client.conf",
+    ]
+    return {path: path.stat().st_mtime_ns for path in places if path.exists()}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_line_of_the_page_works(
     page: Path, place: Place, require_tool: RequireTool, tmp_path: Path
@@ -144,6 +157,7 @@ def test_every_line_of_the_page_works(
         'verb=$1; shift; [ "$verb" = manifest ] && shift &&',
         f'exec {find("docker")} manifest inspect --insecure "$@"',
     )
+    before = outside()
     if page.stem == "containerd":
         done = run_with_containerd(page, place, tmp_path)
     else:
@@ -151,6 +165,7 @@ def test_every_line_of_the_page_works(
 
     assert done.code == 0, done.text
     assert place.world.passwords["puller"] not in done.text
+    assert outside() == before
 
 
 @pytest.mark.parametrize("page", [Path("a-broken-page.md")])

@@ -126,9 +126,7 @@ class Seen(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def registry(require_tool: RequireTool) -> Iterator[AskedRegistry]:
-    for name in ("docker", "podman", "skopeo"):
-        require_tool(name)
+def registry() -> Iterator[AskedRegistry]:
     with AskedRegistry().serving() as serving:
         yield serving
 
@@ -210,8 +208,13 @@ CASES = [
 
 @pytest.mark.parametrize(("wiring", "client"), CASES)
 def test_the_client_does_what_was_predicted(
-    wiring: str, client: str, registry: AskedRegistry, tmp_path: Path
+    wiring: str,
+    client: str,
+    registry: AskedRegistry,
+    tmp_path: Path,
+    require_tool: RequireTool,
 ) -> None:
+    require_tool(client)
     helpers_folder = tmp_path / "helpers"
     asked = AskedHelpers(helpers_folder)
     files = WIRINGS[wiring]
@@ -235,8 +238,9 @@ def test_the_client_does_what_was_predicted(
 @pytest.mark.parametrize("client", ["docker", "podman", "skopeo"])
 @pytest.mark.parametrize("key", [HUB_URL, "docker.io", "index.docker.io"])
 def test_each_client_has_its_own_word_for_docker_hub(
-    key: str, client: str, registry: AskedRegistry, tmp_path: Path
+    key: str, client: str, registry: AskedRegistry, tmp_path: Path, require_tool: RequireTool
 ) -> None:
+    require_tool(client)
     asked = AskedHelpers(tmp_path / "helpers")
     wire(tmp_path, {DOCKERS: helpers("knows", key)}, registry.address)
     # Nobody leaves this machine: what would go to Docker Hub goes to a registry that is no proxy.

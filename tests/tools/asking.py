@@ -74,6 +74,8 @@ def _handler(users: list[str]) -> type[BaseHTTPRequestHandler]:
             self.send_response(404 if user else 401)
             if not user:
                 self.send_header("WWW-Authenticate", 'Basic realm="asked"')
+            # Without it docker 20.10 takes what answers for a registry of the first version.
+            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
             self.send_header("Content-Length", "0")
             self.end_headers()
 

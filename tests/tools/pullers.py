@@ -82,17 +82,25 @@ class Machine:
         return run([find("docker"), "manifest", "inspect", "--insecure", image], env=self.env)
 
 
-def push(layout: Path, image: str, *, user: str, password: str, home: Path) -> None:
-    """Push an image as somebody who is not the client under test. Raise RuntimeError."""
+def push(layout: Path, image: str, *, user: str, password: str, home: Path) -> str:
+    """Push an image as somebody who is not the client under test; return its manifest's digest.
+
+    Raise RuntimeError.
+    """
+    env = environment(home)
+    digest = home / "digest"
     done = run(
         [
-            *(find("skopeo"), "copy", "--dest-tls-verify=false", "--dest-creds"),
-            *(f"{user}:{password}", f"oci:{layout}:v1", f"docker://{image}"),
+            # docker 20.10's manifest command knows no manifest of OCI's.
+            *(find("skopeo"), "copy", "--format=v2s2", f"--digestfile={digest}"),
+            *("--dest-tls-verify=false", "--dest-creds", f"{user}:{password}"),
+            *(f"oci:{layout}:v1", f"docker://{image}"),
         ],
-        env=environment(home),
+        env=env,
     )
     if done.code != 0:
         raise RuntimeError(f"skopeo copy: {done.text}")
+    return digest.read_text().strip()
 
 
 def _install_helper(folder: Path) -> Path:

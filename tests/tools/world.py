@@ -85,7 +85,7 @@ def running(folder: Path, mode: Mode, *, log_level: str = "info") -> Iterator[Wo
     """Start everything, push the image, and end everything with the block."""
     folder.mkdir(parents=True, exist_ok=True)
     layout = folder / "image"
-    digest = make_layout(layout, seed=secrets.token_hex(8))
+    make_layout(layout, seed=secrets.token_hex(8))
     with contextlib.ExitStack() as stack:
         registry, tokens, set_password = _registry(stack, folder / "registry", mode)
         passwords = {}
@@ -101,7 +101,7 @@ def running(folder: Path, mode: Mode, *, log_level: str = "info") -> Iterator[Wo
             tokens.rights["puller"] = {REPOSITORY: {"pull"}}
             tokens.rights["guest"] = {OTHER: {"pull"}}
         stack.enter_context(registry.serving())
-        for repository in (REPOSITORY, OTHER):
+        digests = {
             push(
                 layout,
                 f"{registry.address}/{repository}:v1",
@@ -109,12 +109,23 @@ def running(folder: Path, mode: Mode, *, log_level: str = "info") -> Iterator[Wo
                 password=pusher,
                 home=folder / "pusher",
             )
+            for repository in (REPOSITORY, OTHER)
+        }
         service = Service(folder / "service", log_level=log_level)
         service.init()
         server = stack.enter_context(service.serving())
         api = stack.enter_context(service.api())
         yield World(
-            mode, folder, registry, tokens, service, server, api, digest, passwords, set_password
+            mode,
+            folder,
+            registry,
+            tokens,
+            service,
+            server,
+            api,
+            digests.pop(),
+            passwords,
+            set_password,
         )
 
 
