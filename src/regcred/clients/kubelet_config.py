@@ -73,6 +73,17 @@ def has_provider(text: str) -> bool:
     return bool(_ours(_read(text)[1]))
 
 
+def all_providers(text: str) -> list[Any]:
+    """Return the providers, their values as texts, lists and mappings. Raise ConfigBroken."""
+    _read(text)
+    try:
+        found = yaml.load(text, yaml.BaseLoader)  # noqa: S506  it makes nothing but texts
+    except yaml.YAMLError:
+        raise ConfigBroken("a field's name is no text") from None
+    listed: list[Any] = found["providers"]
+    return listed
+
+
 def without_provider(text: str) -> str:
     """Return the configuration without our provider, empty if it was the last.
 

@@ -92,15 +92,17 @@ def test_providers_are_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("kind: CredentialProviderConfig", "kind: Pod", "no CredentialProviderConfig"),
+        ("kind: CredentialProviderConfig", "kind: Pod", "kind: must be CredentialProviderConfig"),
         ("providers:\n- name", "providers: []\nx:\n- name", "names no providers"),
-        ("- name: regcred-kubelet-provider", "- 1\n- name: a", "not an object"),
+        ("- name: regcred-kubelet-provider", "- 1\n- name: a", "each must have a name"),
         ("name: regcred-kubelet-provider", "name: ../a", "not the name of a program"),
         ('["*.example", "ghcr.io"]', "[]", "matchImages"),
         ("defaultCacheDuration: 0s", "x: 1", "defaultCacheDuration is missing"),
         ("credentialprovider.kubelet.k8s.io/v1", "v1", "apiVersion"),
-        ("kind:", "kind: [", "not YAML"),
-        (CONFIG, "[" * 100_000, "nested too deep"),
+        ("kind:", "kind: [", "line 4"),
+        (CONFIG, "[" * 100_000, "not YAML"),
+        ("- name:", "- {name: a, name: b}\n- name:", "stands there twice"),
+        ("- name:", "- {name: a, ? [b] : c}\n- name:", "no text"),
     ],
 )
 def test_what_keeps_the_kubelet_from_starting_is_named(old: str, new: str, why: str) -> None:
@@ -151,6 +153,8 @@ def test_the_rule_for_images_that_are_there_is_read() -> None:
     assert policy("kind: KubeletConfiguration") == ""
     with pytest.raises(Broken, match="no KubeletConfiguration"):
         policy("[]")
+    with pytest.raises(Broken, match="nested too deep"):
+        policy("[" * 100_000)
 
 
 def test_one_malformed_login_spoils_the_file() -> None:

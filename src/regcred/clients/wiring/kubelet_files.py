@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regcred.clients.kubelet_config import ConfigBroken, all_providers
 from regcred.clients.wiring.json_object import Broken, object_map, read_object, text
 from regcred.clients.wiring.lookup import stored_user
 
@@ -61,11 +62,11 @@ def flag(arguments: Sequence[str], name: str) -> str:
 
 def providers(content: str) -> list[Provider]:
     """Return what a CredentialProviderConfig names, in order. Raise Broken."""
-    found = _yaml(content)
-    if not isinstance(found, dict) or found.get("kind") != "CredentialProviderConfig":
-        raise Broken("it is no CredentialProviderConfig")
-    listed = found.get("providers")
-    if not isinstance(listed, list) or not listed:
+    try:
+        listed = all_providers(content)
+    except ConfigBroken as why:
+        raise Broken(str(why)) from None
+    if not listed:
         raise Broken("it names no providers")
     return [_provider(one) for one in listed]
 
@@ -123,9 +124,7 @@ def _on_hub(image: str) -> bool:
     return not set(host) & {".", ":"} or host in {"docker.io", _FALLBACK}
 
 
-def _provider(one: Any) -> Provider:
-    if not isinstance(one, dict):
-        raise Broken("a provider is not an object")
+def _provider(one: dict[str, Any]) -> Provider:
     name, images = one.get("name"), one.get("matchImages")
     if not isinstance(name, str) or not name or "/" in name or name in {".", ".."} or " " in name:
         raise Broken("a provider's name is not the name of a program")
