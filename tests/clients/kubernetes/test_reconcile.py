@@ -9,7 +9,7 @@ import pytest
 
 from regcred.clients.kubernetes.reconcile import Stopped
 from regcred.clients.kubernetes.refusals import ClusterUnreachable
-from regcred.clients.kubernetes.wanted import KEY, LABEL
+from regcred.clients.kubernetes.wanted import ACCOUNTS, KEY, LABEL, MAX_ACCOUNTS
 from tests.clients.kubernetes.conftest import SYNC, Bench, logins, told
 from tests.tools.kube_api import Key, nothing
 from tests.tools.kube_rules import Act, Refusal
@@ -554,3 +554,79 @@ def test_nothing_is_written_after_the_word_to_stop(bench: Bench) -> None:
             act()
 
     assert len(bench.writes()) == before
+
+
+# What somebody else may write
+
+
+def note(bench: Bench, namespace: str, accounts: str) -> None:
+    """Write what the Secret says about service accounts, as whoever may edit it can."""
+    annotations = {ACCOUNTS: accounts}
+    bench.kube.edit("secrets", namespace, "regcred", metadata={"annotations": annotations})
+
+
+ELSEWHERE = "../../team-b/serviceaccounts/default"
+
+
+@pytest.mark.parametrize("listed", [f"default,{ELSEWHERE}", ELSEWHERE])
+def test_a_name_that_is_a_path_leads_into_no_other_namespace(bench: Bench, listed: str) -> None:
+    bench.run()
+    note(bench, "team-a", listed)
+    before = len(bench.writes())
+
+    outcomes = bench.run()
+
+    assert "named what is no service account" in outcomes["team-a"]
+    assert outcomes["team-b"] == "unchanged"
+    assert bench.kube.pull_secrets("team-b") == ["regcred"]
+    assert {namespace for _, _, namespace in bench.writes()[before:]} <= {"team-a"}
+    assert bench.run()["team-b"] == "unchanged"
+
+
+def test_taking_a_secret_away_leads_into_no_other_namespace(bench: Bench) -> None:
+    bench.run()
+    note(bench, "team-a", ELSEWHERE)
+    bench.kube.edit("namespaces", "", "team-a", metadata={"labels": {"pull": "false"}})
+
+    outcomes = bench.run()
+
+    assert "named what is no service account" in outcomes["team-a"]
+    assert bench.kube.secret("team-a") is None
+    assert bench.kube.pull_secrets("team-b") == ["regcred"]
+
+
+def test_a_list_that_no_sync_makes_costs_no_requests(bench: Bench) -> None:
+    bench.run()
+    note(bench, "team-a", ",".join(f"a{number}" for number in range(MAX_ACCOUNTS + 1)))
+    before = len(bench.kube.asked)
+
+    outcomes = bench.run()
+
+    assert "not this sync's own" in outcomes["team-a"]
+    assert len(bench.kube.asked) - before < 10
+
+
+@pytest.mark.parametrize("resource", ["secrets", "serviceaccounts"])
+def test_an_answer_about_another_thing_is_not_acted_on(bench: Bench, resource: str) -> None:
+    bench.set(selector="", namespaces=("team-a",))
+    bench.kube.put("secrets", "team-a", {"metadata": {"name": "regcred"}})
+    if resource == "serviceaccounts":
+        bench.kube.things.pop(Key("secrets", "team-a", "regcred"))
+    name = "regcred" if resource == "secrets" else "default"
+    bench.kube.things[Key(resource, "team-a", name)]["metadata"]["namespace"] = "team-b"
+
+    outcomes = bench.run()
+
+    assert f"could not get {resource} in team-a: the answer is not about" in outcomes["team-a"]
+    assert bench.writes() == []
+
+
+@pytest.mark.parametrize("name", ["..", "team-a/secrets/regcred", "a?b", "A", "", "a" * 254])
+def test_what_is_no_name_is_asked_for_nowhere(bench: Bench, name: str) -> None:
+    bench.set(selector="", namespaces=(name,))
+    before = len(bench.kube.asked)
+
+    outcomes = bench.run()
+
+    assert "is no name in Kubernetes" in outcomes[name]
+    assert {one.act.verb for one in bench.kube.asked[before:]} == {"list"}

@@ -14,13 +14,13 @@ from regcred.clients.cli.options import Project
 from regcred.clients.cli.output import Format, Json, structure
 from regcred.clients.cli.session import service
 from regcred.clients.cli.words import NO_EXTRA, Exit, say, stop
+from regcred.clients.kubernetes.names import is_name
 from regcred.clients.kubernetes.selectors import selects_labels
-from regcred.clients.kubernetes.wanted import NoPullSecret, read_logins
+from regcred.clients.kubernetes.wanted import MAX_ACCOUNTS, NoPullSecret, read_logins
 
 app = typer.Typer(help="Pull secrets for Kubernetes.", no_args_is_help=True)
 
 _DEFAULT = "regcred"
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _ADDRESS = re.compile(r"(?P<host>[^\s:]+|\[[0-9a-f:]+\]):(?P<port>[0-9]{1,5})")
 
 Credentials = Annotated[
@@ -172,6 +172,8 @@ def sync(
         *((one, "--service-account") for one in service_account or ()),
     ]:
         names(text, option)
+    if len(set(service_account or ())) > MAX_ACCOUNTS:
+        stop(Exit.USAGE, f"Error: --service-account may be given {MAX_ACCOUNTS} times at most")
     try:
         from regcred.clients.cli.syncing import Wish, keep  # noqa: PLC0415  an extra, and slow
     except ModuleNotFoundError:
@@ -200,7 +202,7 @@ def sync(
 
 def names(text: str, option: str) -> str:
     """Return a name that Kubernetes takes. Exit with a usage error for anything else."""
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         stop(Exit.USAGE, f"Error: {option} is lower-case letters, digits, - and . (253 at most)")
     return text
 

@@ -20,7 +20,14 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace, Secret, ServiceAccount
 from lightkube.types import PatchType
 
-from regcred.clients.kubernetes.refusals import ClusterUnreachable, asking, or_none
+from regcred.clients.kubernetes.bounds import bound_answers, whole
+from regcred.clients.kubernetes.names import is_name
+from regcred.clients.kubernetes.refusals import (
+    ClusterRefused,
+    ClusterUnreachable,
+    asking,
+    or_none,
+)
 from regcred.clients.kubernetes.wanted import (
     ACCOUNTS,
     FIELD_MANAGER,
@@ -58,8 +65,17 @@ class Present:
 
     @property
     def accounts(self) -> frozenset[str]:
-        """The service accounts into whose lists the sync has put it."""
-        return frozenset(filter(None, self.annotations.get(ACCOUNTS, "").split(",")))
+        """The service accounts into whose lists the sync has put it.
+
+        Whoever may edit the Secret may have written anything there.
+        """
+        return frozenset(filter(is_name, self.annotations.get(ACCOUNTS, "").split(",")))
+
+    @property
+    def odd(self) -> bool:
+        """Whether something else stands among them."""
+        text = self.annotations.get(ACCOUNTS, "")
+        return bool(text) and not all(map(is_name, text.split(",")))
 
 
 class Account(NamedTuple):
@@ -83,7 +99,7 @@ class Cluster:
         # A key alone is sent as it is, so the API server judges the whole text.
         labels: dict[str, LabelValue] = {selector: operators.exists()}
         with asking("list namespaces"):
-            found = list(self._client.list(Namespace, labels=labels, chunk_size=_PAGE))
+            found = whole(self._client.list(Namespace, labels=labels, chunk_size=_PAGE))
         return [
             Space(
                 _meta(one).name or "", one.status is not None and one.status.phase == "Terminating"
@@ -93,11 +109,13 @@ class Cluster:
 
     def secret(self, namespace: str) -> Present | None:
         """Return what has the sync's name in a namespace."""
-        with asking(f"get secrets in {namespace}"):
-            found = or_none(
-                lambda: self._client.get(Secret, self._sync.secret, namespace=namespace)
-            )
-        return self._present(found) if found else None
+        name = self._sync.secret
+        with asking(what := f"get secrets in {namespace}", namespace, name):
+            found = or_none(lambda: self._client.get(Secret, name, namespace=namespace))
+        if found is None:
+            return None
+        _check_is(found, namespace, name, what)
+        return self._present(found)
 
     def own_secrets(self) -> list[Present]:
         """Return the sync's Secrets in all namespaces, wherever they are."""
@@ -110,7 +128,9 @@ class Cluster:
                 fields={"metadata.name": self._sync.secret},
                 chunk_size=_PAGE,
             )
-            present = [self._present(one) for one in found]
+            present = [
+                self._present(one) for one in whole(found) if _meta(one).name == self._sync.secret
+            ]
         return [one for one in present if one.owned]
 
     def apply(
@@ -132,7 +152,7 @@ class Cluster:
             data={KEY: logins.data},
             type=TYPE,
         )
-        with asking(f"patch secrets in {namespace}", quoted=False):
+        with asking(f"patch secrets in {namespace}", namespace, self._sync.secret, quoted=False):
             self._client.apply(wanted, field_manager=FIELD_MANAGER, force=over is not None)
 
     def delete(self, present: Present) -> None:
@@ -140,7 +160,7 @@ class Cluster:
 
         That it is gone already is as good.
         """
-        with asking(f"delete secrets in {present.namespace}"):
+        with asking(f"delete secrets in {present.namespace}", present.namespace, self._sync.secret):
             or_none(lambda: self._delete(present))
 
     def _delete(self, present: Present) -> None:
@@ -159,10 +179,11 @@ class Cluster:
 
     def account(self, namespace: str, name: str) -> Account | None:
         """Return a service account."""
-        with asking(f"get serviceaccounts in {namespace}"):
+        with asking(what := f"get serviceaccounts in {namespace}", namespace, name):
             found = or_none(lambda: self._client.get(ServiceAccount, name, namespace=namespace))
         if found is None:
             return None
+        _check_is(found, namespace, name, what)
         listed = tuple(one.name or "" for one in found.imagePullSecrets or ())
         return Account(namespace, name, listed, _meta(found).resourceVersion or "")
 
@@ -177,7 +198,9 @@ class Cluster:
             "metadata": {"resourceVersion": account.version},
             "imagePullSecrets": listed or None,
         }
-        with asking(f"patch serviceaccounts in {account.namespace}"):
+        with asking(
+            f"patch serviceaccounts in {account.namespace}", account.namespace, account.name
+        ):
             self._client.patch(
                 ServiceAccount,
                 account.name,
@@ -205,13 +228,20 @@ class Cluster:
 def connect() -> lightkube.Client:
     """Return a client of the pod's own cluster, or of kubeconfig's. Raise ClusterUnreachable."""
     try:
-        return lightkube.Client(timeout=_TIMES, field_manager=FIELD_MANAGER)
+        return bound_answers(lightkube.Client(timeout=_TIMES, field_manager=FIELD_MANAGER))
     except yaml.YAMLError:
         # Its words quote the file, which may hold a token.
         raise ClusterUnreachable("no cluster is configured: kubeconfig is no YAML") from None
     except (ConfigError, OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         why = str(error) or type(error).__name__
         raise ClusterUnreachable(f"no cluster is configured: {why}") from None
+
+
+def _check_is(found: Secret | ServiceAccount, namespace: str, name: str, what: str) -> None:
+    """Raise ClusterRefused for an answer about another thing than the one that was asked for."""
+    meta = _meta(found)
+    if (meta.namespace, meta.name) != (namespace, name):
+        raise ClusterRefused(what, 0, "", f"the answer is not about {name}")
 
 
 def _meta(found: Namespace | Secret | ServiceAccount) -> ObjectMeta:

@@ -32,7 +32,7 @@ class Leases:
 
     def read(self) -> Claim | None:
         """Return the lease, None when nobody made one yet."""
-        with asking(f"get leases in {self._namespace}"):
+        with asking(f"get leases in {self._namespace}", self._namespace, self._name):
             found = or_none(lambda: self._client.get(Lease, self._name, namespace=self._namespace))
         if found is None:
             return None
@@ -53,7 +53,7 @@ class Leases:
                 leaseTransitions=0,
             ),
         )
-        with asking(f"create leases in {self._namespace}"):
+        with asking(f"create leases in {self._namespace}", self._namespace, self._name):
             self._client.create(made)
 
     def write(self, claim: Claim, holder: str, seconds: int, now: datetime) -> None:
@@ -66,7 +66,9 @@ class Leases:
         spec.leaseDurationSeconds = seconds
         spec.renewTime = _micro(now)
         claim.kept.spec = spec
-        with asking(f"update leases in {self._namespace}"):
+        meta = claim.kept.metadata or ObjectMeta()
+        named = meta.namespace or "", meta.name or ""
+        with asking(f"update leases in {self._namespace}", *named):
             self._client.replace(claim.kept)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from regcred.clients.kubernetes.cluster import Account, Cluster, Present
 from regcred.clients.kubernetes.refusals import ClusterRefused
-from regcred.clients.kubernetes.wanted import KEY, TYPE, Logins, Sync
+from regcred.clients.kubernetes.wanted import ACCOUNTS, KEY, TYPE, Logins, Sync
 
 _TRIES = 4
 _NOT_FOUND = 404
@@ -167,6 +167,7 @@ class Reconciler:
             self._write(namespace, logins, listed, present)
         for account in accounts:
             written |= self._list_in(account)
+        self._tell_odd(present)
         if absent:
             raise _Kept(f"there is no service account {', '.join(absent)}")
         return Result.WRITTEN if written else Result.UNCHANGED
@@ -199,6 +200,13 @@ class Reconciler:
             raise _Kept(
                 f"the Secret {name} was made immutable and holds other logins: "
                 "delete it, then it is made anew"
+            )
+
+    def _tell_odd(self, present: Present | None) -> None:
+        if present is not None and present.odd:
+            raise _Kept(
+                f"the annotation {ACCOUNTS} of the Secret {self._sync.secret} named what is no "
+                "service account: that was left out, and somebody wrote it"
             )
 
     def _stands(self, present: Present, logins: Logins, listed: frozenset[str]) -> bool:
@@ -257,6 +265,7 @@ class Reconciler:
                 self._cluster.set_pull_secrets(account, left)
         self._go_on()
         self._cluster.delete(present)
+        self._tell_odd(present)
         return Result.REMOVED
 
 

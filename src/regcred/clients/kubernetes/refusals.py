@@ -11,8 +11,11 @@ import httpx2
 import lightkube
 from lightkube.core.exceptions import ConfigError
 
+from regcred.clients.kubernetes.names import is_name
+
 _T = TypeVar("_T")
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _BUSY = 401, 403, 404, 409, 429
+_SHOWN = 80
 
 
 class ClusterError(Exception):
@@ -49,8 +52,14 @@ class ClusterRefused(ClusterError):
 
 
 @contextmanager
-def asking(what: str, *, quoted: bool = True) -> Iterator[None]:
-    """Turn what lightkube raises into words. Without `quoted` the API server's are left out."""
+def asking(what: str, *names: str, quoted: bool = True) -> Iterator[None]:
+    """Turn what lightkube raises into words. Without `quoted` the API server's are left out.
+
+    `names` are those that are asked for: nothing is asked when one of them can be none.
+    """
+    for name in names:
+        if not is_name(name):
+            raise ClusterRefused(what, 0, "", f"{name[:_SHOWN]!r} is no name in Kubernetes")
     try:
         yield
     except lightkube.ApiError as error:

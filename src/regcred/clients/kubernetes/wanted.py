@@ -23,6 +23,9 @@ SYNC = "regcred.dev/sync"
 ACCOUNTS = "regcred.dev/service-accounts"
 """Where the sync put its Secret into a service account's list: only these does it take out."""
 
+MAX_ACCOUNTS = 64
+"""Each is asked for in each pass, so that a longer list would keep the sync from its work."""
+
 TYPE = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
 
@@ -51,9 +54,11 @@ class Sync:
         return {PROJECT: self.project, SYNC: self.name, **listed}
 
     def owns(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
-        """Whether a Secret so marked is this sync's own."""
+        """Whether a Secret so marked is this sync's own: it never notes more than MAX_ACCOUNTS."""
+        listed = annotations.get(ACCOUNTS, "").count(",") + 1
         return (
-            labels.get(LABEL) == LABEL_VALUE
+            listed <= MAX_ACCOUNTS
+            and labels.get(LABEL) == LABEL_VALUE
             and annotations.get(PROJECT) == self.project
             and annotations.get(SYNC) == self.name
         )
