@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -186,3 +187,36 @@ def test_regcreds_own_helper_is_not_to_be_asked(
         assert done.code == 0
         assert "it is here already" in done.out
         assert "--use-helpers" not in done.out
+
+
+def test_a_child_in_a_session_of_its_own_is_not_waited_for(
+    install: Install, tmp_path: Path
+) -> None:
+    """It keeps stdout open, and no signal to the helper's group reaches it."""
+    install(
+        "leaves",
+        f"""
+if os.fork() == 0:
+    os.setsid()
+    open({str(tmp_path / "child")!r}, "w").write(str(os.getpid()))
+    time.sleep(300)
+""",
+    )
+    before = monotonic()
+
+    (skipped,) = ask_each({"a.example": "leaves"}, "file", Patience(seconds=1))
+
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert isinstance(skipped, Skipped)
+    assert "did not end within" in skipped.why
+    assert monotonic() - before < 200
+
+
+def test_a_helper_that_cannot_start_is_named(install: Install) -> None:
+    install("foreign", "")
+    Path(str(shutil.which("docker-credential-foreign"))).write_text("#!/nowhere/at/all\n")
+
+    (skipped,) = ask_each({"a.example": "foreign"}, "file", Patience())
+
+    assert isinstance(skipped, Skipped)
+    assert "cannot be run" in skipped.why

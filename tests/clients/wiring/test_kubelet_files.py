@@ -154,7 +154,16 @@ def test_the_rule_for_images_that_are_there_is_read() -> None:
     with pytest.raises(Broken, match="no KubeletConfiguration"):
         policy("[]")
     with pytest.raises(Broken, match="nested too deep"):
-        policy("[" * 100_000)
+        policy("[" * 1_000)
+
+
+def test_what_grows_when_it_is_read_is_not_read() -> None:
+    bomb = "a: &a [l, l]\nimagePullCredentialsVerificationPolicy: [*a, *a]\n"
+
+    with pytest.raises(Broken, match="aliases"):
+        policy(bomb)
+    with pytest.raises(Broken, match="is no text"):
+        policy("imagePullCredentialsVerificationPolicy: [a, b]")
 
 
 def test_one_malformed_login_spoils_the_file() -> None:

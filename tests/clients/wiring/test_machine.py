@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +54,46 @@ def test_what_does_not_end_or_cannot_start_says_nothing(
     assert "No such file" in foreign.fault
     assert not hung.runs
     assert not foreign.runs
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_what_floods_is_ended_with_its_group(here: Machine, tmp_path: Path, stream: int) -> None:
+    loud = script(
+        tmp_path,
+        "loud",
+        f"#!/bin/sh\n/bin/sleep 300 & echo $! > {tmp_path}/child\nexec /usr/bin/yes 1.2 >&{stream}",
+    )
+
+    runs, said = here.says(str(loud))
+
+    assert (runs, said) == (False, "1.2")
+    child = int((tmp_path / "child").read_text())
+    status = Path(f"/proc/{child}/stat")
+    assert not status.exists() or status.read_text().split()[2] == "Z"
+
+
+def test_only_roots_processes_and_ones_own_are_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = {"1": 0, "2": 1000, "3": 1001}
+    for number in owners:
+        (tmp_path / "proc" / number).mkdir(parents=True)
+        (tmp_path / "proc" / number / "cmdline").write_text(f"kubelet\0--of={number}\0")
+    stat = Path.stat
+
+    def owned(path: Path, **how: bool) -> object:
+        if path.parent.name == "proc":
+            return SimpleNamespace(st_uid=owners[path.name])
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", owned)
+
+    def seen(uid: int) -> list[str]:
+        lines = Machine(tmp_path, {}, "/h", uid).command_lines()
+        return [line[1] for line in lines]
+
+    assert seen(0) == ["--of=1"]
+    assert seen(1000) == ["--of=1", "--of=2"]
 
 
 def test_below_another_root_nothing_is_run(tmp_path: Path) -> None:

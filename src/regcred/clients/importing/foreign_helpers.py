@@ -6,15 +6,10 @@ Its stderr is not passed on, nor what it answers when it fails: either may hold 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
 
 from regcred.clients.importing.docker_auths import OURS, OURS_KEEPS, checked
 from regcred.clients.importing.found import (
@@ -26,6 +21,7 @@ from regcred.clients.importing.found import (
     place,
     session_of_docker,
 )
+from regcred.clients.running import heard
 
 SECONDS = 30.0
 """For which one question to a helper is waited."""
@@ -104,7 +100,13 @@ def _run(suffix: object, verb: str, question: str, patience: Patience) -> dict[s
     if found is None:
         raise NotImportable(f"{program} is not on PATH")
     seconds = patience.left()
-    code, said = _bounded(found, verb, question.encode(), seconds)
+    try:
+        # One byte more than is taken, so that a longer answer is told from a whole one.
+        code, said = heard(
+            [found, verb], None, seconds, _MAX_ANSWER + 1, question.encode(), errors=False
+        )
+    except OSError:
+        raise NotImportable(f"{program} cannot be run") from None
     if code is None:
         raise NotImportable(f"{program} {verb} did not end within {seconds:.0f} s")
     if code != 0:
@@ -116,49 +118,3 @@ def _run(suffix: object, verb: str, question: str, patience: Patience) -> dict[s
     if len(said) > _MAX_ANSWER or not isinstance(answer, dict):
         raise NotImportable(f"{program} {verb} answered no JSON object")
     return answer
-
-
-@contextmanager
-def _ending(end: Callable[[], None]) -> Iterator[None]:
-    """End a helper with what ends this: Ctrl-C does not reach a process group of its own."""
-    try:
-        yield
-    except BaseException:
-        end()
-        raise
-
-
-def _bounded(program: str, verb: str, question: bytes, seconds: float) -> tuple[int | None, bytes]:
-    """Run a helper; return its exit code and what it said. None is for one that took too long."""
-    process = subprocess.Popen(  # noqa: S603  the user's own helper, named in the user's own file
-        [program, verb],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    )
-    late = threading.Event()
-
-    def end() -> None:
-        with suppress(ProcessLookupError):
-            # Its children too: one that keeps stdout open would be waited for.
-            os.killpg(process.pid, signal.SIGKILL)
-
-    def give_up() -> None:
-        late.set()
-        end()
-
-    timer = threading.Timer(seconds, give_up)
-    timer.start()
-    try:
-        with process, _ending(end):
-            assert process.stdin is not None  # noqa: S101  both pipes were asked for
-            assert process.stdout is not None  # noqa: S101  see above
-            with suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(question)
-            said = process.stdout.read(_MAX_ANSWER + 1)
-            if len(said) > _MAX_ANSWER:
-                end()
-    finally:
-        timer.cancel()
-    return (None if late.is_set() else process.returncode), said

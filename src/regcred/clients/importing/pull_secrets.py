@@ -108,7 +108,7 @@ def _documents(text: str) -> list[object]:
 
 def _yaml(text: str) -> list[object]:
     try:
-        _measure(text)
+        measure(text)
         return list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as broken:
         # Its own words quote the line, which may hold a password.
@@ -119,8 +119,8 @@ def _yaml(text: str) -> list[object]:
         raise NotImportable("it is neither JSON nor YAML") from None
 
 
-def _measure(text: str) -> None:
-    """Raise NotImportable for a document that could grow or reach too deep."""
+def measure(text: str) -> None:
+    """Raise NotImportable for YAML that could grow or is too deep, yaml.YAMLError for none."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.AliasEvent):

@@ -76,7 +76,10 @@ def policy(content: str) -> str:
     found = _yaml(content)
     if not isinstance(found, dict):
         raise Broken("it is no KubeletConfiguration")
-    return str(found.get("imagePullCredentialsVerificationPolicy") or "")
+    rule = found.get("imagePullCredentialsVerificationPolicy", "")
+    if not isinstance(rule, str):
+        raise Broken("imagePullCredentialsVerificationPolicy is no text")
+    return rule
 
 
 def node_logins(content: str, image: str, *, legacy: bool = False) -> list[str]:
@@ -140,13 +143,17 @@ def _provider(one: dict[str, Any]) -> Provider:
 def _yaml(content: str) -> Any:
     import yaml  # noqa: PLC0415  only a node has these files
 
+    from regcred.clients.importing.found import NotImportable  # noqa: PLC0415  as above
+    from regcred.clients.importing.pull_secrets import measure  # noqa: PLC0415  as above
+
     try:
+        measure(content)
         # Texts alone: what makes dates and numbers of them fails at the 45th of a month.
         return yaml.load(content, yaml.BaseLoader)  # noqa: S506  it makes nothing but texts
+    except NotImportable as why:
+        raise Broken(str(why)) from None
     except (yaml.YAMLError, ValueError):
         raise Broken("it is not YAML") from None
-    except RecursionError:
-        raise Broken("it is nested too deep") from None
 
 
 def normalised(key: str) -> str:

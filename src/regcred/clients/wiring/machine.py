@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from regcred.clients.reading import NotPlain, read_plain
+from regcred.clients.running import heard
 from regcred.clients.wiring.lookup import File
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -86,20 +86,12 @@ class Machine:
     def says(self, path: str, *arguments: str) -> tuple[bool, str]:
         """Run a program of this machine; return whether it succeeded, and its first line."""
         try:
-            done = subprocess.run(  # noqa: S603  the path comes from this user's own PATH
-                [path, *arguments],
-                env=dict(self.env),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return False, f"no answer within {_SECONDS} s"
+            code, said = heard([path, *arguments], self.env, _SECONDS, _MAX_OUTPUT)
         except OSError as error:
             return False, str(error.strerror)
-        said = (done.stdout or done.stderr)[:_MAX_OUTPUT].decode(errors="replace").strip()
-        return done.returncode == 0, said.partition("\n")[0]
+        if code is None:
+            return False, f"no answer within {_SECONDS} s"
+        return code == 0, said.decode(errors="replace").strip().partition("\n")[0]
 
     def version(self, name: str) -> tuple[int, ...]:
         """Return the version that an installed program says it has, () where that is unknown."""
@@ -108,11 +100,20 @@ class Machine:
         found = re.search(r"\d+(?:\.\d+)+", said)
         return tuple(map(int, found.group().split("."))) if found else ()
 
+    def _trusts(self, path: str) -> bool:
+        try:
+            return self.at(path).stat().st_uid in {0, self.uid}
+        except OSError:
+            return False
+
     def command_lines(self) -> list[list[str]]:
-        """Return the command lines of what runs there."""
+        """Return the command lines of what root runs there, and this user unless it is root.
+
+        Anybody else may call a process as they like, and root would follow what it names.
+        """
         found = []
         for process in self.names("/proc"):
-            if process.isdigit():
+            if process.isdigit() and self._trusts(f"/proc/{process}"):
                 line = self.file(f"/proc/{process}/cmdline").text or ""
                 found.append(line.rstrip("\0").split("\0"))
         return found
