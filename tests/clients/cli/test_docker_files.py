@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from regcred.clients.cli import docker_files
+from regcred.clients.wiring import replacing
 from tests.clients.cli.conftest import Ran, Regcred
 from tests.clients.helper_runs import HELPER
 
@@ -383,3 +385,37 @@ def test_a_helper_that_is_asked_and_cannot_run_is_a_failure(
     assert "does not run" in failing.err
     assert "0.0.9, and this is regcred 0.1.0" in old.err
     assert "it is not on PATH" in missing.err
+
+
+def test_two_names_of_one_file_are_one_change(install: Any, docker: Path, auth: Path) -> None:
+    docker.write_text("{}")
+    auth.symlink_to(docker)
+
+    done = install("-r", "ghcr.io", "--all")
+
+    assert done.code == 0, done.err
+    assert done.err.count("Changed") == 1
+    assert json.loads(docker.read_text()) == {
+        "credHelpers": {"ghcr.io": "regcred"},
+        "credsStore": "regcred",
+    }
+
+
+def test_a_later_file_that_is_not_written_leaves_word_of_the_first(
+    install: Any, docker: Path, auth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker.write_text("{}")
+    auth.write_text("{}")
+    replace = replacing.replace
+
+    def full(original: Any, text: str, *, keep: bool) -> None:
+        if original.path == auth:
+            raise OSError(28, "No space left on device")
+        replace(original, text, keep=keep)
+
+    monkeypatch.setattr(docker_files, "replace", full)
+
+    done = install("-r", "ghcr.io")
+
+    assert done.code == 1
+    assert f"{auth} was not written: No space left on device. Already written: {docker}" in done.err

@@ -156,6 +156,33 @@ def test_root_makes_no_file_in_a_users_folder(path: Path, monkeypatch: pytest.Mo
         look(path / "new" / "config.json")
 
 
+@pytest.mark.parametrize("others", ["link", "folder"])
+def test_root_follows_no_link_of_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    """As under sudo with a user's HOME: what the link names is root's own."""
+    real = tmp_path / "daemon.json"
+    real.write_text("{}")
+    path = tmp_path / "home" / "config.json"
+    path.parent.mkdir()
+    path.symlink_to(real)
+    named = path if others == "link" else path.parent
+    owner = real.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    lstat = Path.lstat
+    monkeypatch.setattr(
+        Path,
+        "lstat",
+        lambda one: SimpleNamespace(st_uid=1000 if one == named else 0),
+    )
+
+    with pytest.raises(Unusable, match=f"another user's {named}: run this as them"):
+        look(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert owner != 0 or look(path).target == real
+
+
 def test_what_may_not_be_read_is_not_touched(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")

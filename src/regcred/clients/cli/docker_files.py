@@ -63,6 +63,7 @@ def apply(changes: Sequence[Change]) -> None:
     made = [change for change in changes if change.made]
     if not made:
         say("There is nothing to change.")
+    written = ""
     for change in made:
         path = change.original.path
         kept = None
@@ -72,9 +73,10 @@ def apply(changes: Sequence[Change]) -> None:
             else:
                 kept = replace(change.original, change.text, keep=change.keep)
         except Unusable as why:
-            stop(Exit.FAILED, f"Error: {why}")
+            stop(Exit.FAILED, f"Error: {why}{written}")
         except OSError as why:
-            stop(Exit.FAILED, f"Error: {path} was not written: {why.strerror}")
+            stop(Exit.FAILED, f"Error: {path} was not written: {why.strerror}{written}")
+        written += f"{', ' if written else '. Already written: '}{path}"
         done = "Deleted" if change.text is None else "Changed"
         say(f"{done} {path}" + (f" (as it was: {kept})" if kept else ""))
 

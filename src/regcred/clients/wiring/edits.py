@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -108,7 +109,9 @@ def uninstall(machine: Machine) -> list[Change]:
 
 def _json_files(machine: Machine) -> list[str]:
     files = (docker_file(machine), persistent_auth_file(machine.env, machine.home))
-    return list(dict.fromkeys(files))
+    # Two names of one file are one change: a second would find what it planned on changed.
+    by_target = {os.path.realpath(machine.at(path)): path for path in reversed(files)}
+    return [path for path in files if by_target[os.path.realpath(machine.at(path))] == path]
 
 
 def _put_all(

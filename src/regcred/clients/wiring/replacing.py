@@ -72,6 +72,7 @@ def look(path: Path) -> Original:
         raise Unusable(path, f"cannot be read: {error.strerror}") from None
     except NotPlain as why:
         raise Unusable(path, str(why)) from None
+    _refuse_others_way(path)
     if found.st_uid != os.geteuid():
         raise Unusable(path, "belongs to another user")
     try:
@@ -110,6 +111,15 @@ def _refuse_others_folder(path: Path, target: Path) -> None:
     folder = next(one for one in target.parents if one.exists())
     if os.geteuid() == 0 and folder.stat().st_uid != 0:
         raise Unusable(path, f"would be root's, and {folder} is another user's: run this as them")
+
+
+def _refuse_others_way(path: Path) -> None:
+    """Keep root, under sudo with a user's HOME, from editing what that user's link names."""
+    if os.geteuid() != 0:
+        return
+    for one in (path, *path.parents):
+        if one.lstat().st_uid != 0:
+            raise Unusable(path, f"is reached by way of another user's {one}: run this as them")
 
 
 def copy_of(original: Original) -> Path:
