@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from regcred.clients.importing import vendors
 from tests.clients.cli.conftest import Ran, Regcred
 from tests.clients.cli.test_terminal import on_terminal
 from tests.clients.raw_server import RawServer, http
@@ -280,6 +281,20 @@ def test_an_answer_without_end_is_not_read_on(bring: Bring) -> None:
     done = bring("gcore", http("200 OK", b" " * (16 * 1024 * 1024 + 1)))
 
     assert (done.code, "without end" in done.err) == (7, True)
+
+
+def test_an_answer_that_drips_is_not_waited_for(
+    regcred: Regcred, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vendors, "_SECONDS", 0.2)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    server = serve(head, *[b" "] * 1000, pause=0.05)
+
+    done = regcred(
+        *("import", "yotta", "--url", server.url, "--key-stdin"), stdin=f"{VENDOR_KEY}\n"
+    )
+
+    assert (done.code, "took longer than" in done.err) == (7, True)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import httpx2
@@ -19,6 +20,9 @@ Json = dict[str, Any]
 Ask = Callable[[str, Mapping[str, int]], Json]
 
 _TIMES = httpx2.Timeout(30, connect=10)
+_SECONDS = 60.0
+"""How long all the answers of one read may take."""
+
 _MAX_ANSWER = 16 * 1024 * 1024
 _MOST = 10_000
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
@@ -69,6 +73,7 @@ class Vendor:
     def logins(self, url: str, key: str, project: str = "") -> list[Found | Skipped]:
         """Return what the account has, without passwords. Raise VendorFailed."""
         name, word = self.header
+        until = monotonic() + _SECONDS
         with httpx2.Client(
             base_url=f"{url.rstrip('/').removesuffix(self.below)}{self.below}/",
             headers={name: f"{word}{key}", "Accept": "application/json"},
@@ -76,7 +81,9 @@ class Vendor:
             timeout=_TIMES,
         ) as client:
             try:
-                return list(self.read(lambda path, query: _get(client, path, query), project))
+                return list(
+                    self.read(lambda path, query: _get(client, path, query, until), project)
+                )
             except (httpx2.TransportError, httpx2.InvalidURL) as why:
                 told = str(why) or type(why).__name__
                 raise VendorFailed(f"{url} cannot be reached: {told}") from None
@@ -84,7 +91,7 @@ class Vendor:
                 raise VendorFailed(f"{url} is not {self.name}'s API") from None
 
 
-def _get(client: httpx2.Client, path: str, query: Mapping[str, int]) -> Json:
+def _get(client: httpx2.Client, path: str, query: Mapping[str, int], until: float) -> Json:
     where = str(client.base_url)
     with client.stream("GET", path, params=dict(query)) as answer:
         content = bytearray()
@@ -92,6 +99,8 @@ def _get(client: httpx2.Client, path: str, query: Mapping[str, int]) -> Json:
             content += part
             if len(content) > _MAX_ANSWER:
                 raise VendorFailed(f"{where} answered without end")
+            if monotonic() > until:
+                raise VendorFailed(f"{where} took longer than {_SECONDS:.0f} s")
     if answer.status_code in {_UNAUTHORIZED, _FORBIDDEN}:
         raise VendorDenied(f"{where} does not take this key for that ({answer.status_code})")
     if answer.status_code != _OK:
