@@ -16,6 +16,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regcred.clients import agent as agent_module
 from regcred.clients.agent import Agent, Lines, written
 from regcred.clients.node import agent_door
 from regcred.clients.node.settings import settings_path
@@ -571,3 +572,36 @@ def test_an_agent_ends_when_nobody_asks(user: Env) -> None:
         agent.last_asked = monotonic() - 100
 
         agent.run(threading.Event(), idle=99, turn=0.01)
+
+
+def test_a_question_that_drips_holds_no_worker(
+    lasting: StubService, user: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole question has one deadline: a byte now and then buys no more time."""
+    monkeypatch.setattr(agent_module, "AGENT_SECONDS", 0.3)
+    keep(user, lasting.url)
+    place = str(Path(user["XDG_RUNTIME_DIR"], "regcred", "agent.sock"))
+    with agent_for(user):
+        slow = [socket.socket(socket.AF_UNIX) for _ in range(agent_module.WORKERS)]
+        for line in slow:
+            line.connect(place)
+        for _ in range(200):
+            slow = [line for line in slow if drips(line)]
+            threading.Event().wait(0.05)
+            if not slow:
+                break
+        left = len(slow)
+        for line in slow:
+            line.close()
+
+    assert left == 0
+
+
+def drips(line: socket.socket) -> bool:
+    """Send a byte, and return whether the other end still listens."""
+    try:
+        line.sendall(b"g")
+    except OSError:
+        line.close()
+        return False
+    return True

@@ -4,6 +4,10 @@ It forwards one question, docker's `get`, as the helper would ask it, and hands 
 keeps none. The settings are read for every question, so that a new login or another service counts
 at once, as a revoked key does at the service. What it cannot answer it leaves to the helper, which
 then asks by itself and says what is wrong.
+
+The key and the last answers stay in this process's memory until it is used again; Python wipes
+nothing. `regcred agent` therefore leaves no core and is closed to other processes of its user
+(`clients/unreadable.py`); root reads it all the same.
 """
 
 from __future__ import annotations
@@ -137,16 +141,20 @@ class Agent:
         """Answer one helper. Raise Refused, OSError."""
         if peer(line) != self._user:
             return
-        line.settimeout(AGENT_SECONDS)
+        until = monotonic() + AGENT_SECONDS
         text = b""
+        line.settimeout(AGENT_SECONDS)
         while part := line.recv(65536):
             text += part
+            line.settimeout(left(until))
             if len(text) > MAX_QUESTION + _MAX_PATH:
                 return
         head, _, question = text.partition(b"\n")
         if head != b"get " + os.fsencode(self._settings_path):
             return
-        line.sendall(written(self.forward(one_line(question))))
+        answer = written(self.forward(one_line(question)))
+        line.settimeout(AGENT_SECONDS)
+        line.sendall(answer)
 
     def forward(self, server: bytes) -> Answer:
         """Return the service's answer to docker's `get`. Raise Refused, OSError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,3 +89,21 @@ def test_without_a_place_to_listen_it_says_so(
     assert done.code == 1
     assert "XDG_RUNTIME_DIR" in done.err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_its_memory_is_closed(stub: StubService, env: Env, tmp_path: Path) -> None:
+    """No core, and none of its user's other processes may look into it."""
+    save(config_path(env), ClientConfig(stub.url, KEY))
+    daemon = agent(env, tmp_path)
+    daemon.wait_ready(lambda: "Listening" in daemon.text)
+    limits = Path(f"/proc/{daemon.pid}/limits").read_text()
+    asked = (
+        "import ctypes; from regcred.clients.unreadable import close_memory; close_memory();"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    dumpable = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True)
+    daemon.stop()
+
+    core = next(line for line in limits.splitlines() if "core file" in line)
+    assert core.split()[4:6] == ["0", "0"]
+    assert dumpable.stdout == b"0\n"

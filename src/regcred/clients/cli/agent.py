@@ -15,6 +15,7 @@ from regcred.clients.agent_place import CannotListen, listening
 from regcred.clients.cli.words import Exit, say, stop
 from regcred.clients.config import ConfigRefused, load
 from regcred.clients.node.settings import settings_path
+from regcred.clients.unreadable import close_memory
 
 _OF_THE_HELPER = "REGCRED_ON_ERROR"
 
@@ -36,6 +37,7 @@ def agent(
     try:
         load(os.environ)
         place = agent_place.socket_path(os.environ)
+        close_memory()
         with listening(place) as listener:
             say(f"Listening at {place}")
             Agent(listener, settings_path(os.environ), os.geteuid()).run(_told_to_stop(), idle)
