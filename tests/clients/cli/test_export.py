@@ -185,6 +185,11 @@ def test_force_replaces_a_file_and_tightens_it(regcred: Regcred, tmp_path: Path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_force_makes_a_file_where_none_is(regcred: Regcred, tmp_path: Path) -> None:
+    assert regcred("export", "auth.json", "--output", str(tmp_path / "new"), "--force").code == 0
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
 def test_force_writes_where_a_link_leads(regcred: Regcred, tmp_path: Path) -> None:
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("mine")

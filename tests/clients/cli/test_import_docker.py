@@ -220,6 +220,12 @@ def test_files_that_cannot_be_read_are_named(bring: Import, tmp_path: Path) -> N
         assert why in done.out
 
 
+def test_standard_input_without_end_is_not_read_on(regcred: Regcred) -> None:
+    done = regcred("import", "docker-config", "-", stdin=b" " * (16 * 1024 * 1024 + 1))
+
+    assert (done.code, "too long" in done.out) == (1, True)
+
+
 def test_this_users_own_files_are_found(
     bring: Import, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
