@@ -408,7 +408,7 @@ def test_a_later_file_that_is_not_written_leaves_word_of_the_first(
     auth.write_text("{}")
     replace = replacing.replace
 
-    def full(original: Any, text: str, *, keep: bool) -> None:
+    def full(original: Any, text: str, *, keep: replacing.Keep) -> None:
         if original.path == auth:
             raise OSError(28, "No space left on device")
         replace(original, text, keep=keep)

@@ -1,8 +1,4 @@
-"""Kubernetes' pull secrets, out of manifests: dockerconfigjson and the older dockercfg.
-
-YAML is read as plain texts (no types, tags or merge keys), without anchors, and measured before
-anything is built of it: what a manifest needs is far below the bounds.
-"""
+"""Kubernetes' pull secrets, out of manifests: dockerconfigjson and the older dockercfg."""
 
 from __future__ import annotations
 
@@ -10,13 +6,11 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from regcred.clients.importing.docker_auths import document, go_table, read_auths, table
 from regcred.clients.importing.files import read_text
 from regcred.clients.importing.found import Found, NotImportable, Skipped, Source
+from regcred.clients.plain_yaml import NotPlainYaml, NotYaml, documents
 
 TYPES = {
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
@@ -25,20 +19,17 @@ TYPES = {
 """The key under which a Secret of each type holds its logins."""
 
 _LISTS = {"List", "SecretList"}
-_MAX_DEPTH = 64
-_MAX_EVENTS = 200_000
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def read_manifests(path: Path) -> Iterator[Found | Skipped]:
     """Yield what the pull secrets in a file hold; other manifests are left alone."""
     where = "standard input" if str(path) == "-" else str(path)
     try:
-        documents = _documents(read_text(path))
+        found = _documents(read_text(path))
     except NotImportable as why:
         yield Skipped(Source(where, ""), str(why))
         return
-    for one in documents:
+    for one in found:
         yield from read_manifest(one, where)
 
 
@@ -108,26 +99,9 @@ def _documents(text: str) -> list[object]:
 
 def _yaml(text: str) -> list[object]:
     try:
-        measure(text)
-        return list(yaml.load_all(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as broken:
-        # Its own words quote the line, which may hold a password.
-        mark = broken.problem_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise NotImportable(f"it is neither JSON nor YAML: broken{where}") from None
-    except (yaml.YAMLError, ValueError):
-        raise NotImportable("it is neither JSON nor YAML") from None
-
-
-def measure(text: str) -> None:
-    """Raise NotImportable for YAML that could grow or is too deep, yaml.YAMLError for none."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        if isinstance(event, yaml.AliasEvent):
-            raise NotImportable("it has YAML aliases, which are not read")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _MAX_DEPTH or number > _MAX_EVENTS:
-            raise NotImportable("it is nested too deep or holds too much for manifests")
+        return documents(text)
+    except NotYaml as broken:
+        where = f": {broken}" if str(broken) else ""
+        raise NotImportable(f"it is neither JSON nor YAML{where}") from None
+    except NotPlainYaml as why:
+        raise NotImportable(str(why)) from None

@@ -140,20 +140,20 @@ def _provider(one: dict[str, Any]) -> Provider:
     return Provider(name, tuple(images))
 
 
-def _yaml(content: str) -> Any:
-    import yaml  # noqa: PLC0415  only a node has these files
-
-    from regcred.clients.importing.found import NotImportable  # noqa: PLC0415  as above
-    from regcred.clients.importing.pull_secrets import measure  # noqa: PLC0415  as above
+def _yaml(content: str) -> object:
+    # Imported here: only a node has these files. Texts alone: what makes dates and numbers of them
+    # fails at the 45th of a month.
+    from regcred.clients.plain_yaml import NotPlainYaml, NotYaml, documents  # noqa: PLC0415  above
 
     try:
-        measure(content)
-        # Texts alone: what makes dates and numbers of them fails at the 45th of a month.
-        return yaml.load(content, yaml.BaseLoader)  # noqa: S506  it makes nothing but texts
-    except NotImportable as why:
-        raise Broken(str(why)) from None
-    except (yaml.YAMLError, ValueError):
+        found = documents(content)
+    except NotYaml:
         raise Broken("it is not YAML") from None
+    except NotPlainYaml as why:
+        raise Broken(str(why)) from None
+    if len(found) > 1:
+        raise Broken("it is more than one document")
+    return found[0] if found else None
 
 
 def normalised(key: str) -> str:
