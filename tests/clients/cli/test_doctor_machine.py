@@ -361,6 +361,8 @@ def test_docker_takes_its_platforms_store_by_itself(doctor: Doctor) -> None:
     doctor.programs("docker-credential-secretservice")
     told = doctor.found(IMAGE)["pull with docker"][0][1]
     assert "own default (docker-credential-secretservice is on PATH)" in told
+    doctor.write("bin/docker-credential-secretservice", "", 0o644)
+    assert "own default" not in str(doctor.found(IMAGE))
     (doctor.root / "bin/docker-credential-secretservice").unlink()
 
     doctor.write(DOCKERS, json.dumps({"credsStore": "gone"}))
@@ -387,6 +389,9 @@ def test_an_old_docker_reads_an_older_file(
         told[0][1] for area, told in doctor.found(IMAGE).items() if area[:16] == "pull with docker"
     )
     assert ("uses the login stored in /home/u/.dockercfg" in told) == read
+    doctor.write("home/u/.dockercfg", '{"registry.example": {"auth": "!"}}')
+    dockers = [told for area, told in doctor.found().items() if "docker" in area.split(", ")]
+    assert ("auth is not USER:PASSWORD" in dockers[0][0][1]) == read
     doctor.write("home/u/.dockercfg", "username = u")
     assert (".dockercfg: it is not JSON" in doctor.found()["docker"][0][1]) == read
     doctor.write(DOCKERS, HELPERS)
