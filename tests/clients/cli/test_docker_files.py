@@ -12,6 +12,7 @@ import pytest
 
 from regcred.clients.cli import docker_files
 from regcred.clients.wiring import replacing
+from regcred.clients.wiring.replacing import Keep
 from tests.clients.cli.conftest import Ran, Regcred
 from tests.clients.helper_runs import HELPER
 
@@ -408,7 +409,7 @@ def test_a_later_file_that_is_not_written_leaves_word_of_the_first(
     auth.write_text("{}")
     replace = replacing.replace
 
-    def full(original: Any, text: str, *, keep: replacing.Keep) -> None:
+    def full(original: Any, text: str, *, keep: Keep) -> None:
         if original.path == auth:
             raise OSError(28, "No space left on device")
         replace(original, text, keep=keep)
