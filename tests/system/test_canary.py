@@ -727,7 +727,10 @@ def test_the_kubelet_s_plugin_shows_a_login_and_nothing_else(watch: Watch) -> No
     watch.login(watch.world.api.make_key("node", "puller")["key"])
     address = watch.world.registry.address
     stored(watch, "for-the-kubelet", right)
-    plugin = [str(assembly.place(KUBELET_PLUGIN, watch.machine.home / "plugin"))]
+    # It reads no user's settings file unless the kubelet's configuration names one.
+    kept = watch.machine.home / ".config" / "regcred" / "client.conf"
+    placed = assembly.place(KUBELET_PLUGIN, watch.machine.home / "plugin")
+    plugin = [str(placed), "--config", str(kept)]
     request = {
         "kind": "CredentialProviderRequest",
         "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
