@@ -101,10 +101,12 @@ def _plugin(bench: Bench, machine: Machine) -> Program:
     asked = bench.folder / "request"
     asked.write_text(json.dumps(request) + "\n")
     plugin = assembly.place(assembly.KUBELET_PLUGIN, bench.folder / "plugin")
-    done = run([str(plugin)], env=machine.env, stdin=asked.read_text())
+    # The kubelet's configuration names a settings file, as this machine's login wrote it.
+    command = [str(plugin), "--config", str(machine.home / ".config/regcred/client.conf")]
+    done = run(command, env=machine.env, stdin=asked.read_text())
     if done.code != 0 or _PASSWORD not in done.out:
         raise RuntimeError(f"the plugin does not answer: {done.text}")
-    return [str(plugin)], machine.env, asked
+    return command, machine.env, asked
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from tests.tools.service import Service
 
 NODES = 1_000
 _ANSWER_SECONDS = 0.05
+_LONGEST = 10.0
 _P99 = Goal(3.0)
 _WARM = f"{HOST}/warm/app:1"
 _COLD = f"{HOST}/cold/app:1"
 
 
 def measure(bench: Bench) -> None:
-    """Measure the slowest of a cold rollout against a steady one of as many nodes."""
+    """Measure the p99 of a cold rollout against one whose login is ready, of as many nodes."""
     with Minter(seconds=_ANSWER_SECONDS).serving() as cloud:
         service = bench.service(
             "rollout",
@@ -38,22 +39,22 @@ def measure(bench: Bench) -> None:
             _never_exchanged(service.data / "store")
             cloud.asked.clear()
             with service.serving(cores=SERVER_CORES):
-                steady.append(_p99(bench, service, key, _WARM, bench.seconds))
-                cold.append(_p99(bench, service, key, _COLD, bench.seconds, NODES))
+                # Once each, to have both meet a service that has answered before.
+                _p99(bench, service, key, _WARM)
+                steady.append(_p99(bench, service, key, _WARM))
+                cold.append(_p99(bench, service, key, _COLD))
             asked.append(float(len(cloud.asked)))
-    bench.add(f"steady resolves of {NODES:,} nodes: p99", "ms", steady)
+    bench.add(f"rollout to {NODES:,} nodes, login ready: p99", "ms", steady)
     bench.add(f"cold rollout to {NODES:,} nodes: p99", "ms", cold)
-    bench.compare("p99 of a cold rollout / steady", cold, steady, _P99)
+    bench.compare("p99 of a rollout, cold / login ready", cold, steady, _P99)
     bench.add("cold rollout: exchanges beyond one", "", [a - 1 for a in asked], Goal(0))
 
 
-def _p99(
-    bench: Bench, service: Service, key: str, image: str, seconds: float, count: int = 10**9
-) -> float:
-    """Have every node resolve, again and again or `count` times in all; return the p99 in ms."""
+def _p99(bench: Bench, service: Service, key: str, image: str) -> float:
+    """Have every node resolve once, all at the same time; return the p99 in ms."""
     asks = [request("/v1/projects/-/resolve", key, {"image": image})]
     requests = write_requests(bench.folder / "rollout.json", asks)
-    report = bench.load(service.port, requests, seconds=seconds, count=count, connections=NODES)
+    report = bench.load(service.port, requests, seconds=_LONGEST, count=NODES, connections=NODES)
     return float(report["p99_ms"])
 
 
