@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from regcred.clients.cli.output import Format
 from regcred.clients.cli.words import Exit, say, stop
 from regcred.clients.importing.found import Found, NotImportable, Skipped
 from regcred.clients.importing.typed_in import Typed, complete, completed, read_secrets_file
-from regcred.clients.importing.vendors import GCORE, SEVALLA, YOTTA, Vendor, VendorFailed
+from regcred.clients.importing.vendors import GCORE, Vendor, VendorFailed
 from regcred.clients.node.settings import target
 from regcred.clients.node.words import Refused
 
@@ -60,42 +61,28 @@ def gcore(
     _bring(GCORE, url, str(gcore_project), key_stdin, ask, secrets_file, run, project, output)
 
 
-def yotta(
-    url: Url = None,
-    key_stdin: KeyStdin = False,
-    ask: Ask = False,
-    secrets_file: SecretsFile = None,
-    apply: Apply = False,
-    verify: Verify = False,
-    update: Update = False,
-    compare: Compare = False,
-    label: Labels = None,
-    no_input: NoInput = False,
-    project: Project = None,
-    output: Output = Format.table,
-) -> None:
-    """List a Yotta account's logins, and store them once the rest is typed in."""
-    run = Run(apply, verify, update, compare, "", pairs(label, "--label"), no_input)
-    _bring(YOTTA, url, "", key_stdin, ask, secrets_file, run, project, output)
+def account(vendor: Vendor) -> Callable[..., None]:
+    """Return the command for a vendor whose key says which account it is."""
 
+    def command(
+        url: Url = None,
+        key_stdin: KeyStdin = False,
+        ask: Ask = False,
+        secrets_file: SecretsFile = None,
+        apply: Apply = False,
+        verify: Verify = False,
+        update: Update = False,
+        compare: Compare = False,
+        label: Labels = None,
+        no_input: NoInput = False,
+        project: Project = None,
+        output: Output = Format.table,
+    ) -> None:
+        run = Run(apply, verify, update, compare, "", pairs(label, "--label"), no_input)
+        _bring(vendor, url, "", key_stdin, ask, secrets_file, run, project, output)
 
-def sevalla(
-    url: Url = None,
-    key_stdin: KeyStdin = False,
-    ask: Ask = False,
-    secrets_file: SecretsFile = None,
-    apply: Apply = False,
-    verify: Verify = False,
-    update: Update = False,
-    compare: Compare = False,
-    label: Labels = None,
-    no_input: NoInput = False,
-    project: Project = None,
-    output: Output = Format.table,
-) -> None:
-    """List a Sevalla company's logins, and store them once their passwords are typed in."""
-    run = Run(apply, verify, update, compare, "", pairs(label, "--label"), no_input)
-    _bring(SEVALLA, url, "", key_stdin, ask, secrets_file, run, project, output)
+    command.__doc__ = f"List a {vendor.name} account's logins, and store them once completed."
+    return command
 
 
 def _bring(

@@ -20,6 +20,7 @@ from regcred.clients.importing.foreign_helpers import Patience
 from regcred.clients.importing.found import Found, NotImportable, Skipped
 from regcred.clients.importing.plan import check_prefix
 from regcred.clients.importing.pull_secrets import read_manifests
+from regcred.clients.importing.vendors import SEVALLA, YOTTA
 
 _FORBIDDEN, _SERVER_ERROR = 403, 500
 
@@ -28,8 +29,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command()(import_vendors.gcore)
-app.command()(import_vendors.yotta)
-app.command()(import_vendors.sevalla)
+app.command("yotta")(import_vendors.account(YOTTA))
+app.command("sevalla")(import_vendors.account(SEVALLA))
 
 
 @app.command("docker-config")
