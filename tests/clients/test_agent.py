@@ -102,7 +102,7 @@ def test_a_service_that_hangs_up_is_asked_over_a_new_connection(
     assert stub.connections == 3
 
 
-def test_a_connection_whose_other_end_is_gone_without_a_word_is_replaced(
+def test_a_connection_whose_other_end_is_gone_without_a_word_is_asked_once_and_given_up(
     lasting: StubService, user: Env, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(user, lasting.url)
@@ -111,6 +111,9 @@ def test_a_connection_whose_other_end_is_gone_without_a_word_is_replaced(
 
     with theirs, agent_for(user) as running:
         running.lines.keep((lasting.url, ""), ours)
+        # The service may be at it still: the helper asks it, and not the agent once more.
+        with pytest.raises(TimeoutError):
+            running.forward(b"registry.example")
         answer = running.forward(b"registry.example")
         sent = theirs.recv(4)
 

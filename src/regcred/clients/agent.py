@@ -167,10 +167,13 @@ class Agent:
         service = found["url"], found.get("ca_file", "")
         line = self.lines.take(service)
         if line is not None:
-            # It may have ended just now; to ask again changes nothing.
-            with suppress(Refused, OSError):
-                soon = min(until, monotonic() + _REUSED_SECONDS)
+            soon = min(until, monotonic() + _REUSED_SECONDS)
+            try:
                 return self._exchange(service, line, sent, soon)
+            except TimeoutError:
+                raise  # the service may be at it still: whoever asked goes the ordinary way
+            except (Refused, OSError):
+                pass  # it may have ended just now; to ask again changes nothing
         return self._exchange(service, self._connected(found, until), sent, until)
 
     def _exchange(

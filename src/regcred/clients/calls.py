@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -36,7 +35,6 @@ _PAGE = 200
 _FIRST_ERROR = 300
 _NOT_MODIFIED = 304
 _CLIENT_ERROR = 400
-_NO_LOGINS = b'{"auths":{}}'
 
 
 class Handed(NamedTuple):
@@ -68,12 +66,6 @@ class Handed(NamedTuple):
         except ValueError:
             return None
         return read if read.tzinfo else None
-
-    @property
-    def holds_none(self) -> bool:
-        """Whether there is no login in it, where the service of before hands that out too."""
-        bare = self.body.replace(b"\\", b"")
-        return _NO_LOGINS in bare or b64encode(_NO_LOGINS) in bare
 
     def json(self) -> Json:
         """Return the body as a JSON object, an empty one when it is none."""

@@ -11,6 +11,11 @@ from contextlib import suppress
 from time import monotonic
 
 _PART = 65536
+_NOISE = 64
+"""How much more a program may say on stderr, which is no answer, than on stdout."""
+
+_LOOK_AGAIN = 0.2
+"""Seconds between two looks whether a program that says nothing has ended."""
 
 
 def heard(
@@ -70,7 +75,10 @@ def _said(
             left = until - monotonic()
             if left <= 0:
                 return None
-            for key, _ in ready.select(left):
+            events = ready.select(min(left, _LOOK_AGAIN))
+            if not events and process.poll() is not None:
+                break  # what is left of the pipes a child of it holds
+            for key, _ in events:
                 if key.fileobj is process.stdin:
                     question = _sent(process.stdin.fileno(), question)
                     if not question:
@@ -79,10 +87,11 @@ def _said(
                     continue
                 pipe = next(one for one in said if one is key.fileobj)
                 part = os.read(pipe.fileno(), _PART)
+                room = most if pipe is process.stdout else most * _NOISE
                 said[pipe] += part
                 if not part:
                     ready.unregister(pipe)
-                elif len(said[pipe]) > most:
+                elif len(said[pipe]) > room:
                     os.killpg(process.pid, signal.SIGKILL)
                     return _first(said.values())[:most]
     return _first(said.values())[:most]

@@ -84,48 +84,6 @@ def test_where_there_is_nothing_no_file_is_touched(
     assert file.read_text() == "mine"
 
 
-EMPTY = b'{"auths":{}}'
-EMPTY_SECRET = b'{"kind":"Secret","data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}'
-
-
-@pytest.mark.parametrize(
-    ("form", "body"),
-    [
-        ("auth.json", EMPTY),
-        ("docker-auth-config", EMPTY),
-        ("kubernetes-secret", EMPTY_SECRET),
-        ("external-secrets", b'{"dockerconfigjson":"{\\"auths\\":{}}"}'),
-    ],
-)
-@pytest.mark.parametrize(
-    ("headers", "code", "said"),
-    [
-        ((), 3, "No login fits"),
-        ((("Regcred-Withheld", "old%2Cone (rejected)"),), 6, "withheld: old,one (rejected)."),
-        ((("Regcred-Left-Out", "odd%3A (why)"),), 3, "Not in it: odd: (why)"),
-    ],
-)
-def test_nothing_is_no_file(
-    stub: StubService,
-    regcred: Regcred,
-    tmp_path: Path,
-    form: str,
-    body: bytes,
-    headers: tuple[tuple[str, str], ...],
-    code: int,
-    said: str,
-) -> None:
-    hands_out(stub, form, Reply(200, body, "text/plain", headers=headers))
-    file = tmp_path / "file"
-
-    done = regcred("export", form, "--output", str(file))
-
-    assert (done.code, done.out) == (code, "")
-    assert said in done.err
-    assert WARNING not in done.err
-    assert not file.exists()
-
-
 def test_it_says_on_which_machine_it_was_asked_for(stub: StubService, regcred: Regcred) -> None:
     regcred("export", "auth.json")
 

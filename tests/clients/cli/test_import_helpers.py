@@ -86,8 +86,7 @@ def test_helpers_are_asked_when_told_to(regcred: Regcred, install: Install, tmp_
     ("code", "why"),
     [
         ("time.sleep(60)", "did not end within 0 s"),
-        ("os.fork() or time.sleep(60)\nsys.exit(0)", "did not end within"),
-        ("print('x' * 5_000_000)", "failed"),
+        ("print('x' * 5_000_000)", "no JSON object"),
         ("print('[]')", "no JSON object"),
         (f"print('{SECRET}')", "no JSON object"),
         ("print('[' * 100_000)", "no JSON object"),
@@ -204,12 +203,12 @@ if os.fork() == 0:
     )
     before = monotonic()
 
-    (skipped,) = ask_each({"a.example": "leaves"}, "file", Patience(seconds=1))
+    (skipped,) = ask_each({"a.example": "leaves"}, "file", Patience())
 
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
     assert isinstance(skipped, Skipped)
-    assert "did not end within" in skipped.why
-    assert monotonic() - before < 200
+    assert "no JSON object" in skipped.why
+    assert monotonic() - before < 25
 
 
 def test_a_helper_that_cannot_start_is_named(install: Install) -> None:

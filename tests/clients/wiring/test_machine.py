@@ -56,6 +56,13 @@ def test_what_does_not_end_or_cannot_start_says_nothing(
     assert not foreign.runs
 
 
+def test_what_a_program_warns_of_hides_no_answer(here: Machine, tmp_path: Path) -> None:
+    warns = "for i in $(seq 200); do echo 'WARN: a long line about nothing' >&2; done"
+    loud = script(tmp_path, "warns", f"#!/bin/sh\n{warns}\necho podman version 4.3.1")
+
+    assert here.says(str(loud)) == (True, "podman version 4.3.1")
+
+
 @pytest.mark.parametrize("stream", [1, 2])
 def test_what_floods_is_ended_with_its_group(here: Machine, tmp_path: Path, stream: int) -> None:
     loud = script(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from regcred.clients.wiring import replacing
 from regcred.clients.wiring.replacing import MAX_BYTES, Keep, Unusable, delete, look, replace
 
 KEPT = "config.json.before-regcred"
@@ -154,6 +155,22 @@ def test_root_makes_no_file_in_a_users_folder(path: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(Unusable, match="is another user's: run this as them"):
         look(path / "new" / "config.json")
+
+
+def test_root_makes_no_file_by_way_of_a_users_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    linked = tmp_path / "home"
+    linked.symlink_to(tmp_path / "etc")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(replacing, "_refuse_others_folder", lambda *_: None)
+    monkeypatch.setattr(
+        Path, "lstat", lambda one: SimpleNamespace(st_uid=1000 if one == linked else 0)
+    )
+
+    with pytest.raises(Unusable, match=f"another user's {linked}: run this as them"):
+        look(linked / "config.json")
 
 
 @pytest.mark.parametrize("others", ["link", "folder"])

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -65,8 +65,6 @@ def export(
     query |= {n: v for n, v in (("name", name), ("namespace", namespace)) if v is not None}
     with service(project) as api:
         handed = api.hand_out(form, query)
-    if handed.holds_none:
-        _stop_on_nothing(handed)
     if file is None or file == _STDOUT:
         sys.stdout.buffer.write(handed.body)
         sys.stdout.flush()
@@ -112,13 +110,6 @@ def _write(file: Path, content: bytes, force: bool) -> None:
         stop(Exit.CONFLICT, f"Error: {file} exists: --force overwrites it")
     except OSError as why:
         stop(Exit.FAILED, f"Error: {file} was not written: {why.strerror}")
-
-
-def _stop_on_nothing(handed: Handed) -> NoReturn:
-    if handed.withheld:
-        stop(Exit.VERDICT, f"Every login is withheld: {handed.withheld}.", "Nothing was written.")
-    _tell(handed)
-    stop(Exit.NOT_FOUND, "No login fits, and nothing was written.")
 
 
 def _tell(handed: Handed) -> None:

@@ -16,6 +16,9 @@ from regcred.clients.kubernetes.refusals import asking
 ALL_NAMESPACES = "*"
 _PAGE = 500
 
+_SECONDS = 120.0
+"""How long a cluster's list of Secrets may take."""
+
 
 def read_cluster(namespace: str) -> Iterator[Found | Skipped]:
     """Yield what the pull secrets of a namespace hold, `*` for all.
@@ -36,4 +39,4 @@ def read_cluster(namespace: str) -> Iterator[Found | Skipped]:
 def _of_type(client: lightkube.Client, namespace: str, kind: str) -> list[Secret]:
     # By type, so that other Secrets are not read at all.
     listed = client.list(Secret, namespace=namespace, fields={"type": kind}, chunk_size=_PAGE)
-    return [one for one in whole(listed) if one.type == kind]
+    return [one for one in whole(listed, _SECONDS) if one.type == kind]

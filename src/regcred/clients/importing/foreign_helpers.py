@@ -109,12 +109,14 @@ def _run(suffix: object, verb: str, question: str, patience: Patience) -> dict[s
         raise NotImportable(f"{program} cannot be run") from None
     if code is None:
         raise NotImportable(f"{program} {verb} did not end within {seconds:.0f} s")
+    if len(said) > _MAX_ANSWER:
+        raise NotImportable(f"{program} {verb} answered no JSON object")
     if code != 0:
         raise NotImportable(f"{program} {verb} failed, or has no login for it")
     try:
         answer = json.loads(said)
     except (ValueError, RecursionError):
         answer = None
-    if len(said) > _MAX_ANSWER or not isinstance(answer, dict):
+    if not isinstance(answer, dict):
         raise NotImportable(f"{program} {verb} answered no JSON object")
     return answer

@@ -75,6 +75,7 @@ class Reconciler:
         except ClusterRefused as why:
             # Without the list nobody knows what no longer matches.
             return [Outcome("", Result.FAILED, str(why))]
+        self._go_on()
         own, trouble = self._own()
         surplus = [one for name, one in own.items() if name not in {*targets, *leaving}]
         outcomes = [Outcome(name, Result.SKIPPED, "it is terminating") for name in leaving]

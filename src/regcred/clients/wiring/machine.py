@@ -17,7 +17,8 @@ from regcred.clients.wiring.lookup import File
 
 MAX_BYTES = 4 * 1024 * 1024
 _SECONDS = 5
-_MAX_OUTPUT = 300
+_MAX_OUTPUT = 4096
+_MAX_LINE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Machine:
             return False, str(error.strerror)
         if code is None:
             return False, f"no answer within {_SECONDS} s"
-        return code == 0, said.decode(errors="replace").strip().partition("\n")[0]
+        return code == 0, said.decode(errors="replace").strip().partition("\n")[0][:_MAX_LINE]
 
     def version(self, name: str) -> tuple[int, ...]:
         """Return the version that an installed program says it has, () where that is unknown."""

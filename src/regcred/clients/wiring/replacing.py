@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -67,6 +68,7 @@ def look(path: Path) -> Original:
         if path.is_symlink():
             raise Unusable(path, f"is a link to {target}, which is not there") from None
         _refuse_others_folder(path, target)
+        _refuse_others_way(path)
         return Original(path, target, None, _OURS_ALONE, ())
     except OSError as error:
         raise Unusable(path, f"cannot be read: {error.strerror}") from None
@@ -118,8 +120,9 @@ def _refuse_others_way(path: Path) -> None:
     if os.geteuid() != 0:
         return
     for one in (path, *path.parents):
-        if one.lstat().st_uid != 0:
-            raise Unusable(path, f"is reached by way of another user's {one}: run this as them")
+        with suppress(FileNotFoundError):
+            if one.lstat().st_uid != 0:
+                raise Unusable(path, f"is reached by way of another user's {one}: run this as them")
 
 
 def copy_of(original: Original) -> Path:

@@ -9,7 +9,7 @@ hundreds of logins would hold up the only writer, so rows beyond the bound lie t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import orjson
@@ -77,7 +77,7 @@ class FetchLog:
         fetches = 0
         for (project_id, ids), ways in moved.items():
             transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
-            self._count(project_id, ids, len(ways))
+            self._count(project_id, ids, ways)
             fetches += len(ids) * len(ways)
         if fetches:
             self._look(transaction, 1 + fetches // LOOK_EVERY)
@@ -86,12 +86,14 @@ class FetchLog:
         """Forget what was moved: the transaction that moved it is gone."""
         self._recent.forget()
 
-    def _count(self, project_id: str, ids: Iterable[str], ways: int) -> None:
+    def _count(self, project_id: str, ids: Iterable[str], ways: Sequence[Row]) -> None:
         if len(self._moved) >= self._remembered:
             self._moved.clear()
         for id_ in ids:
             login = (project_id, id_)
-            fetches = self._moved.get(login, 0) + ways
+            # What is not known may have been fetched often before a start, so it begins anywhere:
+            # where the clock stands, which is as good as a die.
+            fetches = self._moved.get(login, ways[-1][-1] % LOOK_EVERY) + len(ways)
             if fetches >= LOOK_EVERY:
                 self._many[login] = None
                 fetches = 0
