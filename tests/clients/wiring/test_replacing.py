@@ -165,8 +165,13 @@ def test_root_makes_no_file_by_way_of_a_users_link(
     linked.symlink_to(tmp_path / "etc")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(replacing, "_refuse_others_folder", lambda *_: None)
+    lstat = Path.lstat
     monkeypatch.setattr(
-        Path, "lstat", lambda one: SimpleNamespace(st_uid=1000 if one == linked else 0)
+        Path,
+        "lstat",
+        lambda one: SimpleNamespace(
+            st_uid=1000 if one == linked else 0, st_mode=lstat(one).st_mode
+        ),
     )
 
     with pytest.raises(Unusable, match=f"another user's {linked}: run this as them"):
