@@ -82,12 +82,12 @@ async def world_of(keeper: AuditKeeper) -> World:
     return await World(keeper.store, Clock()).begin()
 
 
-def linked(keeper: AuditKeeper) -> Anchor:
+async def linked(keeper: AuditKeeper) -> Anchor:
     """Return the anchor, and check that it, the chain and the store agree."""
     anchored = keeper.anchor.load()
     assert anchored is not None
-    macs = [row.mac for row in keeper.store.rows_after(0, 10_000)]
-    assert anchored.upto == keeper.store.last_number()
+    macs = [row.mac for row in await keeper.store.rows_after(0, 10_000)]
+    assert anchored.upto == await keeper.store.last_number()
     assert anchored.head == keeper.chain.link(GENESIS, macs)
     return anchored
 
@@ -98,7 +98,7 @@ def linked(keeper: AuditKeeper) -> Anchor:
 async def test_an_empty_store_is_anchored_at_its_genesis(keeper: AuditKeeper) -> None:
     await keeper.link()
 
-    assert linked(keeper)[:2] == (0, GENESIS)
+    assert (await linked(keeper))[:2] == (0, GENESIS)
     await keeper.check(accept_rollback=False)
 
 
@@ -111,10 +111,10 @@ async def test_every_committed_row_is_linked_and_the_anchor_moves(
         await world.add(f"login-{number}")
         if number % 3 == 0:
             await keeper.link()
-            linked(keeper)
+            await linked(keeper)
     await keeper.link()
 
-    assert linked(keeper).upto == 8
+    assert (await linked(keeper)).upto == 8
     await keeper.check(accept_rollback=False)
 
 
@@ -139,7 +139,7 @@ async def test_a_start_goes_on_where_the_last_one_stopped(place: Place) -> None:
         await World(second.store, Clock()).add_project("beta")
         await second.link()
 
-        assert linked(second).upto == 2
+        assert (await linked(second)).upto == 2
 
 
 @pytest.mark.parametrize("moved", ["away", "behind"])
@@ -161,7 +161,7 @@ async def test_an_anchor_that_is_behind_is_made_anew_without_new_rows(
         await second.check(accept_rollback=False)
         await second.link()
 
-        linked(second)
+        await linked(second)
 
 
 async def test_a_row_that_was_never_signed_stops_the_chain(
@@ -262,7 +262,7 @@ async def test_what_was_set_back_refuses_the_start_until_it_is_accepted(
     with place.start() as accepting, capture_logs() as logs:
         await accepting.check(accept_rollback=True)
         [row] = await accepting.store.list_audit(NO_PROJECT, ALL_AUDIT, 0, 10)
-        assert linked(accepting).upto == row.number
+        assert (await linked(accepting)).upto == row.number
     assert (row.event.action, row.event.principal) == (Action.ROLLBACK_ACCEPTED, "operator:cli")
     [logged] = [line["reason"] for line in logs if line["event"] == "rollback accepted"]
     assert row.event.details == {"found": logged}
@@ -271,7 +271,7 @@ async def test_what_was_set_back_refuses_the_start_until_it_is_accepted(
     with place.start() as next_one:
         await next_one.check(accept_rollback=False)
         await next_one.link()
-        linked(next_one)
+        await linked(next_one)
 
 
 async def refusal(keeper: AuditKeeper) -> str:
@@ -346,7 +346,7 @@ async def test_an_anchor_that_cannot_be_written_is_loud_and_tried_again(
     assert {(line["event"], line["error"]) for line in logs} == {
         ("audit chain stands still", error)
     }
-    linked(keeper)
+    await linked(keeper)
 
 
 def _stands_at(keeper: AuditKeeper, upto: int) -> bool:
@@ -404,7 +404,7 @@ async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
     ("method", "event"),
     [
         ("macs_after", "audit chain stands still"),
-        ("looking_apart", "audit chain stands still"),
+        ("look_apart", "audit chain stands still"),
         ("edited_after", "the audit cannot be verified"),
     ],
 )
@@ -450,8 +450,8 @@ async def test_what_is_left_at_the_end_is_linked(keeper: AuditKeeper) -> None:
         await world_of(keeper)
         keeper.clock.pass_(seconds=1)  # type: ignore[attr-defined]  # the test's clock
 
-    assert linked(keeper).upto == 1
-    assert linked(keeper).at - timedelta(seconds=1) == Clock().now
+    assert (await linked(keeper)).upto == 1
+    assert (await linked(keeper)).at - timedelta(seconds=1) == Clock().now
 
 
 async def test_the_end_of_a_service_that_failed_links_too(keeper: AuditKeeper) -> None:
@@ -463,4 +463,4 @@ async def test_the_end_of_a_service_that_failed_links_too(keeper: AuditKeeper) -
     with pytest.raises(StartRefused, match="this test says so"):
         await failing()
 
-    linked(keeper)
+    await linked(keeper)

@@ -237,11 +237,11 @@ async def test_it_refuses_the_start_until_it_is_accepted(
     assert place.anchor.load() == before
     with place.start() as accepting:
         await accepting.check(accept_rollback=True)
-        linked(accepting)
+        await linked(accepting)
     with place.start() as next_one:
         await next_one.check(accept_rollback=False)
         await next_one.link()
-        linked(next_one)
+        await linked(next_one)
 
 
 async def test_rows_that_an_older_service_left_without_an_anchor_are_loud(place: Place) -> None:
@@ -251,7 +251,7 @@ async def test_rows_that_an_older_service_left_without_an_anchor_are_loud(place:
     with place.start() as keeper, capture_logs() as logs:
         await keeper.check(accept_rollback=False)
         await keeper.link()
-        linked(keeper)
+        await linked(keeper)
 
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("the audit has no anchor", "warning")
@@ -352,4 +352,4 @@ async def test_a_store_set_back_under_a_running_service_is_loud(
         await keeper.link()
         place.edit("DELETE FROM audit_events")
 
-        assert keeper._set_back() == "its audit is older than its anchor"
+        assert await keeper._set_back() == "its audit is older than its anchor"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from regcred.adapters.storage.sql.events import put_event
 from regcred.adapters.storage.sqlite import SqliteStore
-from regcred.adapters.storage.sqlite.events import put_event
 from regcred.domain.event import Event
 from regcred.domain.ports import Store
 from tests.fakes.store import MemoryStore

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import uvloop
 
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.adapters.storage.sqlite.connection import connect
-from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.adapters.storage.sqlite.writer import Writer
 
 _OWN = ("id", "number", "name")
@@ -55,8 +55,8 @@ async def measure(path: Path, waiting: int, seconds: float) -> float:
             ):
                 mine[place] = value
 
-            def insert(transaction: Transaction, mine: list[object] = mine) -> int:
-                return transaction.change(statement, mine)
+            async def insert(transaction: Transaction, mine: list[object] = mine) -> int:
+                return await transaction.change(statement, mine)
 
             await writer.submit(insert)
             done += 1

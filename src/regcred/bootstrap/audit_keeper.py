@@ -21,7 +21,7 @@ import structlog
 
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
-from regcred.adapters.storage.sqlite.set_back import Looks
+from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
@@ -77,7 +77,7 @@ class AuditKeeper:
         anew instead. Raise SealBroken at an audit row that was never signed.
         """
         anchored = self.anchor.load()
-        if anchored is None and self.store.last_number():
+        if anchored is None and await self.store.last_number():
             _log.warning("the audit has no anchor", reason=_NO_ANCHOR)
         found = await self._look(anchored)
         if found is None:
@@ -113,7 +113,7 @@ class AuditKeeper:
         Raise SealBroken at a row that was never signed, StoreUnavailable, OSError.
         """
         # Up to where it was when asked: under load new rows would never let this end.
-        missing = await self._link_to(self.store.last_number())
+        missing = await self._link_to(await self.store.last_number())
         if missing:
             _log.error("the audit was edited", reason=f"row {missing} is missing")
             self._mark(missing)
@@ -132,9 +132,9 @@ class AuditKeeper:
         upto, newest = 0, None
         while newest is None or upto < newest:
             try:
-                newest = self.store.last_number() if newest is None else newest
-                reached, edited = self.store.edited_after(upto, _SLICE)
-                accepted = self.store.last_acceptance() if edited else 0
+                newest = await self.store.last_number() if newest is None else newest
+                reached, edited = await self.store.edited_after(upto, _SLICE)
+                accepted = await self.store.last_acceptance() if edited else 0
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
                 _log.error("the audit cannot be verified", **kind_and_place(error))
                 await asyncio.sleep(EVERY * LOOK_EVERY)
@@ -165,25 +165,25 @@ class AuditKeeper:
         told again.
         """
         missing = 0
-        while rows := [row for row in self._next() if row[0] <= upto]:
+        while rows := [row for row in await self._next() if row[0] <= upto]:
             head = self.chain.link(self._head, [mac for _, mac in rows])
-            missing = missing or self._missing_before(rows)
+            missing = missing or await self._missing_before(rows)
             self._upto, self._head = rows[-1][0], head
             await asyncio.sleep(0)  # requests go first
         return missing
 
-    def _missing_before(self, rows: Sequence[tuple[int, bytes]]) -> int:
+    async def _missing_before(self, rows: Sequence[tuple[int, bytes]]) -> int:
         if rows[-1][0] - self._upto == len(rows):
             return 0
-        accepted, before = self.store.last_acceptance(), self._upto
+        accepted, before = await self.store.last_acceptance(), self._upto
         for number, _ in rows:
             if number != before + 1 and number > accepted:
                 return before + 1
             before = number
         return 0
 
-    def _next(self) -> Sequence[tuple[int, bytes]]:
-        return self.store.macs_after(self._upto, _BATCH)
+    async def _next(self) -> Sequence[tuple[int, bytes]]:
+        return await self.store.macs_after(self._upto, _BATCH)
 
     def _mark(self, number: int) -> None:
         """Have the next start verify every row."""
@@ -196,7 +196,7 @@ class AuditKeeper:
 
     async def _look(self, anchored: Anchor | None) -> str | None:
         """Return in what way the store is not what it should be at start, if it is not."""
-        newest = self.store.last_number()
+        newest = await self.store.last_number()
         verified = newest if anchored is None else 0 if anchored.edited else anchored.upto
         missing = 0
         if anchored is not None:
@@ -209,37 +209,32 @@ class AuditKeeper:
         if missing:
             return f"row {missing} of its audit is missing"
         # What nothing anchored yet, and what the looks below go by, before they are believed.
-        accepted = self.store.last_acceptance()
+        accepted = await self.store.last_acceptance()
         edited = await self._first_edited(max(verified, accepted), deciding=False)
         edited = edited or await self._first_edited(accepted, deciding=True)
-        return f"row {edited} of its audit was edited" if edited else self._set_back()
+        return f"row {edited} of its audit was edited" if edited else await self._set_back()
 
     async def _first_edited(self, upto: int, *, deciding: bool) -> int:
         reached = None
         while reached != upto:
             reached = upto
-            upto, edited = self.store.edited_after(upto, _SLICE, deciding=deciding)
+            upto, edited = await self.store.edited_after(upto, _SLICE, deciding=deciding)
             if edited:
                 return edited[0]
             await asyncio.sleep(0)
         return 0
 
-    def _set_back(self) -> str | None:
+    async def _set_back(self) -> str | None:
         """Return in what way the store is older than it should be, if it is."""
-        return _set_back(self.store, self._upto)
+        return await _set_back(self.store, self._upto)
 
     async def _set_back_beside(self) -> str | None:
         """Look as `_set_back` does, while requests go on: it takes 0.2 s at 100,000 credentials."""
-        return await asyncio.to_thread(_set_back_apart, self.store, self._upto)
+        return await self.store.look_apart(lambda looks: _set_back(looks, self._upto))
 
 
-def _set_back_apart(store: SqliteStore, upto: int) -> str | None:
-    with store.looking_apart() as looks:
-        return _set_back(looks, upto)
-
-
-def _set_back(store: SqliteStore | Looks, upto: int) -> str | None:
-    if store.last_number() < upto:
+async def _set_back(store: SetBack, upto: int) -> str | None:
+    if await store.last_number() < upto:
         return _OLDER
     looks = (
         (store.secret_versions_behind_audit, "secrets are older than its audit says"),
@@ -252,6 +247,6 @@ def _set_back(store: SqliteStore | Looks, upto: int) -> str | None:
         (store.pods_back_from_deletion, "clusters or workloads were deleted, and are there again"),
     )
     for look, what in looks:
-        if found := look():
+        if found := await look():
             return f"{len(found)} of its {what}"
     return None

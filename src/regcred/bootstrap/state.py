@@ -75,8 +75,9 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
                 schema.migrate(directory)
         store = SqliteStore.open(directory, clock=utc_now)
         held.callback(store.close)
-        keyring = _open_keyring(settings, store)
-        keys = await unlock(keyring, store, store_is_empty=store.is_empty(), random=os.urandom)
+        empty = await store.is_empty()
+        keyring = await _open_keyring(settings, store, empty=empty)
+        keys = await unlock(keyring, store, store_is_empty=empty, random=os.urandom)
         store.sign_with(keys.audit_signer.sign)
         yield State(
             store=store,
@@ -102,11 +103,11 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
     return before, schema.head_revision()
 
 
-def _open_keyring(settings: Settings, store: SqliteStore) -> FileKeyring:
+async def _open_keyring(settings: Settings, store: SqliteStore, *, empty: bool) -> FileKeyring:
     return FileKeyring.open_or_create(
         settings.keyring_file,
-        store_is_empty=store.is_empty(),
-        kids_in_use=store.kids_in_use(),
+        store_is_empty=empty,
+        kids_in_use=await store.kids_in_use(),
         random=os.urandom,
         now=utc_now(),
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 from uuid import UUID
 
 from regcred.adapters.registries.registries import RealRegistries
-from regcred.adapters.storage.sqlite import SqliteStore, checks
-from regcred.adapters.storage.sqlite.rows import micros
+from regcred.adapters.storage.sql import checks
+from regcred.adapters.storage.sql.rows import micros
+from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.domain.credential import Delivery
 from regcred.domain.ports import DueCheck
@@ -43,7 +44,7 @@ class SlowRegistries(RealRegistries):
 async def look(
     self: checks.Checks, now: datetime, lease: timedelta, limit: int
 ) -> Sequence[DueCheck]:
-    rows = self._all(checks._CHECKS, (micros(now), limit))
+    rows = await self._all(checks._CHECKS, (micros(now), limit))
     return [
         DueCheck(UUID(project), UUID(id_), image, timedelta(seconds=every), failures, now + lease)
         for project, id_, image, failures, every in rows

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from regcred.adapters.storage.sqlite import SqliteStore, writer
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 from regcred.domain.audit import Action
 from tests.adapters.storage import samples
 from tests.adapters.storage.samples import START, World, a_project, a_use, event, seed
@@ -23,7 +23,7 @@ from tests.adapters.storage.samples import START, World, a_project, a_use, event
 
 def acknowledge_too_early() -> None:
     def commit(self: writer.Writer, batch: list[Any]) -> list[Any]:
-        transaction = Transaction(self._connection, None)
+        transaction = SqliteTransaction(self._connection, None)
         writer._settle(self._attempt_all(transaction, batch))
         time.sleep(0.2)
         transaction.commit()

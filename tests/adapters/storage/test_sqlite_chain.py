@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import hmac
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, connection, set_back
-from regcred.adapters.storage.sqlite.audit_rows import signed_bytes
+from regcred.adapters.storage.sql import set_back
+from regcred.adapters.storage.sql.audit_rows import signed_bytes
+from regcred.adapters.storage.sql.set_back import SetBack
+from regcred.adapters.storage.sqlite import SqliteStore, connection
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import IdempotentRequest, WrappedSeed
@@ -50,7 +53,7 @@ class TestSignedRows:
             await asyncio.gather(
                 *(store.record_reveal(a_reveal(world.id, login.id)) for _ in range(5))
             )
-            rows = store.rows_after(0, 100)
+            rows = await store.rows_after(0, 100)
 
         assert [row.number for row in rows] == list(range(1, len(rows) + 1))
         assert all(row.mac == sign(row.signed) for row in rows)
@@ -61,16 +64,16 @@ class TestSignedRows:
         sqlite_store.sign_with(sign)
         for n in range(3):
             await sqlite_world.add(f"c{n}")
-        whole = [(row.number, row.mac) for row in sqlite_store.rows_after(1, 2)]
+        whole = [(row.number, row.mac) for row in await sqlite_store.rows_after(1, 2)]
 
-        assert [tuple(pair) for pair in sqlite_store.macs_after(1, 2)] == whole
+        assert [tuple(pair) for pair in await sqlite_store.macs_after(1, 2)] == whole
 
     async def test_without_a_key_rows_are_unsigned_until_there_is_one(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
         sqlite_store.sign_with(sign)
         await sqlite_world.add()
-        first, second = sqlite_store.rows_after(0, 10)
+        first, second = await sqlite_store.rows_after(0, 10)
 
         assert (first.mac, second.mac) == (b"", sign(second.signed))
 
@@ -105,7 +108,7 @@ class TestSignedRows:
         )
         await sqlite_store.record(told)
         raw(directory, f"UPDATE audit_events SET {column} = ? WHERE number = 2", value)  # noqa: S608  a test's own names
-        (row,) = sqlite_store.rows_after(1, 10)
+        (row,) = await sqlite_store.rows_after(1, 10)
 
         assert row.mac != sign(row.signed)
 
@@ -144,13 +147,13 @@ class TestNumbers:
         for n in range(5):
             await sqlite_world.add(f"c{n}")
 
-        assert sqlite_store.last_number() == 6
-        assert [row.number for row in sqlite_store.rows_after(0, 4)] == [1, 2, 3, 4]
-        assert [row.number for row in sqlite_store.rows_after(4, 4)] == [5, 6]
-        assert sqlite_store.rows_after(6, 4) == []
+        assert await sqlite_store.last_number() == 6
+        assert [row.number for row in await sqlite_store.rows_after(0, 4)] == [1, 2, 3, 4]
+        assert [row.number for row in await sqlite_store.rows_after(4, 4)] == [5, 6]
+        assert await sqlite_store.rows_after(6, 4) == []
 
     async def test_an_empty_store_has_no_numbers(self, sqlite_store: SqliteStore) -> None:
-        assert sqlite_store.last_number() == 0
+        assert await sqlite_store.last_number() == 0
 
 
 class TestRolledBackRows:
@@ -159,10 +162,10 @@ class TestRolledBackRows:
         login = await world.add()
         replaced = event(Action.CREDENTIAL_REPLACED, world.id, login.id, START, secret_version=2)
         await store.update_credential(login, None, sealed(2), replaced)
-        assert store.secret_versions_behind_audit() == []
+        assert await store.secret_versions_behind_audit() == []
         raw(directory, "UPDATE credentials SET secret_version = 1")
         raw(directory, "UPDATE credential_secrets SET secret_version = 1")
-        assert store.secret_versions_behind_audit() == [(world.id, login.id)]
+        assert await store.secret_versions_behind_audit() == [(world.id, login.id)]
 
     async def test_a_secret_put_back_is_noticed(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
@@ -175,7 +178,7 @@ class TestRolledBackRows:
         await self._replaced(sqlite_world, sqlite_store, directory)
         raw(directory, "UPDATE credentials SET secret_version = 2")
 
-        assert len(sqlite_store.secret_versions_behind_audit()) == 1
+        assert len(await sqlite_store.secret_versions_behind_audit()) == 1
 
     async def test_what_the_operator_accepted_counts_from_then_on(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
@@ -184,7 +187,7 @@ class TestRolledBackRows:
         accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
         await sqlite_store.accept_rollback(accepted)
 
-        assert sqlite_store.secret_versions_behind_audit() == []
+        assert await sqlite_store.secret_versions_behind_audit() == []
         with pytest.raises(ValueError, match="rollback"):
             await sqlite_store.accept_rollback(event(Action.KEY_CREATED, NO_PROJECT))
 
@@ -200,8 +203,8 @@ class TestRolledBackRows:
             str(NO_PROJECT),
         )
 
-        assert sqlite_store.last_acceptance() == 0
-        assert len(sqlite_store.secret_versions_behind_audit()) == 1
+        assert await sqlite_store.last_acceptance() == 0
+        assert len(await sqlite_store.secret_versions_behind_audit()) == 1
 
     async def test_a_deleted_credential_put_back_is_noticed(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
@@ -213,14 +216,14 @@ class TestRolledBackRows:
             raw(directory, f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")  # noqa: S608  the names above
         deleted = event(Action.CREDENTIAL_DELETED, sqlite_world.id, login.id)
         await sqlite_store.delete_credential(sqlite_world.id, login.id, None, deleted)
-        assert sqlite_store.credentials_back_from_deletion() == []
+        assert await sqlite_store.credentials_back_from_deletion() == []
         for table in tables:
             raw(directory, f"INSERT OR IGNORE INTO {table} SELECT * FROM kept_{table}")  # noqa: S608  the names above
 
-        assert sqlite_store.credentials_back_from_deletion() == [(sqlite_world.id, login.id)]
+        assert await sqlite_store.credentials_back_from_deletion() == [(sqlite_world.id, login.id)]
         accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
         await sqlite_store.accept_rollback(accepted)
-        assert sqlite_store.credentials_back_from_deletion() == []
+        assert await sqlite_store.credentials_back_from_deletion() == []
 
     @pytest.mark.parametrize(
         "look",
@@ -255,13 +258,13 @@ class TestEditedRows:
         sqlite_store.sign_with(sign)
         for n in range(5):
             await sqlite_world.add(f"c{n}")
-        assert sqlite_store.edited_after(0, 10) == (6, [])
+        assert await sqlite_store.edited_after(0, 10) == (6, [])
         raw(directory, "UPDATE audit_events SET principal = 'nobody' WHERE number IN (3, 6)")
         raw(directory, "UPDATE audit_events SET mac = x'00' WHERE number = 4")
 
-        assert sqlite_store.edited_after(0, 2) == (3, [3])
-        assert sqlite_store.edited_after(3, 10) == (6, [4, 6])
-        assert sqlite_store.edited_after(6, 10) == (6, [])
+        assert await sqlite_store.edited_after(0, 2) == (3, [3])
+        assert await sqlite_store.edited_after(3, 10) == (6, [4, 6])
+        assert await sqlite_store.edited_after(6, 10) == (6, [])
 
     async def test_the_rows_that_decide_are_found_among_the_others(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
@@ -270,8 +273,8 @@ class TestEditedRows:
         await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
         raw(directory, "UPDATE audit_events SET mac = x'00'")
 
-        assert sqlite_store.edited_after(0, 10) == (3, [1, 2, 3])
-        assert sqlite_store.edited_after(0, 10, deciding=True) == (2, [2])
+        assert await sqlite_store.edited_after(0, 10) == (3, [1, 2, 3])
+        assert await sqlite_store.edited_after(0, 10, deciding=True) == (2, [2])
 
 
 class TestDroppedRows:
@@ -301,7 +304,7 @@ class TestDroppedRows:
 
         assert await sqlite_world.names() == []
         await sqlite_world.add("told")
-        assert [number for number, _ in sqlite_store.macs_after(0, 10)] == [1, 2]
+        assert [number for number, _ in await sqlite_store.macs_after(0, 10)] == [1, 2]
 
 
 class TestServiceKeys:
@@ -315,11 +318,14 @@ class TestServiceKeys:
     async def test_a_store_is_empty_until_something_hangs_on_a_key(
         self, sqlite_store: SqliteStore, clock: Clock
     ) -> None:
-        assert (sqlite_store.is_empty(), sqlite_store.kids_in_use()) == (True, set())
+        assert (await sqlite_store.is_empty(), await sqlite_store.kids_in_use()) == (True, set())
         await sqlite_store.put_service_key("service", WrappedSeed("kid-9", 1, b"first"))
-        assert (sqlite_store.is_empty(), sqlite_store.kids_in_use()) == (False, {"kid-9"})
+        assert (await sqlite_store.is_empty(), await sqlite_store.kids_in_use()) == (
+            False,
+            {"kid-9"},
+        )
         await World(sqlite_store, clock).begin()
-        assert sqlite_store.kids_in_use() == {"kid-9", seed().kid}
+        assert await sqlite_store.kids_in_use() == {"kid-9", seed().kid}
 
 
 class TestEditedMatchingIndex:
@@ -373,7 +379,7 @@ async def test_old_idempotent_requests_are_swept_a_few_at_a_time(
     left = []
     for n in (20, 21):
         await create(n)
-        left.append(sqlite_store._one("SELECT count(*) FROM idempotent_requests"))
+        left.append(await sqlite_store._one("SELECT count(*) FROM idempotent_requests"))
 
     assert left == [(5,), (2,)]
 
@@ -382,25 +388,26 @@ class TestLookingApart:
     async def test_it_sees_what_is_committed_from_any_thread_and_writes_nothing(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
-        def look() -> int:
-            with sqlite_store.looking_apart() as looks:
-                assert looks._reader is not sqlite_store._reader
-                with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                    looks._reader.execute("DELETE FROM audit_events")
-                assert not looks.secret_versions_behind_audit()
-                last = looks.last_number()
-            with pytest.raises(StoreUnavailable):
-                looks.last_number()  # closed
-            return last
+        async def look(looks: SetBack) -> tuple[int, int]:
+            reader = looks._reader  # type: ignore[attr-defined]  # SQLite's own
+            assert reader is not sqlite_store._reader
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                reader.execute("DELETE FROM audit_events")
+            assert not await looks.secret_versions_behind_audit()
+            return await looks.last_number(), threading.get_ident()
 
         await sqlite_world.add()
 
-        assert await asyncio.to_thread(look) == sqlite_store.last_number() > 0
+        last, thread = await sqlite_store.look_apart(look)
+        assert last == await sqlite_store.last_number() > 0
+        assert thread != threading.get_ident()
 
-    def test_a_file_that_is_gone_is_not_made_anew(self, directory: Path, clock: Clock) -> None:
+    async def test_a_file_that_is_gone_is_not_made_anew(
+        self, directory: Path, clock: Clock
+    ) -> None:
         with closing(SqliteStore.open(directory, sign=sign, clock=clock)) as store:
             (directory / "regcred.db").rename(directory / "away.db")
-            with pytest.raises(StoreUnavailable, match="is gone"), store.looking_apart():
-                pass
+            with pytest.raises(StoreUnavailable, match="is gone"):
+                await store.look_apart(SetBack.last_number)
 
             assert not (directory / "regcred.db").exists()

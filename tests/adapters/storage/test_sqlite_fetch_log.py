@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from regcred.adapters.storage.sqlite import fetch_log
-from regcred.adapters.storage.sqlite.fetch_log import LOOK_EVERY
+from regcred.adapters.storage.sql import fetch_log
+from regcred.adapters.storage.sql.fetch_log import LOOK_EVERY
 from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 from regcred.domain.errors import StoreUnavailable
 from tests.adapters.storage.samples import START, Clock, World, a_reveal
 
@@ -92,7 +93,7 @@ async def test_a_commit_that_failed_has_moved_nothing(
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as broken:
-        broken.setattr("regcred.adapters.storage.sqlite.transaction.Transaction.commit", fail)
+        broken.setattr(SqliteTransaction, "commit", fail)
         with pytest.raises(StoreUnavailable):
             await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
     await sqlite_store.record_reveal(a_reveal(sqlite_world.id, login.id))
@@ -125,7 +126,9 @@ async def test_a_use_that_cannot_be_written_fails_nobody_and_is_tried_again(
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"regcred.adapters.storage.sqlite.transaction.Transaction.{broken}", fail)
+        patched.setattr(
+            f"regcred.adapters.storage.sqlite.transaction.SqliteTransaction.{broken}", fail
+        )
         await sqlite_store.record_use(a_reveal(sqlite_world.id, login.id))
     assert await sqlite_store.list_fetches(sqlite_world.id, login.id, None, None, 10) == []
     await sqlite_store.record_use(a_reveal(sqlite_world.id, login.id))

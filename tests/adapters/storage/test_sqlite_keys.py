@@ -110,7 +110,7 @@ class TestKeysBackFromDeletion:
         kept = raw(directory, "SELECT * FROM api_keys WHERE id = ?", key.id)[0]
         deleted = event(Action.KEY_DELETED, world.id, key.id)
         await store.delete_key(world.id, key.id, None, deleted)
-        assert store.keys_back_from_deletion() == []
+        assert await store.keys_back_from_deletion() == []
         marks = ", ".join("?" * len(kept))
         raw(directory, f"INSERT INTO api_keys VALUES ({marks})", *kept)  # noqa: S608  marks alone
         return key.id
@@ -121,7 +121,7 @@ class TestKeysBackFromDeletion:
         await sqlite_world.add_key()
         key = await self._put_back(sqlite_world, sqlite_store, directory)
 
-        assert sqlite_store.keys_back_from_deletion() == [key]
+        assert await sqlite_store.keys_back_from_deletion() == [key]
 
     async def test_what_the_operator_accepted_counts_from_then_on(
         self, sqlite_world: World, sqlite_store: SqliteStore, directory: Path
@@ -130,7 +130,7 @@ class TestKeysBackFromDeletion:
         accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
         await sqlite_store.accept_rollback(accepted)
 
-        assert sqlite_store.keys_back_from_deletion() == []
+        assert await sqlite_store.keys_back_from_deletion() == []
 
 
 async def test_a_key_put_back_as_it_was_before_a_change_is_noticed(
@@ -141,14 +141,14 @@ async def test_a_key_put_back_as_it_was_before_a_change_is_noticed(
     changed = replace(key, disabled=True, version=2)
     done = event(Action.KEY_UPDATED, sqlite_world.id, key.id, secret_version=2)
     await sqlite_store.update_key(stored(changed, DIGESTS.stamp(changed, DIGEST)), 1, done)
-    assert sqlite_store.key_versions_behind_audit() == []
+    assert await sqlite_store.key_versions_behind_audit() == []
     marks = ", ".join("?" * len(kept))
     raw(directory, f"INSERT OR REPLACE INTO api_keys VALUES ({marks})", *kept)  # noqa: S608  marks alone
-    assert sqlite_store.key_versions_behind_audit() == [key.id]
+    assert await sqlite_store.key_versions_behind_audit() == [key.id]
 
     # Nor does counting its version up make the older row pass for the newest.
     raw(directory, "UPDATE api_keys SET version = 2")
     assert not DIGESTS.genuine(await sqlite_store.find_key(sqlite_world.id, key.id))
     accepted = AuditEvent(Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", START)
     await sqlite_store.accept_rollback(accepted)
-    assert sqlite_store.key_versions_behind_audit() == []
+    assert await sqlite_store.key_versions_behind_audit() == []

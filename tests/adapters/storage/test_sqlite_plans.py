@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from regcred.adapters.storage.sqlite import (
-    SqliteStore,
+from regcred.adapters.storage.sql import (
     audit,
     checks,
     clusters,
@@ -21,6 +20,7 @@ from regcred.adapters.storage.sqlite import (
     webhooks,
     workloads,
 )
+from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.domain.event import EventKind
 from regcred.domain.ports import AuditFilter, CredentialFilter, EventFilter
 from regcred.domain.verdict import VerdictKind

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import pytest
 
-from regcred.adapters.storage.sqlite import SqliteStore, deliveries, events
+from regcred.adapters.storage.sql import deliveries, events
+from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import SealBroken
 from regcred.domain.event import EventKind
@@ -55,12 +56,12 @@ async def test_one_as_it_was_before_it_moved_or_turned_is_noticed(
     moved = replace(made, url="https://b.example", secret_version=2)
     done = event(Action.WEBHOOK_UPDATED, sqlite_world.id, made.id, secret_version=2)
     await sqlite_store.update_webhook(moved, None, sealed(2), done)
-    assert sqlite_store.webhooks_behind_audit() == []
+    assert await sqlite_store.webhooks_behind_audit() == []
     put_back(directory, kept)
 
-    assert sqlite_store.webhooks_behind_audit() == [(sqlite_world.id, made.id)]
+    assert await sqlite_store.webhooks_behind_audit() == [(sqlite_world.id, made.id)]
     await sqlite_store.accept_rollback(ACCEPTED)
-    assert sqlite_store.webhooks_behind_audit() == []
+    assert await sqlite_store.webhooks_behind_audit() == []
 
 
 async def test_one_that_was_deleted_and_is_there_again_is_noticed(
@@ -71,12 +72,12 @@ async def test_one_that_was_deleted_and_is_there_again_is_noticed(
     kept = raw(directory, "SELECT * FROM webhooks WHERE id = ?", str(made.id))[0]
     gone = event(Action.WEBHOOK_DELETED, sqlite_world.id, made.id)
     await sqlite_store.delete_webhook(sqlite_world.id, made.id, None, gone)
-    assert sqlite_store.webhooks_back_from_deletion() == []
+    assert await sqlite_store.webhooks_back_from_deletion() == []
     put_back(directory, kept)
 
-    assert sqlite_store.webhooks_back_from_deletion() == [(sqlite_world.id, made.id)]
+    assert await sqlite_store.webhooks_back_from_deletion() == [(sqlite_world.id, made.id)]
     await sqlite_store.accept_rollback(ACCEPTED)
-    assert sqlite_store.webhooks_back_from_deletion() == []
+    assert await sqlite_store.webhooks_back_from_deletion() == []
 
 
 def holding(directory: Path, sought: bytes) -> list[str]:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from regcred.adapters.storage.sql.reveals import RevealLog
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.adapters.storage.sqlite import SqliteStore, connection
-from regcred.adapters.storage.sqlite.reveals import RevealLog
-from regcred.adapters.storage.sqlite.transaction import Transaction
 from regcred.adapters.storage.sqlite.writer import Writer
 from regcred.domain.audit import Action
 from regcred.domain.errors import CredentialNotFound, NameTaken, StoreUnavailable
@@ -30,7 +30,7 @@ async def held_up(store: SqliteStore) -> AsyncIterator[None]:
     """Keep the writer busy, so that whatever is submitted inside waits for one batch."""
     begun, go_on = threading.Event(), threading.Event()
 
-    def wait(_: Transaction) -> None:
+    async def wait(_: Transaction) -> None:
         begun.set()
         assert go_on.wait(30)
 
@@ -40,6 +40,10 @@ async def held_up(store: SqliteStore) -> AsyncIterator[None]:
         yield
     finally:
         go_on.set()
+
+
+async def _nothing(_: Transaction) -> None:
+    return
 
 
 async def turn() -> None:
@@ -88,8 +92,8 @@ class TestGroupCommit:
     async def test_a_refusal_undoes_its_own_write_alone(
         self, sqlite_world: World, sqlite_store: SqliteStore
     ) -> None:
-        def fail(transaction: Transaction) -> None:
-            transaction.audit(event(Action.LOGIN_VERIFIED, sqlite_world.id))
+        async def fail(transaction: Transaction) -> None:
+            await transaction.audit(event(Action.LOGIN_VERIFIED, sqlite_world.id))
             raise NameTaken("nothing")
 
         async with held_up(sqlite_store):
@@ -100,7 +104,7 @@ class TestGroupCommit:
             last = asyncio.create_task(sqlite_world.add("last"))
             await turn()
         outcomes = await asyncio.gather(first, failing, twin, last, return_exceptions=True)
-        rows = sqlite_store.rows_after(0, 100)
+        rows = await sqlite_store.rows_after(0, 100)
 
         assert [type(outcome).__name__ for outcome in outcomes] == [
             "RegistryCredential",
@@ -164,8 +168,8 @@ class TestGroupCommit:
         assert len(await sqlite_world.names()) == 60
         assert actions.count(Action.CREDENTIAL_CREATED) == 90
         assert actions.count(Action.CREDENTIAL_DELETED) == 30
-        assert sqlite_store._one("SELECT credential_count FROM projects") == (60,)
-        assert sqlite_store._one("SELECT count(*) FROM credential_secrets") == (60,)
+        assert await sqlite_store._one("SELECT credential_count FROM projects") == (60,)
+        assert await sqlite_store._one("SELECT count(*) FROM credential_secrets") == (60,)
 
     async def test_forgetting_whose_last_use_is_fresh_costs_a_write_and_nothing_else(
         self, sqlite_world: World, sqlite_store: SqliteStore
@@ -225,31 +229,35 @@ class TestWaiters:
     def test_a_loop_that_ended_hurts_nobody(self, sqlite_store: SqliteStore) -> None:
         async def leave() -> threading.Event:
             go_on = threading.Event()
-            sqlite_store._writer.submit(lambda _: go_on.wait(30))
+
+            async def wait(_: Transaction) -> None:
+                go_on.wait(30)
+
+            sqlite_store._writer.submit(wait)
             sqlite_store._writer.submit(lambda t: t.change("UPDATE health SET checks = 7"))
             return go_on
 
         async def come_back() -> None:
-            await sqlite_store._writer.submit(lambda _: None)
+            await sqlite_store._writer.submit(_nothing)
 
         asyncio.run(leave()).set()
         asyncio.run(come_back())
 
-        assert sqlite_store._one("SELECT checks FROM health") == (7,)
+        assert asyncio.run(sqlite_store._one("SELECT checks FROM health")) == (7,)
 
     async def test_too_many_waiting_are_refused(self, directory: Path) -> None:
         writer = Writer(connection.connect(directory / "regcred.db"), sign=None, max_waiting=2)
         begun, go_on = threading.Event(), threading.Event()
 
-        def wait(_: Transaction) -> None:
+        async def wait(_: Transaction) -> None:
             begun.set()
             assert go_on.wait(30)
 
         waiting = [writer.submit(wait)]
         assert await asyncio.to_thread(begun.wait, 30)
-        waiting += [writer.submit(lambda _: None) for _ in range(2)]
+        waiting += [writer.submit(_nothing) for _ in range(2)]
         with pytest.raises(StoreUnavailable, match="too many"):
-            writer.submit(lambda _: None)
+            writer.submit(_nothing)
         go_on.set()
         await asyncio.gather(*waiting)
         writer.close()
@@ -266,7 +274,7 @@ class TestWaiters:
         with pytest.raises(StoreUnavailable, match="closed"):
             await sqlite_world.add("late")
         with closing(SqliteStore.open(directory, clock=clock)) as again:
-            assert again._one("SELECT count(*) FROM credentials") == (600,)
+            assert await again._one("SELECT count(*) FROM credentials") == (600,)
 
 
 class TestFailure:
@@ -288,7 +296,7 @@ class TestFailure:
         assert len(await world.actions()) == 2
         await world.add("after")
         assert await world.names() == ["before", "after"]
-        assert [row.number for row in store.rows_after(0, 10)] == [1, 2, 3]
+        assert [row.number for row in await store.rows_after(0, 10)] == [1, 2, 3]
 
     async def test_a_commit_that_fails(
         self, sqlite_world: World, sqlite_store: SqliteStore
@@ -392,11 +400,11 @@ async def test_two_processes_on_one_file_never_leave_a_dangling_use(
             )
 
             assert sum(isinstance(outcome, Exception) for outcome in outcomes) == 1
-        dangling = other._one(
+        dangling = await other._one(
             "SELECT count(*) FROM uses u LEFT JOIN credentials c "
             "ON c.project_id = u.project_id AND c.id = u.credential_id WHERE c.id IS NULL"
         )
-        numbers = [row.number for row in other.rows_after(0, 1000)]
+        numbers = [row.number for row in await other.rows_after(0, 1000)]
 
     assert dangling == (0,)
     assert numbers == list(range(1, len(numbers) + 1))
@@ -417,12 +425,12 @@ async def test_the_foreign_key_itself_refuses_a_dangling_use(sqlite_world: World
         await store.find_credential(sqlite_world.id, "other")
 
 
-def _spoil(transaction: Transaction, how: str) -> None:
+async def _spoil(transaction: Transaction, how: str) -> None:
     if how == "rolled back":
-        transaction.change("ROLLBACK")
-        transaction.change("NONSENSE")
-    transaction.change("PRAGMA defer_foreign_keys=ON")
-    transaction.change(
+        await transaction.change("ROLLBACK")
+        await transaction.change("NONSENSE")
+    await transaction.change("PRAGMA defer_foreign_keys=ON")
+    await transaction.change(
         "INSERT INTO uses (project_id, credential_id, kind, name, created_at) "
         "VALUES ('no', 'where', 'k', 'n', 0)"
     )

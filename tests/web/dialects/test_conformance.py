@@ -272,7 +272,7 @@ async def test_a_use_and_a_delete_at_once_leave_no_dangling_use(durable: Speaker
 
     assert "use" in lost
     assert ("delete" in lost) == driver.blocks_delete
-    assert _dangling(speaker.world.store) == []
+    assert await _dangling(speaker.world.store) == []
 
 
 async def _after(turns: int, act: Awaitable[Reply]) -> Reply:
@@ -281,10 +281,10 @@ async def _after(turns: int, act: Awaitable[Reply]) -> Reply:
     return await act
 
 
-def _dangling(store: Store) -> list[object]:
+async def _dangling(store: Store) -> list[object]:
     assert isinstance(store, SqliteStore)
     return list(
-        store._all(
+        await store._all(
             "SELECT * FROM uses u WHERE NOT EXISTS "
             "(SELECT 1 FROM credentials c WHERE c.id = u.credential_id)"
         )

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from regcred.adapters.storage.sqlite.audit import AuditLog
-from regcred.adapters.storage.sqlite.checks import Checks
-from regcred.adapters.storage.sqlite.clusters import Clusters
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.checks import Checks
+from regcred.adapters.storage.sql.clusters import Clusters
+from regcred.adapters.storage.sql.credentials import Credentials
+from regcred.adapters.storage.sql.deliveries import Deliveries
+from regcred.adapters.storage.sql.events import Events
+from regcred.adapters.storage.sql.fetches import Fetches
+from regcred.adapters.storage.sql.handouts import HandOuts
+from regcred.adapters.storage.sql.keys import Keys
+from regcred.adapters.storage.sql.listing import Listing
+from regcred.adapters.storage.sql.logins import Logins
+from regcred.adapters.storage.sql.projects import Projects
+from regcred.adapters.storage.sql.resolve import Resolving
+from regcred.adapters.storage.sql.rows import Row
+from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
+from regcred.adapters.storage.sql.service_keys import ServiceKeys
+from regcred.adapters.storage.sql.set_back import SetBack
+from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
+from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
+from regcred.adapters.storage.sql.webhooks import Webhooks
+from regcred.adapters.storage.sql.workloads import Workloads
 from regcred.adapters.storage.sqlite.connection import connect
-from regcred.adapters.storage.sqlite.credentials import Credentials
-from regcred.adapters.storage.sqlite.deliveries import Deliveries
-from regcred.adapters.storage.sqlite.events import Events
-from regcred.adapters.storage.sqlite.fetches import Fetches
-from regcred.adapters.storage.sqlite.handouts import HandOuts
-from regcred.adapters.storage.sqlite.keys import Keys
-from regcred.adapters.storage.sqlite.listing import Listing
-from regcred.adapters.storage.sqlite.logins import Logins
+from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
-from regcred.adapters.storage.sqlite.projects import Projects
-from regcred.adapters.storage.sqlite.resolve import Resolving
 from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
-from regcred.adapters.storage.sqlite.sealed_secrets import SealedSecrets
-from regcred.adapters.storage.sqlite.service_keys import ServiceKeys
-from regcred.adapters.storage.sqlite.set_back import Looks, SetBack
-from regcred.adapters.storage.sqlite.transaction import Sign
-from regcred.adapters.storage.sqlite.verdicts import Uses, Verdicts
-from regcred.adapters.storage.sqlite.webhooks import Webhooks
-from regcred.adapters.storage.sqlite.workloads import Workloads
-from regcred.adapters.storage.sqlite.writer import Writer
+from regcred.adapters.storage.sqlite.writer import Writer, finished
+from regcred.domain.audit import Reveal
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
 
@@ -41,6 +45,35 @@ _WRITTEN = "UPDATE health SET checks = checks + 1 WHERE id = 1"
 
 _PROVEN_FOR = 1.0
 """Seconds for which a successful commit stands for the store's health."""
+
+_T = TypeVar("_T")
+
+
+class _Reads(Access):
+    """Reads that run where they are called. `_reader` is autocommit: each read is fresh."""
+
+    _reader: sqlite3.Connection
+    _writer: Writer
+
+    async def _all(self, statement: str, parameters: Parameters = ()) -> list[Row]:
+        """Return every row. Raise StoreUnavailable.
+
+        The statement ends with the call, so that no read holds up a checkpoint.
+        """
+        try:
+            return self._reader.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+        except (UnicodeEncodeError, OverflowError):
+            return []  # what SQLite cannot hold, it does not hold
+
+    async def _write(self, work: Work[_T]) -> _T:
+        """Run a write, and return once it is durable. Raise what it raises, StoreUnavailable."""
+        return await self._writer.submit(work)
+
+    @property
+    def _sign(self) -> Sign | None:
+        return self._writer.sign
 
 
 class SqliteStore(
@@ -55,7 +88,6 @@ class SqliteStore(
     Fetches,
     HandOuts,
     Logins,
-    AuditLog,
     Events,
     Checks,
     Webhooks,
@@ -64,6 +96,7 @@ class SqliteStore(
     Workloads,
     SetBack,
     ServiceKeys,
+    _Reads,
 ):
     """Implements `regcred.domain.ports.Store` on one file.
 
@@ -103,17 +136,20 @@ class SqliteStore(
         """Sign every audit row from now on: its key may itself lie in this store."""
         self._writer.sign = sign
 
-    @contextmanager
-    def looking_apart(self) -> Iterator[Looks]:
-        """Yield what looks for older rows, on a read-only connection of its own, for any thread.
+    async def look_apart(self, look: Callable[[SetBack], Awaitable[_T]]) -> _T:
+        """Return what `look` finds on a read-only connection of its own, in a thread.
 
-        Raise StartRefused when the file cannot be opened, StoreUnavailable when it is gone.
+        It walks whole tables, so requests go on meanwhile. Raise StartRefused when the file
+        cannot be opened, StoreUnavailable when it is gone.
         """
+        return await asyncio.to_thread(self._look, look)
+
+    def _look(self, look: Callable[[SetBack], Awaitable[_T]]) -> _T:
         if not self._path.exists():  # SQLite would make an empty one
             raise StoreUnavailable("the store's file is gone")
         with closing(connect(self._path)) as reader:
             reader.execute("PRAGMA query_only=ON").close()
-            yield Looks(reader, self._writer, self._clock)
+            return finished(look(_Looks(reader, self._writer, self._clock)))
 
     @property
     def commits(self) -> int:
@@ -125,16 +161,24 @@ class SqliteStore(
         self._writer.close()
         self._reader.close()
 
+    async def record_reveal(self, reveal: Reveal) -> None:
+        """Commit the audit row of an answer before it leaves; see the port."""
+        await self._writer.submit(reveal)
+
+    async def record_use(self, reveal: Reveal) -> None:
+        """Move last uses and fetches without an audit row; see the port."""
+        await self._writer.move(reveal)
+
     async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
         """Return what an Idempotency-Key did within its 24 hours, if anything."""
-        return self._done_before(self._one, principal, key)
+        return await self._done_before(self._one, principal, key)
 
     async def check(self) -> None:
         """Pass if the store can be read and written. Raise StoreUnavailable.
 
         A commit of the last second is proof enough, so that asking costs no disk writes.
         """
-        self._all(_READ)
+        await self._all(_READ)
         last = self._writer.last_commit
         if last is None or time.monotonic() - last > _PROVEN_FOR:
             await self._write(lambda transaction: transaction.change(_WRITTEN))
@@ -142,3 +186,12 @@ class SqliteStore(
     def at_head(self) -> bool:
         """Whether the schema is still the one this program needs."""
         return revision_of(self._reader) == head_revision()
+
+
+class _Looks(SetBack, _Reads):
+    """The looks on a connection of their own."""
+
+    def __init__(self, reader: sqlite3.Connection, writer: Writer, clock: Clock) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock

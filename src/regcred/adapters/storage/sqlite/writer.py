@@ -12,23 +12,22 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from regcred.adapters.storage.sql.fetch_log import digest
+from regcred.adapters.storage.sql.recent import Recent
+from regcred.adapters.storage.sql.reveals import RevealLog
+from regcred.adapters.storage.sql.rows import micros
+from regcred.adapters.storage.sql.transaction import Clash, Sign, Work
 from regcred.adapters.storage.sqlite.failures import unavailable
-from regcred.adapters.storage.sqlite.fetch_log import digest
-from regcred.adapters.storage.sqlite.recent import Recent
-from regcred.adapters.storage.sqlite.reveals import RevealLog
-from regcred.adapters.storage.sqlite.rows import micros
 from regcred.adapters.storage.sqlite.scrubbing import Scrubber
-from regcred.adapters.storage.sqlite.transaction import Sign, Transaction
+from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import StoreUnavailable
 
 _T = TypeVar("_T")
-
-Work = Callable[[Transaction], _T]
 
 MAX_BATCH = 512
 MAX_WAITING = 8192
@@ -150,7 +149,7 @@ class Writer:
 
     def _commit(self, batch: list[_Job[Any]]) -> list[_Outcome]:
         try:
-            transaction = Transaction(self._connection, self.sign)
+            transaction = SqliteTransaction(self._connection, self.sign)
             outcomes = self._attempt_all(transaction, batch)
             transaction.commit()
         except BaseException as error:  # noqa: BLE001  whatever it is, nobody waits for ever
@@ -162,7 +161,9 @@ class Writer:
             self._scrubber.wanted()
         return outcomes
 
-    def _attempt_all(self, transaction: Transaction, batch: list[_Job[Any]]) -> list[_Outcome]:
+    def _attempt_all(
+        self, transaction: SqliteTransaction, batch: list[_Job[Any]]
+    ) -> list[_Outcome]:
         reveals: list[Reveal] = []
         waiting: list[_Job[Any]] = []
         outcomes: list[_Outcome] = []
@@ -189,16 +190,27 @@ class Writer:
             return
 
 
-def _attempt(transaction: Transaction, work: Work[_T]) -> tuple[_T | None, Exception | None]:
+def finished(awaitable: Awaitable[_T]) -> _T:
+    """Run what never suspends to its end: everything that awaits SQLite alone."""
+    steps = awaitable.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    raise RuntimeError("a write awaited something else than its transaction")
+
+
+def _attempt(transaction: SqliteTransaction, work: Work[_T]) -> tuple[_T | None, Exception | None]:
     """Run one write in a savepoint; a refusal undoes that write alone."""
     mark = transaction.savepoint()
     try:
-        result = work(transaction)
+        result = finished(work(transaction))
     except Exception as error:
         if not transaction.alive:
             raise
         transaction.roll_back_to(mark)
-        return None, unavailable(error) if isinstance(error, sqlite3.Error) else error
+        return None, unavailable(error) if isinstance(error, (sqlite3.Error, Clash)) else error
     transaction.release()
     return result, None
 

@@ -14,9 +14,9 @@ from hashlib import blake2b
 
 import orjson
 
-from regcred.adapters.storage.sqlite.recent import REMEMBERED, Recent
-from regcred.adapters.storage.sqlite.rows import Row, json_list, micros
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.recent import REMEMBERED, Recent
+from regcred.adapters.storage.sql.rows import Row, json_list, micros
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import Reveal
 from regcred.domain.fetch import KEPT
 
@@ -67,7 +67,7 @@ class FetchLog:
         self._many: dict[_Login, None] = {}
         """Logins to look at, the longest waiting first."""
 
-    def write(self, transaction: Transaction, reveals: Iterable[Reveal]) -> None:
+    async def write(self, transaction: Transaction, reveals: Iterable[Reveal]) -> None:
         """Move what the reveals tell of, then drop some of what is too much."""
         moved: defaultdict[tuple[str, tuple[str, ...]], list[Row]] = defaultdict(list)
         for r in reveals:
@@ -76,11 +76,11 @@ class FetchLog:
                 moved[r.project_id, _ids(r)].append((*_way(r), now))
         fetches = 0
         for (project_id, ids), ways in moved.items():
-            transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
+            await transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
             self._count(project_id, ids, ways)
             fetches += len(ids) * len(ways)
         if fetches:
-            self._look(transaction, 1 + fetches // LOOK_EVERY)
+            await self._look(transaction, 1 + fetches // LOOK_EVERY)
 
     def forget(self) -> None:
         """Forget what was moved: the transaction that moved it is gone."""
@@ -99,11 +99,11 @@ class FetchLog:
                 fetches = 0
             self._moved[login] = fetches
 
-    def _look(self, transaction: Transaction, most: int) -> None:
+    async def _look(self, transaction: Transaction, most: int) -> None:
         """Look at no more logins than keeps up: those of one hand-out come to it all at once."""
         for login in list(self._many)[:most]:
             del self._many[login]
-            _keep_newest(transaction, login)
+            await _keep_newest(transaction, login)
 
 
 def digest(reveal: Reveal) -> bytes:
@@ -119,8 +119,8 @@ def _way(reveal: Reveal) -> tuple[str, ...]:
     return reveal.principal, reveal.client, reveal.image, reveal.node, reveal.namespace
 
 
-def _keep_newest(transaction: Transaction, login: _Login) -> None:
-    newest_lost = transaction.one(_EXCESS, login)
+async def _keep_newest(transaction: Transaction, login: _Login) -> None:
+    newest_lost = await transaction.one(_EXCESS, login)
     if newest_lost is not None:
-        transaction.change(_FORGET, (*login, *newest_lost))
-        transaction.change(_LOST, (*login, newest_lost[0]))
+        await transaction.change(_FORGET, (*login, *newest_lost))
+        await transaction.change(_LOST, (*login, newest_lost[0]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from regcred.adapters.storage.sqlite.rows import lookup_of
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.rows import lookup_of
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.credential import RegistryCredential
 
 _INSERT_SCOPE = """
@@ -17,11 +17,11 @@ _INSERT_LABEL = """
 _DELETE_LABELS = "DELETE FROM credential_labels WHERE project_id = ? AND number = ?"
 
 
-def index(transaction: Transaction, credential: RegistryCredential, number: int) -> None:
+async def index(transaction: Transaction, credential: RegistryCredential, number: int) -> None:
     """Write where the credential is found: by its scopes and by its labels."""
     project_id = str(credential.project_id)
     for scope in dict.fromkeys(credential.scopes):
-        transaction.change(
+        await transaction.change(
             _INSERT_SCOPE,
             (
                 project_id,
@@ -33,10 +33,10 @@ def index(transaction: Transaction, credential: RegistryCredential, number: int)
             ),
         )
     for label, value in credential.labels.items():
-        transaction.change(_INSERT_LABEL, (project_id, number, label, value))
+        await transaction.change(_INSERT_LABEL, (project_id, number, label, value))
 
 
-def unindex(transaction: Transaction, project_id: str, number: int) -> None:
+async def unindex(transaction: Transaction, project_id: str, number: int) -> None:
     """Delete the rows that `index` wrote."""
-    transaction.change(_DELETE_SCOPES, (project_id, number))
-    transaction.change(_DELETE_LABELS, (project_id, number))
+    await transaction.change(_DELETE_SCOPES, (project_id, number))
+    await transaction.change(_DELETE_LABELS, (project_id, number))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access, at_version
+from regcred.adapters.storage.sql.rows import (
     KEY,
     joined,
     micros,
     micros_or_none,
     stored_key,
 )
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.access import ApiKey
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import KeyNotFound, ProjectNotFound
@@ -54,11 +54,11 @@ class Keys(Access):
         """Raise ProjectNotFound, AlreadyDone."""
         key = stored.key
 
-        def work(transaction: Transaction) -> ApiKey:
-            self._refuse_repeated(transaction, idempotent)
-            if transaction.one(_PROJECT_EXISTS, (str(key.project_id),)) is None:
+        async def work(transaction: Transaction) -> ApiKey:
+            await self._refuse_repeated(transaction, idempotent)
+            if await transaction.one(_PROJECT_EXISTS, (str(key.project_id),)) is None:
                 raise ProjectNotFound
-            transaction.change(
+            await transaction.change(
                 _INSERT,
                 (
                     key.id,
@@ -74,22 +74,22 @@ class Keys(Access):
                     stored.stamp,
                 ),
             )
-            self._remember(transaction, idempotent, key.id)
-            transaction.audit(event)
-            return _stored(transaction, (str(key.project_id), key.id))
+            await self._remember(transaction, idempotent, key.id)
+            await transaction.audit(event)
+            return await _stored(transaction, (str(key.project_id), key.id))
 
         return await self._write(work)
 
     async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
         """Raise KeyNotFound, also for another project's key."""
-        row = self._one(_FIND, (str(project_id), key_id))
+        row = await self._one(_FIND, (str(project_id), key_id))
         if row is None:
             raise KeyNotFound
         return stored_key(row)
 
     async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
         """Return keys with an id above `after` ("" for the start), in id order."""
-        rows = self._all(_PAGE, (str(project_id), after, limit))
+        rows = await self._all(_PAGE, (str(project_id), after, limit))
         return [stored_key(row).key for row in rows]
 
     async def update_key(
@@ -99,9 +99,9 @@ class Keys(Access):
         key = stored.key
         place = (str(key.project_id), key.id)
 
-        def work(transaction: Transaction) -> ApiKey:
-            at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
-            transaction.change(
+        async def work(transaction: Transaction) -> ApiKey:
+            at_version(await transaction.one(_VERSION, place), expected_version, KeyNotFound())
+            await transaction.change(
                 _UPDATE,
                 (
                     key.name,
@@ -112,8 +112,8 @@ class Keys(Access):
                     *place,
                 ),
             )
-            transaction.audit(event)
-            return _stored(transaction, place)
+            await transaction.audit(event)
+            return await _stored(transaction, place)
 
         return await self._write(work)
 
@@ -123,18 +123,18 @@ class Keys(Access):
         """Raise KeyNotFound, VersionMismatch."""
         place = (str(project_id), key_id)
 
-        def work(transaction: Transaction) -> None:
-            at_version(transaction.one(_VERSION, place), expected_version, KeyNotFound())
-            transaction.change(_DELETE, place)
-            transaction.audit(event)
+        async def work(transaction: Transaction) -> None:
+            at_version(await transaction.one(_VERSION, place), expected_version, KeyNotFound())
+            await transaction.change(_DELETE, place)
+            await transaction.audit(event)
 
         await self._write(work)
 
     async def key_for_authentication(self, key_id: str) -> StoredKey | None:
         """Return the key of that public id, in whatever project; None if there is none."""
-        row = self._one(_BY_ID, (key_id,))
+        row = await self._one(_BY_ID, (key_id,))
         return None if row is None else stored_key(row)
 
 
-def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:
-    return stored_key(at_version(transaction.one(_FIND, place), None, KeyNotFound())).key
+async def _stored(transaction: Transaction, place: tuple[str, str]) -> ApiKey:
+    return stored_key(at_version(await transaction.one(_FIND, place), None, KeyNotFound())).key

@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, unhurried
-from regcred.adapters.storage.sqlite.resolve import CANDIDATE, candidate
-from regcred.adapters.storage.sqlite.rows import Row, split
+from regcred.adapters.storage.sql.access import Access, unhurried
+from regcred.adapters.storage.sql.resolve import CANDIDATE, candidate
+from regcred.adapters.storage.sql.rows import Row, split
 from regcred.domain.ports import Candidate
 
 _OF_IDS = f"""
@@ -30,7 +30,7 @@ class HandOuts(Access):
             "project": str(project_id),
             "ids": json.dumps([*map(str, ids)]),
         }
-        logins = await unhurried(self._all(_OF_IDS, parameters), _at_every_scope)
+        logins = await unhurried(await self._all(_OF_IDS, parameters), _at_every_scope)
         return [login for scopes in logins for login in scopes]
 
 

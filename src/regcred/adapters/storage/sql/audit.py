@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite import audit_rows
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.rows import MAX_INTEGER, Row, details, instant, micros
-from regcred.domain.audit import Action, AuditEvent, AuditRow, Reveal
+from regcred.adapters.storage.sql import audit_rows
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.rows import MAX_INTEGER, Row, details, instant, micros
+from regcred.domain.audit import Action, AuditEvent, AuditRow
 from regcred.domain.ports import AuditFilter
 
 _REVEALED = str(Action.CREDENTIAL_REVEALED)
@@ -53,14 +53,6 @@ class AuditLog(Access):
         """Commit an audit row for something that changed no data."""
         await self._write(lambda transaction: transaction.audit(event))
 
-    async def record_reveal(self, reveal: Reveal) -> None:
-        """Commit the audit row of an answer before it leaves; see the port."""
-        await self._writer.submit(reveal)
-
-    async def record_use(self, reveal: Reveal) -> None:
-        """Move last uses and fetches without an audit row; see the port."""
-        await self._writer.move(reveal)
-
     async def list_audit(
         self, project_id: UUID, narrowed: AuditFilter, before: int, limit: int
     ) -> Sequence[AuditRow]:
@@ -83,32 +75,32 @@ class AuditLog(Access):
         rows: list[Row] = []
         floor: int | None = MAX_INTEGER
         while floor is not None and len(rows) < limit:
-            floor = None if _sought(narrowed) else self._floor(parameters)
+            floor = None if _sought(narrowed) else await self._floor(parameters)
             bounds = {"floor": floor or 0, "limit": limit - len(rows)}
-            rows += self._all(statement, {**parameters, **bounds})
+            rows += await self._all(statement, {**parameters, **bounds})
             parameters["before"] = floor
             await asyncio.sleep(0)
         return [_audit_row(row) for row in rows]
 
-    def _floor(self, parameters: dict[str, object]) -> int | None:
+    async def _floor(self, parameters: dict[str, object]) -> int | None:
         """Return where this stretch of a walk ends; None: at the project's first row."""
-        row = self._one(_FLOOR, parameters)
+        row = await self._one(_FLOOR, parameters)
         return None if row is None else int(row[0])
 
-    def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
+    async def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
         """Return rows of every project with a number above `number`, in number order."""
         return [
             SignedRow(row[0], audit_rows.signed_bytes(row[:-1]), row[-1])
-            for row in self._all(_AFTER, (number, limit))
+            for row in await self._all(_AFTER, (number, limit))
         ]
 
-    def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
+    async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of every project's rows above `number`, in number order."""
-        return self._all(_MACS_AFTER, (number, limit))
+        return await self._all(_MACS_AFTER, (number, limit))
 
-    def last_number(self) -> int:
+    async def last_number(self) -> int:
         """Return the newest row's number; 0 before the first."""
-        row = self._one(_LAST_NUMBER)
+        row = await self._one(_LAST_NUMBER)
         return row[0] if row else 0
 
 

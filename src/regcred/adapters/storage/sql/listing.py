@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, unhurried
-from regcred.adapters.storage.sqlite.rows import CREDENTIAL, credential, lookup_of, micros
+from regcred.adapters.storage.sql.access import Access, unhurried
+from regcred.adapters.storage.sql.rows import CREDENTIAL, credential, lookup_of, micros
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import CredentialFilter
@@ -77,7 +77,7 @@ class Listing(Access):
             "limit": limit,
             **_parameters(narrowed),
         }
-        return await unhurried(self._all(_statement(narrowed), parameters), credential)
+        return await unhurried(await self._all(_statement(narrowed), parameters), credential)
 
     async def credentials_of(
         self, project_id: UUID, ids: Collection[UUID]
@@ -85,18 +85,18 @@ class Listing(Access):
         """Return those of the project's credentials that have one of the ids."""
         parameters: dict[str, object] = {"project": str(project_id)}
         parameters["ids"] = json.dumps(list(map(str, ids)))
-        return await unhurried(self._all(_OF_IDS, parameters), credential)
+        return await unhurried(await self._all(_OF_IDS, parameters), credential)
 
     async def credentials_at(
         self, project_id: UUID, offset: int, limit: int
     ) -> Sequence[RegistryCredential]:
         """Return credentials in number order without the first `offset`."""
         parameters = {"project": str(project_id), "offset": offset, "limit": limit}
-        return await unhurried(self._all(_AT_OFFSET, parameters), credential)
+        return await unhurried(await self._all(_AT_OFFSET, parameters), credential)
 
     async def count_credentials(self, project_id: UUID) -> int:
         """Return the kept count. Raise ProjectNotFound."""
-        row = self._one(_COUNT, (str(project_id),))
+        row = await self._one(_COUNT, (str(project_id),))
         if row is None:
             raise ProjectNotFound
         return int(row[0])

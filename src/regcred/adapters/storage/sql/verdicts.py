@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.events import put_event
-from regcred.adapters.storage.sqlite.logins import wake_logins
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.events import put_event
+from regcred.adapters.storage.sql.logins import wake_logins
+from regcred.adapters.storage.sql.rows import (
     MAX_INTEGER,
     Row,
     details,
@@ -21,7 +21,7 @@ from regcred.adapters.storage.sqlite.rows import (
     standing,
     use,
 )
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain import schedule
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import CredentialNotFound, UseNotFound
@@ -114,18 +114,18 @@ class Verdicts(Access):
             json_text(verdict.evidence),
         )
 
-        def work(transaction: Transaction) -> Sequence[Event]:
-            present = transaction.one(_PRESENT, place)
+        async def work(transaction: Transaction) -> Sequence[Event]:
+            present = await transaction.one(_PRESENT, place)
             if present is None:
                 raise CredentialNotFound
             news: Sequence[Event] = []
             if present[0] == secret_version:
-                news = _move(transaction, place, present, verdict, automatic=automatic)
+                news = await _move(transaction, place, present, verdict, automatic=automatic)
                 if verdict.wakes:
-                    wake_logins(transaction, place, verdict.checked_at)
-            transaction.change(_INSERT, (*place, *kept))
-            transaction.change(_FORGET, (*place, KEPT))
-            transaction.audit(event)
+                    await wake_logins(transaction, place, verdict.checked_at)
+            await transaction.change(_INSERT, (*place, *kept))
+            await transaction.change(_FORGET, (*place, KEPT))
+            await transaction.audit(event)
             return news
 
         return await self._write(work)
@@ -137,11 +137,11 @@ class Verdicts(Access):
         place = (str(project_id), str(credential_id), before or MAX_INTEGER, limit)
         return [
             (number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence)))
-            for number, kind, checked_at, image, evidence in self._all(_PAGE, place)
+            for number, kind, checked_at, image, evidence in await self._all(_PAGE, place)
         ]
 
 
-def _move(
+async def _move(
     transaction: Transaction,
     place: tuple[str, str],
     present: Row,
@@ -162,7 +162,7 @@ def _move(
         failures=failures,
         spread=schedule.spread_of(credential_id, verdict.checked_at),
     )
-    transaction.change(
+    await transaction.change(
         _MOVE,
         (
             None if after.last is None else str(after.last),
@@ -179,20 +179,20 @@ def _move(
         Subject(UUID(place[0]), credential_id, name),
         verdict,
         before,
-        earlier=before.last or _earlier(transaction, place),
-        was_low=allowance_low(verdict.evidence) and _was_low(transaction, place),
+        earlier=before.last or await _earlier(transaction, place),
+        was_low=allowance_low(verdict.evidence) and await _was_low(transaction, place),
     )
-    return [replace(event, number=put_event(transaction, event)) for event in news]
+    return [replace(event, number=await put_event(transaction, event)) for event in news]
 
 
-def _earlier(transaction: Transaction, place: tuple[str, str]) -> VerdictKind | None:
+async def _earlier(transaction: Transaction, place: tuple[str, str]) -> VerdictKind | None:
     """Return what was last said of a secret before the present one."""
-    row = transaction.one(_EARLIER, place)
+    row = await transaction.one(_EARLIER, place)
     return None if row is None else VerdictKind(row[0])
 
 
-def _was_low(transaction: Transaction, place: tuple[str, str]) -> bool:
-    row = transaction.one(_ALLOWANCE, place)
+async def _was_low(transaction: Transaction, place: tuple[str, str]) -> bool:
+    row = await transaction.one(_ALLOWANCE, place)
     return row is not None and allowance_low(details(row[0]))
 
 
@@ -206,11 +206,11 @@ class Uses(Access):
         place = (str(project_id), str(credential_id))
         row = (use.kind, use.name, micros(use.created_at), micros_or_none(use.expires_at))
 
-        def work(transaction: Transaction) -> None:
-            if transaction.one(_EXISTS, place) is None:
+        async def work(transaction: Transaction) -> None:
+            if await transaction.one(_EXISTS, place) is None:
                 raise CredentialNotFound
-            transaction.change(_PUT_USE, (*place, *row))
-            transaction.audit(event)
+            await transaction.change(_PUT_USE, (*place, *row))
+            await transaction.audit(event)
 
         await self._write(work)
 
@@ -220,12 +220,12 @@ class Uses(Access):
         """Raise CredentialNotFound, UseNotFound."""
         place = (str(project_id), str(credential_id))
 
-        def work(transaction: Transaction) -> None:
-            if transaction.one(_EXISTS, place) is None:
+        async def work(transaction: Transaction) -> None:
+            if await transaction.one(_EXISTS, place) is None:
                 raise CredentialNotFound
-            if not transaction.change(_DELETE_USE, (*place, kind, name, micros(event.at))):
+            if not await transaction.change(_DELETE_USE, (*place, kind, name, micros(event.at))):
                 raise UseNotFound
-            transaction.audit(event)
+            await transaction.audit(event)
 
         await self._write(work)
 
@@ -234,7 +234,7 @@ class Uses(Access):
     ) -> Sequence[Use]:
         """Return live uses by kind and name. Raise CredentialNotFound."""
         place = (str(project_id), str(credential_id))
-        rows = self._all(_LIVE_USES, (*place, micros(now)))
-        if not rows and self._one(_EXISTS, place) is None:
+        rows = await self._all(_LIVE_USES, (*place, micros(now)))
+        if not rows and await self._one(_EXISTS, place) is None:
             raise CredentialNotFound
         return [use(row) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from regcred.adapters.storage.sqlite.rows import MICROSECOND
+from regcred.adapters.storage.sql.rows import MICROSECOND
 from regcred.domain.fetch import COARSE
 
 FRESH = COARSE // MICROSECOND

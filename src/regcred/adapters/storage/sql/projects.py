@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version, name_taken
-from regcred.adapters.storage.sqlite.rows import PROJECT, micros, project
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access, at_version, name_taken
+from regcred.adapters.storage.sql.rows import PROJECT, micros, project
+from regcred.adapters.storage.sql.transaction import Clash, Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import ProjectNotEmpty, ProjectNotFound
 from regcred.domain.ports import IdempotentRequest, ProjectRef, WrappedSeed
@@ -62,10 +61,10 @@ class Projects(Access):
         """Store a project under the next number. Raise NameTaken, AlreadyDone."""
         project_id = str(project.id)
 
-        def work(transaction: Transaction) -> Project:
-            self._refuse_repeated(transaction, idempotent)
+        async def work(transaction: Transaction) -> Project:
+            await self._refuse_repeated(transaction, idempotent)
             try:
-                transaction.change(
+                await transaction.change(
                     _INSERT,
                     (
                         project_id,
@@ -76,28 +75,30 @@ class Projects(Access):
                         micros(project.updated_at),
                     ),
                 )
-            except sqlite3.IntegrityError as error:
+            except Clash as error:
                 raise name_taken(error, "project") from error
-            transaction.change(_INSERT_SEED, (project_id, seed.generation, seed.kid, seed.wrapped))
-            self._remember(transaction, idempotent, project_id)
-            transaction.audit(event)
-            return _stored(transaction, project_id)
+            await transaction.change(
+                _INSERT_SEED, (project_id, seed.generation, seed.kid, seed.wrapped)
+            )
+            await self._remember(transaction, idempotent, project_id)
+            await transaction.audit(event)
+            return await _stored(transaction, project_id)
 
         return await self._write(work)
 
     async def find_project(self, ref: ProjectRef) -> Project:
         """Raise ProjectNotFound."""
         if isinstance(ref, UUID):
-            row = self._one(_BY_ID, (str(ref),))
+            row = await self._one(_BY_ID, (str(ref),))
         else:
-            row = self._one(_BY_NUMBER, (ref,))
+            row = await self._one(_BY_NUMBER, (ref,))
         if row is None:
             raise ProjectNotFound
         return project(row)
 
     async def list_projects(self, after: int, limit: int) -> Sequence[Project]:
         """Return projects with a number above `after`, in number order."""
-        return list(map(project, self._all(_PAGE, (after, limit))))
+        return list(map(project, await self._all(_PAGE, (after, limit))))
 
     async def update_project(
         self, project: Project, expected_version: int | None, event: AuditEvent
@@ -105,12 +106,12 @@ class Projects(Access):
         """Raise ProjectNotFound, VersionMismatch, NameTaken."""
         project_id = str(project.id)
 
-        def work(transaction: Transaction) -> Project:
+        async def work(transaction: Transaction) -> Project:
             at_version(
-                transaction.one(_VERSION, (project_id,)), expected_version, ProjectNotFound()
+                await transaction.one(_VERSION, (project_id,)), expected_version, ProjectNotFound()
             )
             try:
-                transaction.change(
+                await transaction.change(
                     _UPDATE,
                     (
                         project.name,
@@ -120,10 +121,10 @@ class Projects(Access):
                         project_id,
                     ),
                 )
-            except sqlite3.IntegrityError as error:
+            except Clash as error:
                 raise name_taken(error, "project") from error
-            transaction.audit(event)
-            return _stored(transaction, project_id)
+            await transaction.audit(event)
+            return await _stored(transaction, project_id)
 
         return await self._write(work)
 
@@ -132,27 +133,31 @@ class Projects(Access):
     ) -> None:
         """Raise ProjectNotFound, VersionMismatch, ProjectNotEmpty."""
 
-        def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> None:
             found = at_version(
-                transaction.one(_VERSION, (str(project_id),)), expected_version, ProjectNotFound()
+                await transaction.one(_VERSION, (str(project_id),)),
+                expected_version,
+                ProjectNotFound(),
             )
             if found[1]:
                 raise ProjectNotEmpty
             for statement in _DELETE:
-                transaction.change(statement, (str(project_id),))
+                await transaction.change(statement, (str(project_id),))
             # Without its seed nothing sealed for the project opens again, in any copy.
             transaction.secrets_died = True
-            transaction.audit(event)
+            await transaction.audit(event)
 
         await self._write(work)
 
     async def project_seed(self, project_id: UUID) -> WrappedSeed:
         """Return the newest seed. Raise ProjectNotFound."""
-        row = self._one(_SEED, (str(project_id),))
+        row = await self._one(_SEED, (str(project_id),))
         if row is None:
             raise ProjectNotFound
         return WrappedSeed(*row)
 
 
-def _stored(transaction: Transaction, project_id: str) -> Project:
-    return project(at_version(transaction.one(_BY_ID, (project_id,)), None, ProjectNotFound()))
+async def _stored(transaction: Transaction, project_id: str) -> Project:
+    return project(
+        at_version(await transaction.one(_BY_ID, (project_id,)), None, ProjectNotFound())
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version, name_taken
-from regcred.adapters.storage.sqlite.checks import plan_new_secret, plan_notices
-from regcred.adapters.storage.sqlite.indexing import index, unindex
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access, at_version, name_taken
+from regcred.adapters.storage.sql.checks import plan_new_secret, plan_notices
+from regcred.adapters.storage.sql.indexing import index, unindex
+from regcred.adapters.storage.sql.rows import (
     CREDENTIAL,
     Row,
     credential,
@@ -20,12 +19,12 @@ from regcred.adapters.storage.sqlite.rows import (
     micros_or_none,
     use,
 )
-from regcred.adapters.storage.sqlite.sealed_secrets import (
+from regcred.adapters.storage.sql.sealed_secrets import (
     delete_sealed,
     put_sealed,
     replace_sealed,
 )
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.transaction import Clash, Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import CredentialInUse, CredentialNotFound, ProjectNotFound
@@ -85,14 +84,14 @@ class Credentials(Access):
         columns = _columns(credential)
         project_id, id_ = str(credential.project_id), str(credential.id)
 
-        def work(transaction: Transaction) -> RegistryCredential:
-            self._refuse_repeated(transaction, idempotent)
-            row = transaction.one(_NEXT_NUMBER, (project_id,))
+        async def work(transaction: Transaction) -> RegistryCredential:
+            await self._refuse_repeated(transaction, idempotent)
+            row = await transaction.one(_NEXT_NUMBER, (project_id,))
             if row is None:
                 raise ProjectNotFound
             number: int = row[0]
             try:
-                transaction.change(
+                await transaction.change(
                     _INSERT,
                     (
                         *columns,
@@ -103,16 +102,16 @@ class Credentials(Access):
                         secret.secret_version,
                     ),
                 )
-            except sqlite3.IntegrityError as error:
+            except Clash as error:
                 raise name_taken(error, "credential") from error
-            put_sealed(transaction, (project_id, id_), secret)
-            index(transaction, credential, number)
-            plan_new_secret(transaction, (project_id, id_), credential.created_at)
-            plan_notices(
+            await put_sealed(transaction, (project_id, id_), secret)
+            await index(transaction, credential, number)
+            await plan_new_secret(transaction, (project_id, id_), credential.created_at)
+            await plan_notices(
                 transaction, (project_id, id_), credential.expires_at, credential.created_at
             )
-            self._remember(transaction, idempotent, id_)
-            transaction.audit(event)
+            await self._remember(transaction, idempotent, id_)
+            await transaction.audit(event)
             return replace(
                 credential,
                 number=number,
@@ -129,11 +128,11 @@ class Credentials(Access):
         """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
         row = None
         if isinstance(ref, int):
-            row = self._one(_BY_NUMBER, (str(project_id), ref))
+            row = await self._one(_BY_NUMBER, (str(project_id), ref))
         elif (id_ := ref if isinstance(ref, UUID) else _uuid(ref)) is not None:
-            row = self._one(_BY_ID, (str(project_id), str(id_)))
+            row = await self._one(_BY_ID, (str(project_id), str(id_)))
         if row is None and isinstance(ref, str):
-            row = self._one(_BY_NAME, (str(project_id), ref))
+            row = await self._one(_BY_NAME, (str(project_id), ref))
         if row is None:
             raise CredentialNotFound
         return credential(row)
@@ -149,26 +148,26 @@ class Credentials(Access):
         columns = _columns(credential)
         place = (str(credential.project_id), str(credential.id))
 
-        def work(transaction: Transaction) -> RegistryCredential:
+        async def work(transaction: Transaction) -> RegistryCredential:
             present = at_version(
-                transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
+                await transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
             )
             try:
-                transaction.change(_UPDATE, (*columns, *place))
-            except sqlite3.IntegrityError as error:
+                await transaction.change(_UPDATE, (*columns, *place))
+            except Clash as error:
                 raise name_taken(error, "credential") from error
             _, number, secret_version, scopes, labels, expires_at = present
             if (scopes, labels) != (joined(credential.scopes), json_text(credential.labels)):
-                unindex(transaction, place[0], number)
-                index(transaction, credential, number)
+                await unindex(transaction, place[0], number)
+                await index(transaction, credential, number)
             if secret is not None:
-                replace_sealed(transaction, place, secret, secret_version)
+                await replace_sealed(transaction, place, secret, secret_version)
                 if secret.secret_version != secret_version:
-                    plan_new_secret(transaction, place, credential.updated_at)
+                    await plan_new_secret(transaction, place, credential.updated_at)
             if expires_at != micros_or_none(credential.expires_at):
-                plan_notices(transaction, place, credential.expires_at, credential.updated_at)
-            transaction.audit(event)
-            return _stored(transaction, place)
+                await plan_notices(transaction, place, credential.expires_at, credential.updated_at)
+            await transaction.audit(event)
+            return await _stored(transaction, place)
 
         return await self._write(work)
 
@@ -184,19 +183,19 @@ class Credentials(Access):
         """Raise CredentialNotFound, VersionMismatch, CredentialInUse; see the port."""
         place = (str(project_id), str(credential_id))
 
-        def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> None:
             present = at_version(
-                transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
+                await transaction.one(_PRESENT, place), expected_version, CredentialNotFound()
             )
-            _clear_uses(transaction, place, event.at, with_uses=with_uses)
-            unindex(transaction, place[0], present[1])
-            delete_sealed(transaction, place)
-            transaction.change(_DELETE_VERDICTS, place)
+            await _clear_uses(transaction, place, event.at, with_uses=with_uses)
+            await unindex(transaction, place[0], present[1])
+            await delete_sealed(transaction, place)
+            await transaction.change(_DELETE_VERDICTS, place)
             # Foreign keys RESTRICT: whatever still referred to it would refuse this statement.
             # Only fetches go along: what they tell is no reason to keep it.
-            transaction.change(_DELETE, place)
-            transaction.change(_COUNT_DOWN, (place[0],))
-            transaction.audit(event)
+            await transaction.change(_DELETE, place)
+            await transaction.change(_COUNT_DOWN, (place[0],))
+            await transaction.audit(event)
 
         await self._write(work)
 
@@ -226,18 +225,18 @@ def _columns(credential: RegistryCredential) -> Row:
     )
 
 
-def _clear_uses(
+async def _clear_uses(
     transaction: Transaction, place: tuple[str, str], now: datetime, *, with_uses: bool
 ) -> None:
     """Sweep expired leases, then every use or none. Raise CredentialInUse."""
-    transaction.change(_DELETE_EXPIRED, (*place, micros(now)))
+    await transaction.change(_DELETE_EXPIRED, (*place, micros(now)))
     if with_uses:
-        transaction.change(_DELETE_USES, place)
+        await transaction.change(_DELETE_USES, place)
         return
-    uses = transaction.all(_USES, place)
+    uses = await transaction.all(_USES, place)
     if uses:
         raise CredentialInUse([use(row) for row in uses])
 
 
-def _stored(transaction: Transaction, place: tuple[str, str]) -> RegistryCredential:
-    return credential(at_version(transaction.one(_BY_ID, place), None, CredentialNotFound()))
+async def _stored(transaction: Transaction, place: tuple[str, str]) -> RegistryCredential:
+    return credential(at_version(await transaction.one(_BY_ID, place), None, CredentialNotFound()))

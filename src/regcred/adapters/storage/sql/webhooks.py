@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version
-from regcred.adapters.storage.sqlite.rows import Row, instant, instant_or_none, micros
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access, at_version
+from regcred.adapters.storage.sql.rows import Row, instant, instant_or_none, micros
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import ProjectNotFound, SealBroken, TooManyWebhooks, WebhookNotFound
 from regcred.domain.event import EventKind
@@ -71,14 +71,14 @@ class Webhooks(Access):
         """Raise ProjectNotFound, TooManyWebhooks, AlreadyDone."""
         place = _place(webhook)
 
-        def work(transaction: Transaction) -> Webhook:
-            self._refuse_repeated(transaction, idempotent)
-            if transaction.one(_PROJECT_EXISTS, place[:1]) is None:
+        async def work(transaction: Transaction) -> Webhook:
+            await self._refuse_repeated(transaction, idempotent)
+            if await transaction.one(_PROJECT_EXISTS, place[:1]) is None:
                 raise ProjectNotFound
-            counted = transaction.one(_COUNT, place[:1])
+            counted = await transaction.one(_COUNT, place[:1])
             if counted is not None and counted[0] >= MAX_WEBHOOKS:
                 raise TooManyWebhooks(MAX_WEBHOOKS)
-            transaction.change(
+            await transaction.change(
                 _INSERT,
                 (
                     *_columns(webhook),
@@ -89,22 +89,22 @@ class Webhooks(Access):
                     secret.sealed,
                 ),
             )
-            self._remember(transaction, idempotent, place[1])
-            transaction.audit(event)
-            return _stored(transaction, place)
+            await self._remember(transaction, idempotent, place[1])
+            await transaction.audit(event)
+            return await _stored(transaction, place)
 
         return await self._write(work)
 
     async def find_webhook(self, project_id: UUID, webhook_id: UUID) -> Webhook:
         """Raise WebhookNotFound, also for another project's."""
-        row = self._one(_FIND, (str(project_id), str(webhook_id)))
+        row = await self._one(_FIND, (str(project_id), str(webhook_id)))
         if row is None:
             raise WebhookNotFound
         return webhook_of(row)
 
     async def list_webhooks(self, project_id: UUID, after: str, limit: int) -> Sequence[Webhook]:
         """Return webhooks with an id above `after` ("" for the start), in id order."""
-        return list(map(webhook_of, self._all(_PAGE, (str(project_id), after, limit))))
+        return list(map(webhook_of, await self._all(_PAGE, (str(project_id), after, limit))))
 
     async def update_webhook(
         self,
@@ -116,18 +116,18 @@ class Webhooks(Access):
         """Raise WebhookNotFound, VersionMismatch; see the port."""
         place = _place(webhook)
 
-        def work(transaction: Transaction) -> Webhook:
-            at_version(transaction.one(_VERSION, place), expected_version, WebhookNotFound())
+        async def work(transaction: Transaction) -> Webhook:
+            at_version(await transaction.one(_VERSION, place), expected_version, WebhookNotFound())
             latest = micros(webhook.updated_at + REST_AFTER_CHANGE)
-            transaction.change(_UPDATE, (*_columns(webhook), latest, *place))
+            await transaction.change(_UPDATE, (*_columns(webhook), latest, *place))
             if secret is not None:
                 version, seed, sealed = secret
-                transaction.change(_RESEAL, (version, seed.generation, sealed, *place))
+                await transaction.change(_RESEAL, (version, seed.generation, sealed, *place))
                 transaction.secrets_died = True
             if webhook.disabled:
-                drop_waiting(transaction, place)
-            transaction.audit(event)
-            return _stored(transaction, place)
+                await drop_waiting(transaction, place)
+            await transaction.audit(event)
+            return await _stored(transaction, place)
 
         return await self._write(work)
 
@@ -137,17 +137,17 @@ class Webhooks(Access):
         """Raise WebhookNotFound, VersionMismatch."""
         place = (str(project_id), str(webhook_id))
 
-        def work(transaction: Transaction) -> None:
-            at_version(transaction.one(_VERSION, place), expected_version, WebhookNotFound())
-            transaction.change(_DELETE, place)  # and, by its foreign key, what waits
+        async def work(transaction: Transaction) -> None:
+            at_version(await transaction.one(_VERSION, place), expected_version, WebhookNotFound())
+            await transaction.change(_DELETE, place)  # and, by its foreign key, what waits
             transaction.secrets_died = True
-            transaction.audit(event)
+            await transaction.audit(event)
 
         await self._write(work)
 
     async def webhook_secret(self, project_id: UUID, webhook_id: UUID) -> SealedSecret:
         """Raise WebhookNotFound."""
-        row = self._one(_SEALED, (str(project_id), str(webhook_id)))
+        row = await self._one(_SEALED, (str(project_id), str(webhook_id)))
         if row is None:
             raise WebhookNotFound
         secret_version, kid, generation, wrapped, sealed = row
@@ -181,10 +181,10 @@ def webhook_of(row: Row) -> Webhook:
         raise SealBroken("a webhook") from error
 
 
-def drop_waiting(transaction: Transaction, place: Place) -> None:
+async def drop_waiting(transaction: Transaction, place: Place) -> None:
     """Empty a webhook's part of the outbox."""
-    transaction.change(_DROP, place)
-    transaction.change(_NONE_WAITS, place)
+    await transaction.change(_DROP, place)
+    await transaction.change(_NONE_WAITS, place)
 
 
 def _place(webhook: Webhook) -> Place:
@@ -201,5 +201,5 @@ def _columns(webhook: Webhook) -> Row:
     )
 
 
-def _stored(transaction: Transaction, place: Place) -> Webhook:
-    return webhook_of(at_version(transaction.one(_FIND, place), None, WebhookNotFound()))
+async def _stored(transaction: Transaction, place: Place) -> Webhook:
+    return webhook_of(at_version(await transaction.one(_FIND, place), None, WebhookNotFound()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regcred.adapters.storage.sqlite.access import Access
+from regcred.adapters.storage.sql.access import Access
 from regcred.domain.ports import WrappedSeed
 
 _FIND = "SELECT kid, generation, wrapped FROM service_keys WHERE purpose = ?"
@@ -21,7 +21,7 @@ class ServiceKeys(Access):
 
     async def service_key(self, purpose: str) -> WrappedSeed | None:
         """Return the key for `purpose`, if it was made."""
-        row = self._one(_FIND, (purpose,))
+        row = await self._one(_FIND, (purpose,))
         return None if row is None else WrappedSeed(*row)
 
     async def put_service_key(self, purpose: str, key: WrappedSeed) -> None:
@@ -29,11 +29,11 @@ class ServiceKeys(Access):
         row = (purpose, key.kid, key.generation, key.wrapped)
         await self._write(lambda transaction: transaction.change(_PUT, row))
 
-    def kids_in_use(self) -> set[str]:
+    async def kids_in_use(self) -> set[str]:
         """Return the ids of every key-encryption key that something is wrapped by."""
-        return {row[0] for row in self._all(_KIDS)}
+        return {row[0] for row in await self._all(_KIDS)}
 
-    def is_empty(self) -> bool:
+    async def is_empty(self) -> bool:
         """Whether nothing was ever kept here: only then may new keys be made."""
-        row = self._one(_ANYTHING)
+        row = await self._one(_ANYTHING)
         return row is None or not row[0]

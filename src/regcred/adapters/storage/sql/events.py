@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, unhurried
-from regcred.adapters.storage.sqlite.deliveries import fan_out, let_go
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access, unhurried
+from regcred.adapters.storage.sql.deliveries import fan_out, let_go
+from regcred.adapters.storage.sql.rows import (
     EVENT,
     MAX_INTEGER,
     event,
     json_text,
     micros,
 )
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.event import Event
 from regcred.domain.ports import EventFilter
@@ -32,16 +32,16 @@ _OLDEST = "SELECT number FROM events WHERE project_id = ? ORDER BY number LIMIT 
 _FORGET = "DELETE FROM events WHERE number = ?"
 
 
-def put_event(transaction: Transaction, event: Event) -> int:
+async def put_event(transaction: Transaction, event: Event) -> int:
     """Add an event (its own number is ignored), drop the project's oldest; return the number.
 
     It goes into the outbox of every webhook that wants it. Raise ProjectNotFound.
     """
     project_id = str(event.project_id)
-    counted = transaction.one(_COUNT_UP, (project_id,))
+    counted = await transaction.one(_COUNT_UP, (project_id,))
     if counted is None:
         raise ProjectNotFound
-    row = transaction.one(
+    row = await transaction.one(
         _INSERT,
         (
             project_id,
@@ -53,13 +53,13 @@ def put_event(transaction: Transaction, event: Event) -> int:
         ),
     )
     if counted[0] > KEPT:
-        oldest = transaction.all(_OLDEST, (project_id, counted[0] - KEPT))
+        oldest = await transaction.all(_OLDEST, (project_id, counted[0] - KEPT))
         for (gone,) in oldest:
-            let_go(transaction, gone)
-            transaction.change(_FORGET, (gone,))
-        transaction.change(_COUNT_DOWN, (len(oldest), project_id))
+            await let_go(transaction, gone)
+            await transaction.change(_FORGET, (gone,))
+        await transaction.change(_COUNT_DOWN, (len(oldest), project_id))
     number: int = row[0] if row else 0  # RETURNING gives a row for every row inserted
-    fan_out(transaction, event, number)
+    await fan_out(transaction, event, number)
     return number
 
 
@@ -77,7 +77,7 @@ class Events(Access):
             "before": before or MAX_INTEGER,
             "limit": limit,
         }
-        return await unhurried(self._all(_page(narrowed), parameters), event)
+        return await unhurried(await self._all(_page(narrowed), parameters), event)
 
 
 def _page(narrowed: EventFilter) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from struct import Struct
 
-from regcred.adapters.storage.sqlite.rows import Row
+from regcred.adapters.storage.sql.rows import Row
 
 COLUMNS = (
     "number, at, project_id, action, principal, target, secret_version, request_id, "

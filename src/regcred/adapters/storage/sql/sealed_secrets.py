@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.logins import forget_logins
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.logins import forget_logins
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import SealedSecret, WrappedSeed
 
@@ -37,31 +37,33 @@ class SealedSecrets(Access):
 
     async def sealed_secret(self, project_id: UUID, credential_id: UUID) -> SealedSecret:
         """Raise CredentialNotFound."""
-        row = self._one(_FIND, (str(project_id), str(credential_id)))
+        row = await self._one(_FIND, (str(project_id), str(credential_id)))
         if row is None:
             raise CredentialNotFound
         secret_version, kid, generation, wrapped, sealed = row
         return SealedSecret(secret_version, WrappedSeed(kid, generation, wrapped), sealed)
 
 
-def put_sealed(transaction: Transaction, place: Place, secret: SealedSecret) -> None:
+async def put_sealed(transaction: Transaction, place: Place, secret: SealedSecret) -> None:
     """Write a credential's current secret."""
-    transaction.change(_PUT, (*place, secret.secret_version, secret.seed.generation, secret.sealed))
+    await transaction.change(
+        _PUT, (*place, secret.secret_version, secret.seed.generation, secret.sealed)
+    )
 
 
-def delete_sealed(transaction: Transaction, place: Place) -> None:
+async def delete_sealed(transaction: Transaction, place: Place) -> None:
     """Delete a credential's secrets, and see to it that they leave the files soon."""
-    forget_logins(transaction, place)
-    transaction.change(_DELETE, place)
+    await forget_logins(transaction, place)
+    await transaction.change(_DELETE, place)
     transaction.secrets_died = True
 
 
-def replace_sealed(
+async def replace_sealed(
     transaction: Transaction, place: Place, secret: SealedSecret, old_version: int
 ) -> None:
     """Put a secret in the place of the old one, whose version was `old_version`."""
-    delete_sealed(transaction, place)
-    put_sealed(transaction, place, secret)
+    await delete_sealed(transaction, place)
+    await put_sealed(transaction, place, secret)
     # Sealed again under the same version it is the same secret, and the verdicts still count.
     if secret.secret_version != old_version:
-        transaction.change(_RESET_STANDING, (secret.secret_version, *place))
+        await transaction.change(_RESET_STANDING, (secret.secret_version, *place))

@@ -6,18 +6,14 @@ counts only as far as its signature does: see `edited_after` and `last_acceptanc
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from hmac import compare_digest
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite import audit_rows
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.audit import AuditLog
-from regcred.adapters.storage.sqlite.rows import Row
-from regcred.adapters.storage.sqlite.writer import Writer
+from regcred.adapters.storage.sql import audit_rows
+from regcred.adapters.storage.sql.audit import AuditLog
+from regcred.adapters.storage.sql.rows import Row
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
-from regcred.domain.ports import Clock
 
 _ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
 # The conditions on `action` are those of the partial indexes, word for word.
@@ -94,52 +90,52 @@ _PODS_BACK = f"""
 """  # noqa: S608  constants alone
 
 
-class SetBack(Access):
+class SetBack(AuditLog):
     """Looks for what no write of this program leaves. An id is never made twice.
 
     What an operator accepted counts from then on: only later audit rows tell against a row.
     """
 
-    def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+    async def secret_versions_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, credential) whose stored secret is older than the audit says."""
-        return self._pairs(_SECRETS_BEHIND)
+        return await self._pairs(_SECRETS_BEHIND)
 
-    def key_versions_behind_audit(self) -> Sequence[str]:
+    async def key_versions_behind_audit(self) -> Sequence[str]:
         """Return ids of keys that stand there as they were before a change."""
-        return self._keys(_KEYS_BEHIND)
+        return await self._keys(_KEYS_BEHIND)
 
-    def credentials_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
+    async def credentials_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, credential) that are there although the audit tells of the deletion."""
-        return self._pairs(_SECRETS_BACK)
+        return await self._pairs(_SECRETS_BACK)
 
-    def keys_back_from_deletion(self) -> Sequence[str]:
+    async def keys_back_from_deletion(self) -> Sequence[str]:
         """Return ids of keys that are there although the audit tells of their deletion."""
-        return self._keys(_KEYS_BACK)
+        return await self._keys(_KEYS_BACK)
 
-    def webhooks_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
+    async def webhooks_behind_audit(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, webhook) that go where, or sign as, they did before a change."""
-        return self._pairs(_WEBHOOKS_BEHIND)
+        return await self._pairs(_WEBHOOKS_BEHIND)
 
-    def webhooks_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
+    async def webhooks_back_from_deletion(self) -> Sequence[tuple[UUID, UUID]]:
         """Return (project, webhook) that are there although the audit tells of the deletion."""
-        return self._pairs(_WEBHOOKS_BACK)
+        return await self._pairs(_WEBHOOKS_BACK)
 
-    def clusters_behind_audit(self) -> Sequence[str]:
+    async def clusters_behind_audit(self) -> Sequence[str]:
         """Return ids of clusters that believe what they did before a change."""
-        return self._keys(_CLUSTERS_BEHIND)
+        return await self._keys(_CLUSTERS_BEHIND)
 
-    def pods_back_from_deletion(self) -> Sequence[str]:
+    async def pods_back_from_deletion(self) -> Sequence[str]:
         """Return ids of clusters and workloads whose deletion the audit tells of."""
-        return self._keys(_PODS_BACK)
+        return await self._keys(_PODS_BACK)
 
-    def last_acceptance(self) -> int:
+    async def last_acceptance(self) -> int:
         """Return the number of the newest rollback that was accepted; 0: none was.
 
         A row that was not signed here accepts nothing.
         """
-        return next((row[0] for row in self._all(_ACCEPTED) if self._signed_here(row)), 0)
+        return next((row[0] for row in await self._all(_ACCEPTED) if self._signed_here(row)), 0)
 
-    def edited_after(
+    async def edited_after(
         self, number: int, limit: int, *, deciding: bool = False
     ) -> tuple[int, list[int]]:
         """Verify up to `limit` rows above `number`, in number order.
@@ -148,7 +144,7 @@ class SetBack(Access):
         those that are not as they were signed. `deciding` looks at those rows alone that the
         other methods go by.
         """
-        rows = self._all(_DECIDING if deciding else _EVERY, (number, limit))
+        rows = await self._all(_DECIDING if deciding else _EVERY, (number, limit))
         last = rows[-1][0] if rows else number
         return last, [row[0] for row in rows if not self._signed_here(row)]
 
@@ -160,21 +156,12 @@ class SetBack(Access):
 
     def _signed_here(self, row: Row) -> bool:
         """Whether the row is as it was when this service signed it. Constant time."""
-        sign, mac = self._writer.sign, row[-1]
+        sign, mac = self._sign, row[-1]
         return compare_digest(sign(audit_rows.signed_bytes(row[:-1])) if sign else b"", mac)
 
-    def _pairs(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
-        found = self._all(statement, (self.last_acceptance(),))
+    async def _pairs(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
+        found = await self._all(statement, (await self.last_acceptance(),))
         return [(UUID(project), UUID(id_)) for project, id_ in found]
 
-    def _keys(self, statement: str) -> Sequence[str]:
-        return [id_ for (id_,) in self._all(statement, (self.last_acceptance(),))]
-
-
-class Looks(AuditLog, SetBack):
-    """The looks on a connection of their own: they walk whole tables, so a thread does it."""
-
-    def __init__(self, reader: sqlite3.Connection, writer: Writer, clock: Clock) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._clock = clock
+    async def _keys(self, statement: str) -> Sequence[str]:
+        return [id_ for (id_,) in await self._all(statement, (await self.last_acceptance(),))]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, unhurried
-from regcred.adapters.storage.sqlite.rows import MAX_INTEGER, Row, instant, instant_or_none, micros
+from regcred.adapters.storage.sql.access import Access, unhurried
+from regcred.adapters.storage.sql.rows import MAX_INTEGER, Row, instant, instant_or_none, micros
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.fetch import Fetch, FetchPosition
 
@@ -40,11 +40,11 @@ class Fetches(Access):
             "number": 0 if before is None else before.number,
             "limit": limit,
         }
-        return await unhurried(self._all(_PAGE, parameters), _fetch)
+        return await unhurried(await self._all(_PAGE, parameters), _fetch)
 
     async def fetches_lost_at(self, project_id: UUID, credential_id: UUID) -> datetime | None:
         """Return the newest last time of what is not kept. Raise CredentialNotFound."""
-        row = self._one(_LOST_AT, (str(project_id), str(credential_id)))
+        row = await self._one(_LOST_AT, (str(project_id), str(credential_id)))
         if row is None:
             raise CredentialNotFound
         return instant_or_none(row[0])

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regcred.adapters.storage.sqlite.fetch_log import FetchLog
-from regcred.adapters.storage.sqlite.recent import REMEMBERED, Recent
-from regcred.adapters.storage.sqlite.rows import Row, json_list, json_text, micros
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.fetch_log import FetchLog
+from regcred.adapters.storage.sql.recent import REMEMBERED, Recent
+from regcred.adapters.storage.sql.rows import Row, json_list, json_text, micros
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import Action, Reveal
 
 _USE_CREDENTIAL = """
@@ -37,7 +37,7 @@ class RevealLog:
         self._recent = Recent(remembered)
         self._fetches = FetchLog(remembered)
 
-    def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
+    async def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Write one row for each group of reveals that are alike."""
         groups: dict[_Alike, list[Reveal]] = {}
         for r in reveals:
@@ -46,15 +46,15 @@ class RevealLog:
             )  # fmt: skip
             groups.setdefault(alike, []).append(r)
         rows = [_row(group) for group in groups.values()]
-        transaction.audit_rows(rows)
-        self.move(transaction, [group[-1] for group in groups.values()])
+        await transaction.audit_rows(rows)
+        await self.move(transaction, [group[-1] for group in groups.values()])
 
-    def move(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
+    async def move(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Move last uses and fetches, and write no audit row."""
         try:
             for reveal in reveals:
-                self._move_last_use(transaction, reveal)
-            self._fetches.write(transaction, reveals)
+                await self._move_last_use(transaction, reveal)
+            await self._fetches.write(transaction, reveals)
         except BaseException:
             self.forget()
             raise
@@ -64,15 +64,15 @@ class RevealLog:
         self._recent.forget()
         self._fetches.forget()
 
-    def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
+    async def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
         now = micros(reveal.at)
         used = [id_ for id_, _ in reveal.logins if self._recent.due(id_, now)]
         if used:
-            transaction.change(
+            await transaction.change(
                 _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, json_list(used))
             )
         if self._recent.due(reveal.principal, now) and reveal.principal.startswith(_KEY):
-            transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
+            await transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
 
 
 def _row(group: Sequence[Reveal]) -> Row:

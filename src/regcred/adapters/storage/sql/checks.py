@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.events import put_event
-from regcred.adapters.storage.sqlite.rows import instant, instant_or_none, micros, micros_or_none
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.events import put_event
+from regcred.adapters.storage.sql.rows import instant, instant_or_none, micros, micros_or_none
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain import schedule
 from regcred.domain.event import Event
 from regcred.domain.notices import Subject, expiry_notice, next_notice
@@ -56,17 +56,19 @@ class Checks(Access):
 
     async def claim_checks(self, now: datetime, lease: timedelta, limit: int) -> Sequence[DueCheck]:
         """Claim what is due, longest due first; see the port."""
-        if self._one(_ANY_CHECK, (micros(now),)) is None:
+        if await self._one(_ANY_CHECK, (micros(now),)) is None:
             return []
         until = now + lease
 
-        def work(transaction: Transaction) -> Sequence[DueCheck]:
+        async def work(transaction: Transaction) -> Sequence[DueCheck]:
             claimed: list[DueCheck] = []
-            for project_id, id_, image, failures, every in transaction.all(
+            for project_id, id_, image, failures, every in await transaction.all(
                 _CHECKS, (micros(now), limit)
             ):
                 # The interval was switched off, and the plan has not followed yet.
-                transaction.change(_CLAIM, (micros(until) if every else None, project_id, id_))
+                await transaction.change(
+                    _CLAIM, (micros(until) if every else None, project_id, id_)
+                )
                 if every:
                     claimed.append(
                         DueCheck(
@@ -90,15 +92,17 @@ class Checks(Access):
 
     async def plan_checks(self, now: datetime, limit: int, after: int = 0) -> Planned | None:
         """Plan some credentials of a project whose interval changed; see the port."""
-        if self._one(_TO_PLAN, (0,)) is None:
+        if await self._one(_TO_PLAN, (0,)) is None:
             return None
 
-        def work(transaction: Transaction) -> Planned | None:
-            project = transaction.one(_TO_PLAN, (after,)) or transaction.one(_TO_PLAN, (0,))
+        async def work(transaction: Transaction) -> Planned | None:
+            project = await transaction.one(_TO_PLAN, (after,)) or await transaction.one(
+                _TO_PLAN, (0,)
+            )
             if project is None:
                 return None
             project_number, project_id, reached, seconds = project
-            rows = transaction.all(_UNPLANNED, (project_id, reached, limit))
+            rows = await transaction.all(_UNPLANNED, (project_id, reached, limit))
             for _number, id_, check_at, failures, dead_since in rows:
                 plan = schedule.replanned(
                     Plan(instant_or_none(check_at), failures),
@@ -107,52 +111,52 @@ class Checks(Access):
                     every=timedelta(seconds=seconds),
                     spread=schedule.spread_of(UUID(id_), now),
                 )
-                move_plan(transaction, (project_id, id_), plan)
+                await move_plan(transaction, (project_id, id_), plan)
             upto = rows[-1][0] if len(rows) == limit else None
-            transaction.change(_PLANNED, (upto, project_id))
+            await transaction.change(_PLANNED, (upto, project_id))
             return Planned(project_number, len(rows))
 
         return await self._write(work)
 
     async def checks_due(self, now: datetime) -> int:
         """Return how many checks are due and unclaimed; see the port."""
-        row = self._one(_DUE, (micros(now),))
+        row = await self._one(_DUE, (micros(now),))
         return int(row[0]) if row else 0
 
     async def claim_expiry_notices(self, now: datetime, limit: int) -> Sequence[Event]:
         """Add the events of ends that have come nearer; see the port."""
-        if self._one(_ANY_NOTICE, (micros(now),)) is None:
+        if await self._one(_ANY_NOTICE, (micros(now),)) is None:
             return []
 
-        def work(transaction: Transaction) -> Sequence[Event]:
+        async def work(transaction: Transaction) -> Sequence[Event]:
             told: list[Event] = []
-            for project_id, id_, name, expires_at in transaction.all(
+            for project_id, id_, name, expires_at in await transaction.all(
                 _NOTICES, (micros(now), limit)
             ):
                 subject = Subject(UUID(project_id), UUID(id_), name)
                 event = expiry_notice(subject, instant(expires_at), now)
-                told.append(replace(event, number=put_event(transaction, event)))
-                plan_notices(transaction, (project_id, id_), instant(expires_at), now)
+                told.append(replace(event, number=await put_event(transaction, event)))
+                await plan_notices(transaction, (project_id, id_), instant(expires_at), now)
             return told
 
         return await self._write(work)
 
 
-def move_plan(transaction: Transaction, place: tuple[str, str], plan: Plan) -> None:
+async def move_plan(transaction: Transaction, place: tuple[str, str], plan: Plan) -> None:
     """Store when a credential's next automatic check is due."""
-    transaction.change(_MOVE, (micros_or_none(plan.due_at), plan.failures, *place))
+    await transaction.change(_MOVE, (micros_or_none(plan.due_at), plan.failures, *place))
 
 
-def plan_new_secret(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
+async def plan_new_secret(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
     """Plan the first automatic check of a secret that is new at `at`."""
-    row = transaction.one(_EVERY, (place[0],))
+    row = await transaction.one(_EVERY, (place[0],))
     every = timedelta(seconds=row[0] if row else 0)
     spread = schedule.spread_of(UUID(place[1]), at)
-    move_plan(transaction, place, schedule.after_new_secret(at, every, spread))
+    await move_plan(transaction, place, schedule.after_new_secret(at, every, spread))
 
 
-def plan_notices(
+async def plan_notices(
     transaction: Transaction, place: tuple[str, str], expires_at: datetime | None, at: datetime
 ) -> None:
     """Plan the next notice of an end that is known at `at`."""
-    transaction.change(_NEXT_NOTICE, (micros_or_none(next_notice(expires_at, at)), *place))
+    await transaction.change(_NEXT_NOTICE, (micros_or_none(next_notice(expires_at, at)), *place))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.events import put_event
-from regcred.adapters.storage.sqlite.rows import instant_or_none, micros, micros_or_none
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.events import put_event
+from regcred.adapters.storage.sql.rows import instant_or_none, micros, micros_or_none
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.event import Event
 from regcred.domain.fresh_login import wanted_of
@@ -107,7 +107,7 @@ class Logins(Access):
 
     async def find_login(self, place: LoginPlace) -> KeptLogin | None:
         """Return what is kept of a place, if anything."""
-        row = self._one(_FIND, place)
+        row = await self._one(_FIND, place)
         if row is None:
             return None
         (
@@ -130,9 +130,9 @@ class Logins(Access):
         """Have a place exchanged at `at`; see the port."""
         row = (*place, secret_version, micros(at))
 
-        def work(transaction: Transaction) -> bool:
-            transaction.change(_MAKE_ROOM, (*place, micros(at)))
-            return bool(transaction.change(_PLAN, row))
+        async def work(transaction: Transaction) -> bool:
+            await transaction.change(_MAKE_ROOM, (*place, micros(at)))
+            return bool(await transaction.change(_PLAN, row))
 
         return await self._write(work)
 
@@ -140,14 +140,14 @@ class Logins(Access):
         self, claim: str, now: datetime, until: datetime, limit: int
     ) -> Sequence[LoginPlace]:
         """Claim up to `limit` places that are due; see the port."""
-        if self._one(_DUE, (micros(now),)) is None:
+        if await self._one(_DUE, (micros(now),)) is None:
             return ()  # an idle service writes nothing
 
-        def work(transaction: Transaction) -> list[LoginPlace]:
+        async def work(transaction: Transaction) -> list[LoginPlace]:
             claimed: list[LoginPlace] = []
             for statement, most in ((_CLAIM_WANTED, wanted_of(limit)), (_CLAIM_ANY, limit)):
                 left = most - len(claimed)
-                rows = transaction.all(statement, (claim, micros(until), micros(now), left))
+                rows = await transaction.all(statement, (claim, micros(until), micros(now), left))
                 claimed += [LoginPlace(*row) for row in rows]
             return claimed
 
@@ -166,12 +166,12 @@ class Logins(Access):
         times = (micros(login.expires_at), micros(login.refresh_at))
         which = (*place, claim, login.secret_version)
 
-        def work(transaction: Transaction) -> bool:
-            transaction.change(_WORKS, which)
-            if not transaction.change(_KEEP, (*kept, *times, *which)):
+        async def work(transaction: Transaction) -> bool:
+            await transaction.change(_WORKS, which)
+            if not await transaction.change(_KEEP, (*kept, *times, *which)):
                 return False
             transaction.secrets_died = True  # what it replaces may open a registry for hours
-            transaction.audit(event)
+            await transaction.audit(event)
             return True
 
         return await self._write(work)
@@ -189,23 +189,23 @@ class Logins(Access):
         told = (str(failure.kind), failure.reason)
         row = (micros_or_none(refresh_at), *told, *place, claim)
 
-        def work(transaction: Transaction) -> bool:
-            if not transaction.change(_FAIL, row):
+        async def work(transaction: Transaction) -> bool:
+            if not await transaction.change(_FAIL, row):
                 return False
-            transaction.audit(event)
+            await transaction.audit(event)
             if news is not None:
-                put_event(transaction, news)
+                await put_event(transaction, news)
             return True
 
         return await self._write(work)
 
 
-def forget_logins(transaction: Transaction, place: tuple[str, str]) -> None:
+async def forget_logins(transaction: Transaction, place: tuple[str, str]) -> None:
     """Delete what a credential's secret was exchanged for: the secret is going."""
-    if transaction.change(_FORGET, place):
+    if await transaction.change(_FORGET, place):
         transaction.secrets_died = True
 
 
-def wake_logins(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
+async def wake_logins(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
     """Have every place exchanged anew that failed or rests: the secret works."""
-    transaction.change(_WAKE, (micros(at), *place))
+    await transaction.change(_WAKE, (micros(at), *place))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.rows import (
     KEY,
     KEY_WIDTH,
     Row,
@@ -65,10 +65,10 @@ class Resolving(Access):
         places = _places(address, repository)
         if key_id is not None:
             statement = _statement(which, len(places), key=True)
-            rows = self._all(statement, (*ref, *places, key_id))
+            rows = await self._all(statement, (*ref, *places, key_id))
         else:
             statement = _statement(which, len(places), key=False)
-            rows = self._all(statement, (*places, *ref)) if ref else []
+            rows = await self._all(statement, (*places, *ref)) if ref else []
         if not rows:
             return _NOTHING
         first = rows[0]

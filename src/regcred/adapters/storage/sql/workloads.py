@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version
-from regcred.adapters.storage.sqlite.clusters import CLUSTER, CLUSTER_WIDTH, cluster_of
-from regcred.adapters.storage.sqlite.rows import Row, instant, joined, micros, split
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access, at_version
+from regcred.adapters.storage.sql.clusters import CLUSTER, CLUSTER_WIDTH, cluster_of
+from regcred.adapters.storage.sql.rows import Row, instant, joined, micros, split
+from regcred.adapters.storage.sql.transaction import Clash, Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import (
     ClusterNotFound,
@@ -79,14 +78,14 @@ class Workloads(Access):
         workload, stamp = stored
         place = (str(workload.project_id), str(workload.id))
 
-        def work(transaction: Transaction) -> Workload:
-            self._refuse_repeated(transaction, idempotent)
-            if transaction.one(_PROJECT_EXISTS, place[:1]) is None:
+        async def work(transaction: Transaction) -> Workload:
+            await self._refuse_repeated(transaction, idempotent)
+            if await transaction.one(_PROJECT_EXISTS, place[:1]) is None:
                 raise ProjectNotFound
-            if transaction.one(_CLUSTER_EXISTS, (str(workload.cluster_id),)) is None:
+            if await transaction.one(_CLUSTER_EXISTS, (str(workload.cluster_id),)) is None:
                 raise ClusterNotFound
             try:
-                transaction.change(
+                await transaction.change(
                     _INSERT_WORKLOAD,
                     (
                         *place,
@@ -98,34 +97,34 @@ class Workloads(Access):
                         stamp,
                     ),
                 )
-            except sqlite3.IntegrityError as error:
+            except Clash as error:
                 raise NameTaken("workload") from error
-            self._remember(transaction, idempotent, place[1])
-            transaction.audit(event)
-            found = transaction.one(_WORKLOAD_AT, place)
+            await self._remember(transaction, idempotent, place[1])
+            await transaction.audit(event)
+            found = await transaction.one(_WORKLOAD_AT, place)
             return _workload(at_version(found, None, WorkloadNotFound())).workload
 
         return await self._write(work)
 
     async def find_workload(self, project_id: UUID, workload_id: UUID) -> Workload:
         """Raise WorkloadNotFound, also for another project's."""
-        row = self._one(_WORKLOAD_AT, (str(project_id), str(workload_id)))
+        row = await self._one(_WORKLOAD_AT, (str(project_id), str(workload_id)))
         if row is None:
             raise WorkloadNotFound
         return _workload(row).workload
 
     async def list_workloads(self, project_id: UUID, after: str, limit: int) -> Sequence[Workload]:
         """Return workloads with an id above `after` ("" for the start), in id order."""
-        rows = self._all(_WORKLOADS, (str(project_id), after, limit))
+        rows = await self._all(_WORKLOADS, (str(project_id), after, limit))
         return [_workload(row).workload for row in rows]
 
     async def delete_workload(self, project_id: UUID, workload_id: UUID, event: AuditEvent) -> None:
         """Raise WorkloadNotFound."""
 
-        def work(transaction: Transaction) -> None:
-            if not transaction.change(_DELETE_WORKLOAD, (str(project_id), str(workload_id))):
+        async def work(transaction: Transaction) -> None:
+            if not await transaction.change(_DELETE_WORKLOAD, (str(project_id), str(workload_id))):
                 raise WorkloadNotFound
-            transaction.audit(event)
+            await transaction.audit(event)
 
         await self._write(work)
 
@@ -133,7 +132,7 @@ class Workloads(Access):
         """Read what a token claims to be; see the port."""
         statement, ref = _narrowed(project)
         issuer, audience = claimed.issuer, claimed.audience
-        rows = self._all(
+        rows = await self._all(
             statement, (claimed.namespace, claimed.service_account, *ref, issuer, audience)
         )
         if not rows:

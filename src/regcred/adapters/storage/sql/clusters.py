@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from regcred.adapters.storage.sqlite.access import Access, at_version
-from regcred.adapters.storage.sqlite.rows import Row, instant, micros
-from regcred.adapters.storage.sqlite.transaction import Transaction
+from regcred.adapters.storage.sql.access import Access, at_version
+from regcred.adapters.storage.sql.rows import Row, instant, micros
+from regcred.adapters.storage.sql.transaction import Clash, Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.errors import (
     ClusterInUse,
@@ -54,9 +53,9 @@ class Clusters(Access):
         """Raise NameTaken, InvalidInput."""
         cluster = stored.cluster
 
-        def work(transaction: Transaction) -> Cluster:
+        async def work(transaction: Transaction) -> Cluster:
             try:
-                transaction.change(
+                await transaction.change(
                     _INSERT_CLUSTER,
                     (
                         *_columns(stored),
@@ -65,10 +64,10 @@ class Clusters(Access):
                         micros(cluster.created_at),
                     ),
                 )
-            except sqlite3.IntegrityError as error:
+            except Clash as error:
                 raise _clash(error) from error
-            transaction.audit(event)
-            return _stored(transaction, cluster.name)
+            await transaction.audit(event)
+            return await _stored(transaction, cluster.name)
 
         return await self._write(work)
 
@@ -79,41 +78,41 @@ class Clusters(Access):
         cluster = stored.cluster
         place = (str(cluster.id),)
 
-        def work(transaction: Transaction) -> Cluster:
-            found = transaction.one(_CLUSTER_VERSION, place)
+        async def work(transaction: Transaction) -> Cluster:
+            found = await transaction.one(_CLUSTER_VERSION, place)
             at_version(found, expected_version, ClusterNotFound())
             try:
-                transaction.change(_UPDATE_CLUSTER, (*_columns(stored), *place))
-            except sqlite3.IntegrityError as error:
+                await transaction.change(_UPDATE_CLUSTER, (*_columns(stored), *place))
+            except Clash as error:
                 raise _clash(error) from error
-            transaction.audit(event)
-            return _stored(transaction, cluster.name)
+            await transaction.audit(event)
+            return await _stored(transaction, cluster.name)
 
         return await self._write(work)
 
     async def find_cluster(self, name: str) -> StoredCluster:
         """Raise ClusterNotFound."""
-        row = self._one(_CLUSTER_NAMED, (name,))
+        row = await self._one(_CLUSTER_NAMED, (name,))
         if row is None:
             raise ClusterNotFound
         return cluster_of(row)
 
     async def list_clusters(self, after: str, limit: int) -> Sequence[Cluster]:
         """Return clusters with a name above `after` ("" for the start), in name order."""
-        return [cluster_of(row).cluster for row in self._all(_CLUSTERS, (after, limit))]
+        return [cluster_of(row).cluster for row in await self._all(_CLUSTERS, (after, limit))]
 
     async def delete_cluster(
         self, name: str, expected_version: int | None, event: AuditEvent
     ) -> None:
         """Raise ClusterNotFound, VersionMismatch, ClusterInUse."""
 
-        def work(transaction: Transaction) -> None:
-            found = transaction.one(_NAMED_VERSION, (name,))
+        async def work(transaction: Transaction) -> None:
+            found = await transaction.one(_NAMED_VERSION, (name,))
             _, id_ = at_version(found, expected_version, ClusterNotFound())
-            if transaction.one(_USED, (id_,)) is not None:
+            if await transaction.one(_USED, (id_,)) is not None:
                 raise ClusterInUse
-            transaction.change(_DELETE_CLUSTER, (id_,))
-            transaction.audit(event)
+            await transaction.change(_DELETE_CLUSTER, (id_,))
+            await transaction.audit(event)
 
         await self._write(work)
 
@@ -131,14 +130,14 @@ def _columns(stored: StoredCluster) -> Row:
     )
 
 
-def _stored(transaction: Transaction, name: str) -> Cluster:
-    row = at_version(transaction.one(_CLUSTER_NAMED, (name,)), None, ClusterNotFound())
+async def _stored(transaction: Transaction, name: str) -> Cluster:
+    row = at_version(await transaction.one(_CLUSTER_NAMED, (name,)), None, ClusterNotFound())
     return cluster_of(row).cluster
 
 
-def _clash(error: sqlite3.IntegrityError) -> Exception:
+def _clash(error: Clash) -> Exception:
     """Return which of the two unique things it was, as SQLite names columns in its message."""
-    if str(error).endswith(".name"):
+    if error.column == "name":
         return NameTaken("cluster")
     return InvalidInput("audience", "must be another: a cluster has this issuer and audience")
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from regcred.adapters.storage.sqlite.access import Access
-from regcred.adapters.storage.sqlite.rows import (
+from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.rows import (
     EVENT,
     EVENT_WIDTH,
     PROJECT,
@@ -24,8 +24,8 @@ from regcred.adapters.storage.sqlite.rows import (
     micros,
     project,
 )
-from regcred.adapters.storage.sqlite.transaction import Transaction
-from regcred.adapters.storage.sqlite.webhooks import (
+from regcred.adapters.storage.sql.transaction import Transaction
+from regcred.adapters.storage.sql.webhooks import (
     WEBHOOK,
     WEBHOOK_WIDTH,
     Place,
@@ -119,21 +119,21 @@ _DISABLE = """
 """
 
 
-def fan_out(transaction: Transaction, told: Event, number: int) -> None:
+async def fan_out(transaction: Transaction, told: Event, number: int) -> None:
     """Put a new event into the outbox of every webhook that wants it."""
     project_id, at = str(told.project_id), micros(told.at)
-    for webhook_id, waiting in transaction.all(_COUNT_UP, (at, project_id, str(told.kind))):
+    for webhook_id, waiting in await transaction.all(_COUNT_UP, (at, project_id, str(told.kind))):
         place = (project_id, webhook_id)
-        transaction.change(_PUT, (number, *place, at))
+        await transaction.change(_PUT, (number, *place, at))
         if waiting > MAX_WAITING:
-            gone = transaction.change(_DROP_OLDEST, (*place, waiting - MAX_WAITING))
-            transaction.change(_OVERFLOW, (gone, str(DeliveryStatus.OVERFLOWED), at, *place))
+            gone = await transaction.change(_DROP_OLDEST, (*place, waiting - MAX_WAITING))
+            await transaction.change(_OVERFLOW, (gone, str(DeliveryStatus.OVERFLOWED), at, *place))
 
 
-def let_go(transaction: Transaction, number: int) -> None:
+async def let_go(transaction: Transaction, number: int) -> None:
     """Take an event that is no longer kept out of every outbox."""
-    for place in transaction.all(_LET_GO, (number,)):
-        transaction.change(_MOVE, (1, *place))
+    for place in await transaction.all(_LET_GO, (number,)):
+        await transaction.change(_MOVE, (1, *place))
 
 
 class Deliveries(Access):
@@ -145,28 +145,28 @@ class Deliveries(Access):
         """Take the first due delivery of up to `limit` webhooks; see the port."""
         due = (micros(now), MAX_UNDER_WAY)
         # Mostly nothing is due, and then there is nothing to write either.
-        if self._one(_DUE, due) is None:
+        if await self._one(_DUE, due) is None:
             return ()
         until = now + lease
 
-        def work(transaction: Transaction) -> Sequence[Claimed]:
+        async def work(transaction: Transaction) -> Sequence[Claimed]:
             claims: list[Claimed] = []
             for _ in range(limit):
                 # One by one: each claim takes a place of its project's.
-                place = transaction.one(_DUE, due)
+                place = await transaction.one(_DUE, due)
                 if place is None:
                     break
-                row = transaction.one(_FIRST, (*place, due[0]))
+                row = await transaction.one(_FIRST, (*place, due[0]))
                 if row is None:  # an edit took what it waited for
-                    transaction.change(_MOVE, (0, *place))
-                    transaction.change(_COUNT_ANEW, place)
+                    await transaction.change(_MOVE, (0, *place))
+                    await transaction.change(_COUNT_ANEW, place)
                     continue
                 try:
                     claims.append(_claimed(row, until))
                 except (SealBroken, ValueError, OverflowError):
-                    _drop_unreadable(transaction, row, place, due[0])
+                    await _drop_unreadable(transaction, row, place, due[0])
                     continue
-                transaction.change(_HOLD, (micros(until), *place))
+                await transaction.change(_HOLD, (micros(until), *place))
             return claims
 
         return await self._write(work)
@@ -177,53 +177,53 @@ class Deliveries(Access):
         """Take the delivery out of the outbox or put it off, and note the status."""
         place = _place(claimed)
 
-        def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> None:
             done = settled.status is DeliveryStatus.DELIVERED
-            held = transaction.one(_HELD, (*place, micros(claimed.held_until)))
+            held = await transaction.one(_HELD, (*place, micros(claimed.held_until)))
             if held != (claimed.webhook.version,):
                 if done:
-                    _take_out(transaction, claimed.event.number, place)
+                    await _take_out(transaction, claimed.event.number, place)
                 if held is not None:
-                    transaction.change(_FREE, (micros(settled.at), *place))
+                    await transaction.change(_FREE, (micros(settled.at), *place))
                 return
             if settled.retry_at is None:
-                _take_out(transaction, claimed.event.number, place)
+                await _take_out(transaction, claimed.event.number, place)
             else:
                 delivery = (claimed.event.number, *place)
-                transaction.change(_PUT_OFF, (micros(settled.retry_at), *delivery))
-                transaction.change(_MOVE, (0, *place))
+                await transaction.change(_PUT_OFF, (micros(settled.retry_at), *delivery))
+                await transaction.change(_MOVE, (0, *place))
             if settled.disables:
-                drop_waiting(transaction, place)
-                transaction.change(_DISABLE, (micros(settled.at), *place))
-            transaction.change(_NOTE, (str(settled.status), micros(settled.at), *place))
-            transaction.change(_REST, (micros(settled.rest_until), done, *place))
+                await drop_waiting(transaction, place)
+                await transaction.change(_DISABLE, (micros(settled.at), *place))
+            await transaction.change(_NOTE, (str(settled.status), micros(settled.at), *place))
+            await transaction.change(_REST, (micros(settled.rest_until), done, *place))
             if disabled is not None:
-                transaction.audit(disabled)
+                await transaction.audit(disabled)
 
         await self._write(work)
 
     async def release_delivery(self, claimed: Claimed, rest_until: datetime) -> None:
         """Give a claim back without an attempt; the webhook rests until then."""
 
-        def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> None:
             place = _place(claimed)
-            if transaction.one(_HELD, (*place, micros(claimed.held_until))) is not None:
-                transaction.change(_FREE, (micros(rest_until), *place))
+            if await transaction.one(_HELD, (*place, micros(claimed.held_until))) is not None:
+                await transaction.change(_FREE, (micros(rest_until), *place))
 
         await self._write(work)
 
 
-def _take_out(transaction: Transaction, number: int, place: Row) -> None:
+async def _take_out(transaction: Transaction, number: int, place: Row) -> None:
     """Take one delivery out of the outbox, if it is still there."""
-    gone = transaction.change(_DONE, (number, *place))
-    transaction.change(_MOVE, (gone, *place))
+    gone = await transaction.change(_DONE, (number, *place))
+    await transaction.change(_MOVE, (gone, *place))
 
 
-def _drop_unreadable(transaction: Transaction, row: Row, place: Row, now: int) -> None:
+async def _drop_unreadable(transaction: Transaction, row: Row, place: Row, now: int) -> None:
     """Take out what an edit or a newer program left, or it would be in everyone's way."""
-    _take_out(transaction, row[WEBHOOK_WIDTH + _SEALED_WIDTH], place)
-    transaction.change(_NOTE, (str(DeliveryStatus.GAVE_UP), now, *place))
-    transaction.change(_FREE, (now, *place))  # behind the others: there may be more of it
+    await _take_out(transaction, row[WEBHOOK_WIDTH + _SEALED_WIDTH], place)
+    await transaction.change(_NOTE, (str(DeliveryStatus.GAVE_UP), now, *place))
+    await transaction.change(_FREE, (now, *place))  # behind the others: there may be more of it
 
 
 def _place(claimed: Claimed) -> Place:
