@@ -20,15 +20,29 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import create, faces, footprint, helper, renew, report, resolve, rollout, verify
+from benchmarks import (
+    create,
+    faces,
+    footprint,
+    growth,
+    helper,
+    openbao,
+    renew,
+    report,
+    resolve,
+    rollout,
+    verify,
+)
 from benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "resolve": resolve.measure,
     "create": create.measure,
+    "openbao": openbao.measure,
     "faces": faces.measure,
     "pages": faces.measure_pages,
+    "growth": growth.measure,
     "verify": verify.measure,
     "helper": helper.measure,
     "renew": renew.measure,

@@ -40,9 +40,11 @@ def measure(bench: Bench) -> None:
 
         def create() -> float:
             requests = write_requests(
-                bench.folder / "create.json", _requests(service.key, numbers, bench.seconds)
+                bench.folder / "create.json", create_requests(service.key, numbers, bench.seconds)
             )
-            report = bench.load(service.port, requests, count=_count(bench.seconds), expected="201")
+            report = bench.load(
+                service.port, requests, count=count_of(bench.seconds), expected="201"
+            )
             p99.append(report["p99_ms"])
             rate: float = report["per_second"]
             return rate
@@ -59,11 +61,11 @@ def measure(bench: Bench) -> None:
     bench.compare("create / bare inserts", created, inserted, Goal(0.25, at_least=True))
 
 
-def _count(seconds: float) -> int:
+def count_of(seconds: float) -> int:
     return int(_PER_SECOND * seconds)
 
 
-def _requests(key: str, numbers: Iterator[int], seconds: float) -> list[bytes]:
+def create_requests(key: str, numbers: Iterator[int], seconds: float) -> list[bytes]:
     return [
         request(
             _PATH,
@@ -75,7 +77,7 @@ def _requests(key: str, numbers: Iterator[int], seconds: float) -> list[bytes]:
                 "password": "secret-of-a-usual-length",
             },
         )
-        for _ in range(_count(seconds))
+        for _ in range(count_of(seconds))
     ]
 
 

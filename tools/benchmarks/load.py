@@ -88,10 +88,12 @@ class Connection(asyncio.Protocol):
 
 
 def _length(data: bytes, end: int) -> int:
-    at = data.find(b"content-length: ", 0, end)
+    at = data.find(b"ontent-length: ", 0, end)
+    if at < 0:
+        at = data.find(b"ontent-Length: ", 0, end)  # as Go writes it
     if at < 0:
         return 0
-    return int(data[at + 16 : data.find(b"\r", at)])
+    return int(data[at + 15 : data.find(b"\r", at)])
 
 
 async def measure(run: Run) -> dict[str, Any]:
