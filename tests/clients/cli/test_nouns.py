@@ -178,6 +178,30 @@ def test_audit_rows_are_listed(stub: StubService, regcred: Regcred) -> None:
     assert stub.seen[0].query["action"] == "credential.revealed"
 
 
+def test_audit_rows_are_found_by_a_logins_or_a_keys_name(
+    stub: StubService, regcred: Regcred
+) -> None:
+    made = stub.add("one")
+
+    assert regcred("audit", "ls", "--credential", "one").code == 0
+    assert stub.seen[-1].query["target"] == made["id"]
+    assert regcred("audit", "ls", "--key", "operator").code == 0
+    assert stub.seen[-1].query["principal"] == "key:own"
+
+
+@pytest.mark.parametrize(
+    "twice", [("--credential", "one", "--target", "x"), ("--key", "one", "--principal", "x")]
+)
+def test_an_audit_filter_is_given_once(
+    stub: StubService, regcred: Regcred, twice: tuple[str, ...]
+) -> None:
+    done = regcred("audit", "ls", *twice)
+
+    assert done.code == 2
+    assert "give one of them" in done.err
+    assert not stub.seen
+
+
 # Problems
 
 

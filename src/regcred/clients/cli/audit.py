@@ -32,13 +32,26 @@ def ls(
     action: Annotated[str | None, typer.Option(help="Such as credential.revealed.")] = None,
     principal: Annotated[str | None, typer.Option(help="Who, such as key:ID.")] = None,
     target: Annotated[str | None, typer.Option(help="The id of what it happened to.")] = None,
+    credential: Annotated[
+        str | None, typer.Option(help="What happened to this login, by its name or id.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="What this key did, by its name or id.")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME")] = None,
     limit: Limit = 50,
     project: Project = None,
     output: Output = Format.table,
 ) -> None:
-    """List audit rows in the service's order."""
+    """List audit rows, newest first.
+
+    Names are of what there is now; what was deleted is found by --target and --principal.
+    """
+    for one, other, both in (
+        (credential, target, "--credential and --target"),
+        (key, principal, "--key and --principal"),
+    ):
+        if one is not None and other is not None:
+            raise typer.BadParameter(f"{both} both say of what: give one of them")
     filters = {
         "action": action,
         "principal": principal,
@@ -47,4 +60,8 @@ def ls(
         "until": moment(until, "--until"),
     }
     with service(project) as api:
+        if credential is not None:
+            filters["target"] = api.credential(credential)["id"]
+        if key is not None:
+            filters["principal"] = f"key:{api.find_key(key)['id']}"
         show_list(itertools.islice(api.audit(filters), limit), _ROW, output)
