@@ -10,8 +10,11 @@ PORT ?= 8080
 DATA ?= ./data
 JOBS ?= 2
 FUZZ ?= 3340000
+SCALE ?= 1
+CAMPAIGN ?=
 PYTEST_ARGS ?=
 
+COMMA := ,
 BIN := .venv/bin
 RUN := .venv/.runtime
 DEV := .venv/.development
@@ -86,12 +89,15 @@ bench: setup test-programs ## Measure speed as ratios in one run: a table and JS
 	@$(BIN)/python tools/bench.py
 
 .PHONY: campaign
-campaign: setup ## Search longer: fuzz (FUZZ= runs of each), 1,000 examples a property, corpora
+campaign: setup ## Try to break it, with counts (SCALE=0.1 CAMPAIGN=f01,f02 alone), then fuzz (FUZZ=)
+	@$(BIN)/python tools/campaign.py $(subst $(COMMA), ,$(CAMPAIGN)) --scale $(SCALE)
+ifeq ($(CAMPAIGN),)
 	@# The fuzzer comes as a wheel for Linux on x86-64 alone.
 	@if $(INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements/fuzzing.txt; then \
 		$(BIN)/python tools/fuzz.py --executions $(FUZZ); \
 	else echo "skipped: the fuzzer cannot be installed here" >&2; test "$${CI:-}" != true; fi
 	@REGCRED_HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n $(JOBS) -m "not system" $(PYTEST_ARGS)
+endif
 
 .PHONY: lock
 lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)

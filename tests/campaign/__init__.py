@@ -1,0 +1,1 @@
+"""The campaign's frame, and each of its modules in seconds: `make campaign` runs them at scale."""

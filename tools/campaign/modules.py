@@ -1,0 +1,10 @@
+"""Every module of the campaign, in the order in which it runs: a list, and nothing is found."""
+
+from __future__ import annotations
+
+from tools.campaign import f01_kill
+from tools.campaign.running import Module
+
+_LIST = (Module("f01", f01_kill.run, 3600),)
+
+MODULES = {module.name: module for module in _LIST}
