@@ -126,14 +126,19 @@ class Bench:
         count: int = 10**9,
         connections: int = CONNECTIONS,
         expected: str = "200",
+        rate: float | None = None,
     ) -> dict[str, Any]:
-        """Send prepared requests and return the generator's report. Raise LoadFailed."""
+        """Send prepared requests and return the generator's report. Raise LoadFailed.
+
+        `rate` are requests a second; without it the next follows as soon as one is answered.
+        """
         spec = json.loads(requests.read_bytes())
         spec |= {
             "port": port,
             "connections": connections,
             "seconds": seconds or self.seconds,
             "count": count,
+            "rate": rate,
         }
         path = requests.with_suffix(".run.json")
         path.write_text(json.dumps(spec))

@@ -1,8 +1,10 @@
-"""A closed-loop load generator that is lighter than the servers it asks.
+"""A load generator that is lighter than the servers it asks.
 
 Run as a program of its own (`load.py SPEC.json`, on another core than the server): as many
-connections as told, one request under way on each, every request's bytes made beforehand. Bounded
-in count and in time, and it only ever connects to loopback. Prints one JSON object.
+connections as told, one request under way on each, every request's bytes made beforehand. With a
+rate, requests are due at even distances, and an answer's time counts from when its request was
+due: a server that stands still is not spared the requests of that time. Bounded in count and in
+time, and it only ever connects to loopback. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -32,9 +34,13 @@ class Run:
     requests: list[bytes]
     seconds: float
     count: int
+    rate: float | None = None
+    """Requests a second; None: as fast as answers come."""
+
+    started: float = 0.0
     deadline: float = 0.0
     sent: int = 0
-    latencies: list[int] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     lost: int = 0
 
@@ -57,15 +63,25 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]  # TCP has both ways
-        self._send()
+        self._ask()
 
-    def _send(self) -> None:
-        request = self._run.next()
+    def _ask(self) -> None:
+        """Take the next request, and send it when it is due."""
+        run = self._run
+        slot = run.started + run.sent / run.rate if run.rate else time.perf_counter()
+        request = run.next()
         if request is None:
             self._transport.close()
             return
+        self._started = slot
+        pause = slot - time.perf_counter()
+        if pause > 0:
+            asyncio.get_running_loop().call_later(pause, self._send, request)
+        else:
+            self._send(request)
+
+    def _send(self, request: bytes) -> None:
         self._waiting = True
-        self._started = time.perf_counter_ns()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -75,11 +91,11 @@ class Connection(asyncio.Protocol):
         if end < 0 or len(data) < end + 4 + _length(data, end):
             self._rest = data
             return
-        self._run.latencies.append(time.perf_counter_ns() - self._started)
+        self._run.latencies.append(time.perf_counter() - self._started)
         self._run.statuses[data[9:12].decode()] += 1
         self._rest = b""
         self._waiting = False
-        self._send()
+        self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._run.lost += self._waiting
@@ -99,8 +115,8 @@ def _length(data: bytes, end: int) -> int:
 async def measure(run: Run) -> dict[str, Any]:
     """Run the load and return what it met."""
     loop = asyncio.get_running_loop()
-    run.deadline = time.perf_counter() + run.seconds
-    started = time.perf_counter()
+    started = run.started = time.perf_counter()
+    run.deadline = started + run.seconds
     overs: list[asyncio.Future[None]] = []
     for _ in range(run.connections):
         over = loop.create_future()
@@ -120,10 +136,10 @@ async def measure(run: Run) -> dict[str, Any]:
     }
 
 
-def _percentile(ordered: list[int], share: float) -> float:
+def _percentile(ordered: list[float], share: float) -> float:
     if not ordered:
         return 0.0
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1e6, 4)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 4)
 
 
 def main() -> None:
@@ -134,6 +150,7 @@ def main() -> None:
         [text.encode("latin-1") for text in spec["requests"]],
         spec["seconds"],
         spec["count"],
+        spec.get("rate"),
     )
     gc.disable()
     print(json.dumps(uvloop.run(measure(run))))
