@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from regcred.bootstrap import operator, process
+from regcred.bootstrap import log_lines, operator, process
 from regcred.settings import Settings
 from tests.tools.programs import Finished
 
@@ -27,9 +27,9 @@ class Place(NamedTuple):
 def place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Place:
-    # Both change a process for good; test_process.py looks at them in processes of their own.
+    # Both change a process for good; each is tested in processes of its own.
     monkeypatch.setattr(process, "harden", lambda: None)
-    monkeypatch.setattr(process, "log_to_stderr", lambda _level: None)
+    monkeypatch.setattr(log_lines, "log_to_stderr", lambda _level: None)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"REGCRED_{name.upper()}", raising=False)
     data = tmp_path / "data"

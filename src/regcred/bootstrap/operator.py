@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from regcred.bootstrap import process, service
+from regcred.bootstrap import log_lines, process, service
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import (
     FirstRun,
@@ -38,7 +38,7 @@ def run(command: str, words: tuple[str, ...], options: dict[str, object]) -> int
             _say(f"{_source(str(problem['loc'][0]), options)}: {problem['msg']}")
         return USAGE
     process.harden()
-    process.log_to_stderr(settings.log_level)
+    log_lines.log_to_stderr(settings.log_level)
     try:
         return _COMMANDS[command](settings, *words)
     except RegcredError as refusal:

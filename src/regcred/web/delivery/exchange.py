@@ -144,8 +144,15 @@ class HotPath:
         _, suffix = self._split(scope["path"]) or ("", "")
         route, status = f"{PREFIX}{{project}}/{suffix}", answer.status
         # A token's refusal tells its sender nothing, so the operator reads here what it was.
-        why = {"reason": error.why} if isinstance(error, NotAuthenticated) and error.why else {}
-        _log.info("request", request_id=asked_id, method="POST", route=route, status=status, **why)
+        why = error.why if isinstance(error, NotAuthenticated) and error.why else None
+        _log.info(
+            "request",
+            request_id=asked_id,
+            method="POST",
+            route=route,
+            status=status,
+            reason=why,
+        )
         return answer
 
     def _split(self, path: str) -> tuple[str, str] | None:
