@@ -8,11 +8,14 @@ import socket
 
 import pytest
 
+from regcred.adapters.metrics.figures import Figures
 from regcred.bootstrap import service
 from regcred.bootstrap.first_run import FirstRun
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.state import open_state
-from regcred.domain.errors import StartRefused, StoreUnavailable
+from regcred.domain.errors import StartRefused
+from regcred.domain.ports.measuring import StoreFigures
+from regcred.domain.tally import Tally
 from tests.bootstrap.conftest import Place
 from tests.fakes.registries import ScriptedRegistries
 from tests.tools.programs import LOOPBACK
@@ -33,14 +36,15 @@ def fetched(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
-async def three() -> int:
-    return 3
+async def figures() -> Figures:
+    store = StoreFigures(Tally((1,)), Tally((1,)), 0, None)
+    return Figures(3, store, 0, 0.5, {}, {}, 0)
 
 
 async def test_without_a_port_nothing_counts_and_nothing_listens(place: Place) -> None:
     meter = prometheus_meter(place.settings, families())
     with metrics_port(place.settings) as listening:
-        async with exposed(meter, listening, three):
+        async with exposed(meter, listening, figures):
             assert (meter, listening) == (None, None)
 
 
@@ -51,7 +55,7 @@ async def test_what_is_counted_is_served_until_the_service_stops(place: Place) -
     with metrics_port(settings) as listening:
         assert listening is not None
         host, port = listening.getsockname()
-        async with exposed(meter, listening, three):
+        async with exposed(meter, listening, figures):
             status, text = await asyncio.to_thread(fetched, port, "/metrics")
             elsewhere, _ = await asyncio.to_thread(fetched, port, "/v1/whoami")
 
@@ -59,23 +63,6 @@ async def test_what_is_counted_is_served_until_the_service_stops(place: Place) -
     assert "regcred_checks_due 3.0" in text
     with pytest.raises(OSError, match="refused"):
         fetched(port, "/metrics")
-
-
-async def test_a_store_that_is_away_hides_no_other_number(place: Place) -> None:
-    async def away() -> int:
-        raise StoreUnavailable("the disk is gone")
-
-    settings = place.settings.model_copy(update={"metrics_port": 0})
-    meter = prometheus_meter(settings, families())
-    with metrics_port(settings) as listening:
-        assert listening is not None
-        async with exposed(meter, listening, away):
-            port = listening.getsockname()[1]
-            status, text = await asyncio.to_thread(fetched, port, "/metrics")
-
-    assert status == 200
-    assert "regcred_checks_due NaN" in text
-    assert "regcred_events_total" in text
 
 
 async def test_a_taken_port_is_refused_before_a_key_is_shown(place: Place) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
 from regcred.bootstrap import listening, service, wiring
 from regcred.bootstrap.first_run import FirstRun
-from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from tests.bootstrap.conftest import Place
-from tests.fakes.sealer import PlainSealer
 from tests.tools.programs import LOOPBACK
 
 
@@ -78,50 +74,6 @@ def test_urls_put_ipv6_addresses_in_brackets() -> None:
 
     with Bound(socket.AF_INET) as bound:
         assert listening.authority(bound) == "[::1]:8080"
-
-
-# Readiness
-
-ALL_WELL = {"store": "ok", "keyring": "ok", "migrations": "ok"}
-
-
-async def test_a_service_is_ready_when_every_part_is(place: Place) -> None:
-    async with open_state(place.settings, exclusive=True) as state:
-        assert await wiring._readiness(state) == ALL_WELL
-
-
-def _edit(place: Place, statement: str) -> None:
-    with closing(sqlite3.connect(place.settings.store_directory / "regcred.db")) as file, file:
-        file.execute(statement)
-
-
-@pytest.mark.parametrize(
-    ("harm", "failing"),
-    [
-        ("DROP TABLE health", {"store": "does not read and write"}),
-        (
-            "UPDATE alembic_version SET version_num = '9999'",
-            {"migrations": "the schema is not this program's"},
-        ),
-        ("DROP TABLE alembic_version", {"migrations": "the schema is not this program's"}),
-    ],
-)
-async def test_a_store_that_fails_is_named_alone(
-    place: Place, harm: str, failing: dict[str, str]
-) -> None:
-    async with open_state(place.settings, exclusive=True) as state:
-        _edit(place, harm)
-
-        assert await wiring._readiness(state) == ALL_WELL | failing
-
-
-async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
-    async with open_state(place.settings, exclusive=True) as state:
-        sealer = PlainSealer()
-        sealer.available = False
-        without: State = replace(state, sealer=sealer)  # type: ignore[arg-type]  # the fake's part of a sealer is enough
-
-        assert await wiring._readiness(without) == ALL_WELL | {"keyring": "does not wrap a key"}
 
 
 # Request ids

@@ -18,7 +18,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.kept_login import Exchangeable, NoLogin, Patience
 from tests.bootstrap.conftest import Place
-from tests.tools.inside import use_cases
+from tests.tools.inside import keeper_of, use_cases
 from tests.tools.programs import LOOPBACK, free_port
 from tests.usecases.world import HandClock
 
@@ -31,7 +31,8 @@ async def test_pulls_wait_for_half_of_the_places_that_are_set(place: Place) -> N
     async with open_state(settings, exclusive=True) as state:
         made = await first_run(state)
         registries = open_registries(settings, state)
-        exchanges = wire(settings, state, registries, UNMEASURED).renewals.exchanges
+        parts = wire(settings, state, keeper_of(state), registries, UNMEASURED)
+        exchanges = parts.renewals.exchanges
         caller = Caller(Principal("key", "test"), made.project.id, Role.ADMIN)
         draft = Draft(
             "aws", "AKIAIOSFODNN7EXAMPLE", Secret("a secret"), AWS, provider="ecr"
@@ -73,7 +74,8 @@ async def test_automatic_checks_leave_half_of_a_hosts_rate_to_people(place: Plac
                 caller, None, replace(draft, name=f"login{n}")
             )
         clock.forward(hours=27)
-        checked = await wire(settings, state, registries, UNMEASURED).rechecker.turn()
+        parts = wire(settings, state, keeper_of(state), registries, UNMEASURED)
+        checked = await parts.rechecker.turn()
         kinds = [
             (await registries.verify(draft.delivery, draft.password, None)).kind for _ in range(4)
         ]

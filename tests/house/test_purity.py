@@ -17,6 +17,7 @@ COMPUTES = {
     "__future__",
     "abc",
     "base64",
+    "bisect",
     "collections",
     "collections.abc",
     "contextlib",

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from regcred.adapters.registries.limits import ProjectRate
+from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.state import State
 from regcred.domain.ports import Registries
@@ -24,6 +25,11 @@ class UseCases:
     exchanges: ExchangeLogins
     credentials: ManageCredentials
     verify: VerifyCredential
+
+
+def keeper_of(state: State) -> AuditKeeper:
+    """Return what keeps the audit's chain."""
+    return AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
 
 
 def use_cases(state: State, registries: Registries) -> UseCases:

@@ -89,7 +89,9 @@ class World:
         most_at_once: int = 100,
         make_registries: Callable[[Clock], RealRegistries] = ScriptedRegistries,
         checks_a_minute: int = 1_000,
+        answered: Callable[[str, str, str, int, float], None] | None = None,
     ) -> None:
+        self.answered = answered
         self.budgets = budgets
         self.checks_a_minute = checks_a_minute
         self.most_at_once = most_at_once
@@ -100,6 +102,7 @@ class World:
         self.sender = ScriptedSender()
         self.service_keys = ServiceKeys.derive(bytes(32), os.urandom)
         self.checks: dict[str, str] = {"store": "ok", "keyring": "ok", "migrations": "ok"}
+        self.watched: dict[str, str] = {"audit chain": "ok"}
         self.issuer = Issuer(START)
         self.keys: dict[str, str] = {}
         """Name -> key text: viewer, puller, editor, admin, operator, and foreign ones."""
@@ -215,6 +218,9 @@ class World:
     async def _readiness(self) -> dict[str, str]:
         return self.checks
 
+    async def _watched(self) -> dict[str, str]:
+        return self.watched
+
     def _services(self) -> Services:
         store, clock = self.store, self.clock
         registries = self.registries
@@ -254,6 +260,8 @@ class World:
             most_at_once=self.most_at_once,
             new_request_id=lambda: f"made-{next(self._requests):05}",
             readiness=self._readiness,
+            watched=self._watched,
+            answered=self.answered,
         )
 
 

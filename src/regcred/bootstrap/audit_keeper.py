@@ -23,6 +23,7 @@ from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, comp
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
@@ -37,6 +38,7 @@ LOOK_EVERY = 60
 PAUSE = 0.01
 """Seconds between two slices of the walk that verifies every row: about 10,000 rows a second."""
 
+_LATE = 30.0
 _BATCH = 500
 _SLICE = 100
 _log = structlog.get_logger("regcred.audit")
@@ -58,6 +60,7 @@ class AuditKeeper:
     chain: AuditChain
     anchor: FileAnchor
     clock: Clock
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _upto: int = field(default=0, init=False)
     _head: bytes = field(default=GENESIS, init=False)
     """The chain's head after row number `_upto`, as this keeper computed it."""
@@ -69,6 +72,16 @@ class AuditKeeper:
     """Where this keeper put the anchor; None: not yet, so it is put there even without new rows."""
 
     _moving: Lock = field(default_factory=Lock, init=False)
+
+    @property
+    def upto(self) -> int:
+        """The last row that is in the chain."""
+        return self._upto
+
+    @property
+    def edited(self) -> bool:
+        """Whether a row was found edited or missing, and nobody accepted it yet."""
+        return bool(self._edited)
 
     async def check(self, *, accept_rollback: bool) -> None:
         """Pass if the store is as new, and its audit as it was, as the anchor and the audit say.
@@ -122,6 +135,7 @@ class AuditKeeper:
             anchor = Anchor(self._upto, self._head, self.clock(), self._edited)
             await asyncio.to_thread(self._move_anchor, anchor)
             self._anchored = anchor.upto
+        self.heartbeat.beat()
 
     async def verify_all(self) -> None:
         """Verify every row that is there now, a few at a time; newer ones this process writes.

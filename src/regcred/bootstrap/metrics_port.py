@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,12 +14,13 @@ import uvicorn
 
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.protocol import Limits, configured
-from regcred.domain.errors import StartRefused, StoreUnavailable
+from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Families
 from regcred.settings import Settings
 from regcred.web.metrics import metrics_app
 
 if TYPE_CHECKING:
+    from regcred.adapters.metrics.figures import Figures
     from regcred.adapters.metrics.prometheus import PrometheusMeter
 
 _CONNECTIONS = 16
@@ -80,23 +80,15 @@ def metrics_port(settings: Settings) -> Iterator[socket.socket | None]:
 async def exposed(
     meter: PrometheusMeter | None,
     listening: socket.socket | None,
-    due: Callable[[], Awaitable[int]],
+    figures: Callable[[], Awaitable[Figures]],
 ) -> AsyncIterator[None]:
-    """Serve what was counted for as long as the block runs.
-
-    `due` counts the automatic checks that are due: it is asked when somebody looks, and not while
-    checks are made.
-    """
+    """Serve what was counted, and `figures` looked up then, for as long as the block runs."""
     if meter is None or listening is None:
         yield
         return
 
     async def exposition() -> tuple[str, bytes]:
-        try:
-            count: float = await due()
-        except StoreUnavailable:
-            count = math.nan  # Nobody knows, and the other numbers are wanted all the more.
-        return meter.exposition(count)
+        return meter.exposition(await figures())
 
     config = configured(
         metrics_app(exposition), Limits(_CONNECTIONS, _CONNECTIONS), keep_alive=5, grace=1

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import DueCheck
 from regcred.domain.schedule import SOONEST
@@ -30,6 +31,9 @@ _PLANNED = 200
 _STEPS = 10
 """Such steps between two batches of checks; other writes and requests come between two steps."""
 
+_LATE = 300.0
+"""Longer than a batch of checks that all time out."""
+
 _ANNOUNCED = 100
 _CLAIMED_FOR_EACH = 4
 """Checks claimed at once for each place: few wait long, and places are seldom empty."""
@@ -44,6 +48,7 @@ class Rechecker:
     recheck: RecheckCredentials
     at_once: int
     checks: bool = True
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE))
 
     async def run(self) -> None:
         """Take turns until cancelled; what fails is loud, and tried again."""
@@ -63,6 +68,7 @@ class Rechecker:
         while True:
             # Between two batches too: a long backlog holds up nothing else.
             await self.recheck.announce(_ANNOUNCED)
+            self.heartbeat.beat()
             if not self.checks:
                 return made
             await self._plan()

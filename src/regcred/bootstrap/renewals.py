@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.domain.ports import Bell, LoginPlace
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.web.unexpected import kind_and_place
@@ -20,6 +21,9 @@ AT_ONCE = 16
 _MANY = 4
 """Places that must be free before more is claimed, so that every claim has room for a renewal."""
 
+_LATE = 60.0
+"""Longer than exchanges that all time out."""
+
 _log = structlog.get_logger("regcred.renewals")
 
 
@@ -29,6 +33,7 @@ class Renewals:
 
     exchanges: ExchangeLogins
     due: Bell
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
@@ -59,6 +64,7 @@ class Renewals:
         except Exception as error:  # noqa: BLE001  whatever it is, the loop lives on
             _log.error("renewing logins stands still", **kind_and_place(error))
             return 0
+        self.heartbeat.beat()
         for place, claim in due:
             task = asyncio.create_task(self._renew(place, claim))
             self._running.add(task)

@@ -60,7 +60,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
         # Before the key is made: it is shown once, so nothing may stop the start in between.
         registries = open_registries(settings, state)
         meter = prometheus_meter(settings, registries)
-        parts = wire(settings, state, registries, meter or UNMEASURED)
+        parts = wire(settings, state, keeper, registries, meter or UNMEASURED)
         with listen(settings.host, settings.port) as listening, metrics_port(settings) as metrics:
             made = await first_run(state) if state.fresh else None
             url = f"http://{authority(listening)}"
@@ -71,7 +71,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.rechecker.run()),
                 beside(parts.renewals.run()),
                 beside(parts.webhooks.run()),
-                exposed(meter, metrics, parts.rechecker.recheck.due),
+                exposed(meter, metrics, parts.watch.figures),
             ):
                 server = _Server(_configured(settings, parts.app))
                 _tune_interpreter()

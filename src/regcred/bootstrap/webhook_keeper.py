@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.domain.ports import Claimed
 from regcred.usecases.deliver_events import DeliverEvents
 from regcred.web.unexpected import kind_and_place
@@ -22,6 +23,9 @@ EVERY = 1.0
 AT_ONCE = 16
 """Deliveries under way at once."""
 
+_LATE = 60.0
+"""Longer than deliveries that all time out."""
+
 _log = structlog.get_logger("regcred.webhooks")
 
 
@@ -31,6 +35,7 @@ class WebhookKeeper:
 
     events: DeliverEvents
     every: float = EVERY
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
@@ -51,10 +56,12 @@ class WebhookKeeper:
         if not free:
             return ()
         try:
-            return await self.events.claim(free)
+            claims = await self.events.claim(free)
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
             _log.error("events cannot be claimed", **kind_and_place(error))
             return ()
+        self.heartbeat.beat()
+        return claims
 
     async def _deliver(self, claimed: Claimed) -> None:
         project = str(claimed.webhook.project_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -17,13 +17,15 @@ from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.webhook_signature import sign_message
 from regcred.adapters.webhooks.sender import GuardedSender
+from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.state import State
+from regcred.bootstrap.watch import Watch
 from regcred.bootstrap.webhook_keeper import WebhookKeeper
-from regcred.domain.errors import RegcredError, StartRefused
-from regcred.domain.ports.measuring import Meter, Trigger
+from regcred.domain.errors import StartRefused
+from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.authenticate_pod import AuthenticatePod
@@ -65,9 +67,16 @@ class Parts:
     rechecker: Rechecker
     renewals: Renewals
     webhooks: WebhookKeeper
+    watch: Watch
 
 
-def wire(settings: Settings, state: State, registries: RealRegistries, meter: Meter) -> Parts:
+def wire(
+    settings: Settings,
+    state: State,
+    keeper: AuditKeeper,
+    registries: RealRegistries,
+    meter: Meter,
+) -> Parts:
     """Put everything together."""
     allowance = ProjectRate(settings.verify_per_project, time.monotonic)
     due = TaskBell()
@@ -85,12 +94,16 @@ def wire(settings: Settings, state: State, registries: RealRegistries, meter: Me
     )
     sender = _sender(settings)
     events = DeliverEvents(state.store, state.sealer, sender, state.clock, state.random)
-    return Parts(
-        _app(settings, state, registries, allowance, exchanges, sender, meter),
-        _rechecker(settings, state, registries, meter),
-        Renewals(exchanges, due),
-        WebhookKeeper(events),
-    )
+    rechecker = _rechecker(settings, state, registries, meter)
+    renewals, webhooks = Renewals(exchanges, due), WebhookKeeper(events)
+    tasks = {
+        "automatic checks": rechecker.heartbeat,
+        "renewals": renewals.heartbeat,
+        "webhooks": webhooks.heartbeat,
+    }
+    watch = Watch(state, keeper, tasks, rechecker.recheck.due)
+    app = _app(settings, state, registries, allowance, exchanges, sender, meter, watch)
+    return Parts(app, rechecker, renewals, webhooks, watch)
 
 
 def open_registries(settings: Settings, state: State) -> RealRegistries:
@@ -140,6 +153,7 @@ def _app(
     exchanges: ExchangeLogins,
     sender: GuardedSender,
     meter: Meter,
+    watch: Watch,
 ) -> ASGIApp:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
@@ -176,9 +190,11 @@ def _app(
         budgets=chosen_budgets(settings.budgets),
         most_at_once=settings.concurrency,
         new_request_id=new_request_id,
-        readiness=lambda: _readiness(state),
+        readiness=watch.needed,
+        watched=watch.watched,
+        answered=None if meter is UNMEASURED else meter.answered,
     )
-    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges, pods)
+    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges, pods, meter)
     hot = HotPath(
         {
             "resolve": Resolve(resolve),
@@ -190,22 +206,6 @@ def _app(
         {"kubelet-credential": token_in},
     )
     return build_app(services, hot_path=hot)
-
-
-async def _readiness(state: State) -> Mapping[str, str]:
-    """Ask each part that a request needs, by name."""
-    checks = {"store": "ok", "keyring": "ok", "migrations": "ok"}
-    try:
-        await state.store.check()
-    except RegcredError:
-        checks["store"] = "does not read and write"
-    try:
-        await state.sealer.new_seed("readiness")
-    except RegcredError:
-        checks["keyring"] = "does not wrap a key"
-    if not state.store.at_head():
-        checks["migrations"] = "the schema is not this program's"
-    return checks
 
 
 def _request_ids() -> Callable[[], str]:

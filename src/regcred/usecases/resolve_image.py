@@ -27,6 +27,7 @@ from regcred.domain.ports import (
     Sealer,
     Store,
 )
+from regcred.domain.ports.measuring import UNMEASURED, Meter
 from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
@@ -115,12 +116,14 @@ class ResolveImage:
         registries: Registries,
         exchanges: ExchangeLogins,
         pods: AuthenticatePod,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
         self._digests = digests
         self._clock = clock
         self._open = OpenLogin(sealer, registries, exchanges)
         self._pods = pods
+        self._meter = meter
 
     async def __call__(
         self,
@@ -165,6 +168,7 @@ class ResolveImage:
                     told.namespace,
                 )
             )
+        self._meter.resolved(len(opened), [login.verdict for login in withheld])
         return Resolution([login for _, login in opened], withheld, caller.expires_at)
 
     async def _opened(

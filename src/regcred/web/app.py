@@ -70,8 +70,12 @@ class _Web:
         self._new_request_id = services.new_request_id
         fallback = native.DIALECT.render_error
         self._dialects = [(dialect, _bordered(dialect, services)) for dialect in DIALECTS]
-        self._health = Border(Health(services.readiness, services.clock), fallback)
-        self._nothing = Border(_nothing, fallback)
+        self._health = Border(
+            Health(services.readiness, services.watched, services.clock),
+            fallback,
+            answered=services.answered_on("health"),
+        )
+        self._nothing = Border(_nothing, fallback, answered=services.answered_on("none"))
         self._most = services.most_at_once
         self._under_way = 0
 
@@ -114,7 +118,13 @@ class _Web:
 def _bordered(dialect: Dialect, services: Services) -> Border:
     budget = services.budgets.get(dialect.name, dialect.budget)
     meter = None if budget is None else Meter(budget, services.monotonic)
-    return Border(dialect.make_app(services), dialect.render_error, meter, dialect.tell_budget)
+    return Border(
+        dialect.make_app(services),
+        dialect.render_error,
+        meter,
+        dialect.tell_budget,
+        services.answered_on(dialect.name),
+    )
 
 
 async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -25,6 +25,7 @@ from regcred.web.middleware import (
     replay,
 )
 from regcred.web.refusals import Internal, Overloaded
+from regcred.web.services import Answered
 from regcred.web.unexpected import kind_and_place
 
 _log = structlog.get_logger("regcred.web")
@@ -43,24 +44,20 @@ class Border:
         render_error: RenderError,
         meter: Meter | None = None,
         tell_budget: Callable[[Left], Headers] | None = None,
+        answered: Answered | None = None,
     ) -> None:
         """With a `meter` the application counts its requests; `tell_budget` shows what is left."""
         self._app = app
         self._render_error = render_error
         self._meter = meter
         self._tell_budget = tell_budget
+        self._answered = answered
 
     async def refuse(self, scope: Scope, error: RegcredError, send: Send) -> None:
         """Answer a request that nobody looks at, and close its connection: its body stays there."""
         outgoing = _Outgoing(scope, send, self._budget_headers)
         await self._refuse(outgoing, error, CLOSE)
-        _log.info(
-            "request",
-            request_id=outgoing.request_id,
-            method=scope["method"],
-            route=route_of(scope),
-            status=outgoing.status,
-        )
+        self._tell(outgoing, scope, scope["method"], 0.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -80,13 +77,19 @@ class Border:
             log_unexpected(outgoing.request_id, error)
             if not outgoing.started:
                 await self._refuse(outgoing, Internal())
+        self._tell(outgoing, seen, method, time.perf_counter() - began)
+
+    def _tell(self, outgoing: _Outgoing, scope: Scope, method: str, seconds: float) -> None:
+        route, status = route_of(scope), outgoing.status
+        if self._answered is not None:
+            self._answered(route, method, status, seconds)
         _log.info(
             "request",
             request_id=outgoing.request_id,
             method=method,
-            route=route_of(seen),
-            status=outgoing.status,
-            duration_ms=round((time.perf_counter() - began) * _MILLISECONDS, 1),
+            route=route,
+            status=status,
+            duration_ms=round(seconds * _MILLISECONDS, 1),
         )
 
     async def _admitted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from regcred.domain.ports import Clock, Cursors, Families
 from regcred.usecases.authenticate import Authenticate
@@ -24,6 +25,9 @@ from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.budget import Budget
+
+Answered = Callable[[str, str, int, float], None]
+"""(route, method, status, seconds): counts an answer of one face."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +72,13 @@ class Services:
 
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""
+
+    watched: Callable[[], Awaitable[Mapping[str, str]]]
+    """Likewise, of what requests do without."""
+
+    answered: Callable[[str, str, str, int, float], None] | None = None
+    """(face, route, method, status, seconds): counts an answer; None: nobody looks."""
+
+    def answered_on(self, face: str) -> Answered | None:
+        """Return what counts the answers of one face, if they are counted."""
+        return None if self.answered is None else partial(self.answered, face)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import platform
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from regcred import __version__
+from regcred.adapters.metrics.figures import Figures
 from regcred.adapters.metrics.prometheus import PrometheusMeter
 from regcred.adapters.metrics.registries import MeasuredRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
+from regcred.domain.ports.measuring import UNMEASURED, Meter, StoreFigures, Trigger
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
+from regcred.domain.tally import Tally
 from regcred.domain.verdict import VerdictKind
 from tests.fakes.registries import REJECTED, TOO_OFTEN, ScriptedRegistries
 from tests.usecases.world import HandClock, draft
@@ -25,8 +31,14 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 CANARY = "tenants-own-word"
 
 
-def text(meter: PrometheusMeter, due: float = 0) -> str:
-    return meter.exposition(due)[1].decode()
+def figures(**changed: Any) -> Figures:
+    """Return a look at a service that has done nothing."""
+    none = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, {}, 0)
+    return replace(none, **changed)
+
+
+def text(meter: PrometheusMeter, **changed: Any) -> str:
+    return meter.exposition(figures(**changed))[1].decode()
 
 
 @pytest.fixture
@@ -46,10 +58,10 @@ def test_checks_are_counted_by_provider_verdict_and_trigger(meter: PrometheusMet
         'regcred_verification_seconds_bucket{le="0.25",provider="ghcr"} 2.0',
         'regcred_verification_seconds_count{provider="ghcr"} 3.0',
     ):
-        assert line in _ordered(text(meter))
+        assert line in ordered(text(meter))
 
 
-def _ordered(exposed: str) -> str:
+def ordered(exposed: str) -> str:
     """Sort the labels of every line: their order is nobody's promise."""
     return re.sub(r"\{(.*?)\}", lambda m: "{" + ",".join(sorted(m[1].split(","))) + "}", exposed)
 
@@ -73,9 +85,53 @@ def test_events_are_counted_by_kind_and_every_kind_is_there(meter: PrometheusMet
 
 
 def test_what_is_due_goes_up_and_down(meter: PrometheusMeter) -> None:
-    assert "regcred_checks_due 7.0" in text(meter, 7)
-    assert "regcred_checks_due 0.0" in text(meter, 0)
-    assert "regcred_checks_due NaN" in text(meter, math.nan)
+    assert "regcred_checks_due 7.0" in text(meter, checks_due=7)
+    assert "regcred_checks_due 0.0" in text(meter)
+    assert "regcred_checks_due NaN" in text(meter, checks_due=math.nan)
+
+
+def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
+    seconds, writes = Tally((0.1, 1)), Tally((1, 8))
+    for value in (0.05, 0.1, 0.5, 5):
+        seconds.add(value)
+        writes.add(4)
+    exposed = text(
+        meter,
+        store=StoreFigures(seconds, writes, 7, 4096),
+        audit_unlinked=12,
+        audit_link_age=0.5,
+        seal_failures={"seal": 0, "open": 2},
+        turn_ages={"webhooks": 1.5},
+        log_dropped=3,
+    )
+
+    for line in (
+        'regcred_store_commit_seconds_bucket{le="0.1"} 2.0',
+        'regcred_store_commit_seconds_bucket{le="+Inf"} 4.0',
+        "regcred_store_commit_seconds_count 4.0",
+        'regcred_store_commit_writes_bucket{le="8.0"} 4.0',
+        "regcred_store_commit_writes_sum 16.0",
+        "regcred_store_waiting_writes 7.0",
+        "regcred_store_wal_bytes 4096.0",
+        "regcred_audit_unlinked_rows 12.0",
+        "regcred_audit_link_age_seconds 0.5",
+        'regcred_seal_failures_total{operation="open"} 2.0',
+        'regcred_task_turn_age_seconds{task="webhooks"} 1.5',
+        "regcred_log_dropped_total 3.0",
+        "process_open_fds ",
+        "process_resident_memory_bytes ",
+    ):
+        assert f"\n{line}" in exposed, line
+    build = (
+        f'regcred_build_info{{python="{platform.python_version()}",version="{__version__}"}} 1.0'
+    )
+    assert build in ordered(exposed)
+
+
+def test_a_store_without_a_log_of_its_own_shows_no_size(meter: PrometheusMeter) -> None:
+    store = StoreFigures(Tally((1,)), Tally((1,)), 0, None)
+
+    assert "regcred_store_wal_bytes" not in text(meter, store=store)
 
 
 def test_two_meters_share_nothing(meter: PrometheusMeter) -> None:
@@ -87,7 +143,7 @@ def test_two_meters_share_nothing(meter: PrometheusMeter) -> None:
 
 
 def test_the_text_is_prometheus(meter: PrometheusMeter) -> None:
-    content_type, exposed = meter.exposition(0)
+    content_type, exposed = meter.exposition(figures())
 
     assert content_type.startswith("text/plain; version=")
     assert exposed.startswith(b"# HELP regcred_")
@@ -105,7 +161,7 @@ async def test_every_check_through_the_registries_is_counted(meter: PrometheusMe
     with pytest.raises(QuotaExceeded):
         await measured.verify(login.delivery, Secret(TOO_OFTEN), None)
 
-    exposed = _ordered(text(meter))
+    exposed = ordered(text(meter))
     for verdict in ("ok", "rejected"):
         labels = f'provider="ghcr",trigger="automatic",verdict="{verdict}"'
         assert f"regcred_verifications_total{{{labels}}} 1.0" in exposed
@@ -123,7 +179,7 @@ async def test_every_exchange_through_the_registries_is_counted() -> None:
     for password in ("right", REJECTED):
         await measured.exchange(about, Secret(password), "public.ecr.aws")
 
-    exposed = _ordered(text(meter))
+    exposed = ordered(text(meter))
     for outcome in ("ok", "rejected"):
         assert f'regcred_exchanges_total{{outcome="{outcome}",provider="ecr"}} 1.0' in exposed
 
@@ -145,3 +201,5 @@ def test_where_nobody_looks_nothing_is_counted() -> None:
     meter.verified("ghcr", VerdictKind.OK, Trigger.PERSON, 0.1)
     meter.exchanged("ecr", None)
     meter.told([])
+    meter.answered("native", "/v1/whoami", "GET", 200, 0.1)
+    meter.resolved(0, ())

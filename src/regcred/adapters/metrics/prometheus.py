@@ -6,17 +6,26 @@ tenant's words nor their number ever reach whoever scrapes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import platform
+from collections.abc import Collection, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
 
+from regcred import __version__
+from regcred.adapters.metrics.figures import Figures
+from regcred.adapters.metrics.requests import RequestCounts
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports.measuring import Trigger
+from regcred.domain.ports.measuring import OTHER, Trigger
 from regcred.domain.verdict import VerdictKind
-
-OTHER = "other"
-"""The label of a provider that is not known here."""
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Up to the deadline of a check."""
@@ -28,6 +37,8 @@ class PrometheusMeter:
     def __init__(self, providers: Collection[str]) -> None:
         """Take the slugs that may be labels."""
         self._providers = frozenset(providers)
+        # When a series began is nobody's question, and would double them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the client's own gap
         self._registry = registry = CollectorRegistry()
         self._verifications = Counter(
             "regcred_verifications",
@@ -42,9 +53,6 @@ class PrometheusMeter:
             registry=registry,
             buckets=_SECONDS,
         )
-        self._due = Gauge(
-            "regcred_checks_due", "Automatic checks that are due and unclaimed.", registry=registry
-        )
         self._events = Counter(
             "regcred_events", "Events that were stored.", ("kind",), registry=registry
         )
@@ -56,6 +64,18 @@ class PrometheusMeter:
         )
         for kind in EventKind:
             self._events.labels(str(kind))
+        build = Gauge(
+            "regcred_build_info",
+            "1; which program this is.",
+            ("version", "python"),
+            registry=registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+        ProcessCollector(registry=registry)
+        counts = RequestCounts()
+        registry.register(counts)
+        self.answered = counts.answered
+        self.resolved = counts.resolved
 
     def verified(
         self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float
@@ -75,7 +95,18 @@ class PrometheusMeter:
         for event in events:
             self._events.labels(str(event.kind)).inc()
 
-    def exposition(self, due: float) -> tuple[str, bytes]:
-        """Return everything as (content type, text); `due` automatic checks are due now."""
-        self._due.set(due)
-        return CONTENT_TYPE_LATEST, generate_latest(self._registry)
+    def exposition(self, figures: Figures) -> tuple[str, bytes]:
+        """Return what was counted and what was looked up as (content type, text)."""
+        looked_up = CollectorRegistry()
+        looked_up.register(_Fixed(figures))
+        return CONTENT_TYPE_LATEST, generate_latest(self._registry) + generate_latest(looked_up)
+
+
+class _Fixed:
+    """A collector of one look."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        return self._figures.metrics()

@@ -29,7 +29,7 @@ class EnvelopeSealer:
     the key service is away.
     """
 
-    __slots__ = ("_cache", "_keys", "_random")
+    __slots__ = ("_cache", "_keys", "_random", "failures")
 
     def __init__(
         self,
@@ -43,6 +43,8 @@ class EnvelopeSealer:
         self._keys = keys
         self._random = random
         self._cache = SeedCache(monotonic, ttl=cache_ttl, maximum=cache_size)
+        self.failures = {"seal": 0, "open": 0}
+        """How often a secret did not seal or open because something is broken, by operation."""
 
     async def new_seed(self, project_id: str) -> WrappedSeed:
         """Make a project's first seed. Raise KeyringUnavailable."""
@@ -53,17 +55,25 @@ class EnvelopeSealer:
     async def seal(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes:
         """Seal a secret to its place. Raise SealBroken, KeyringUnavailable."""
         root = self._cache.get(context.project_id, seed)
-        if root is None:
-            root = await self._unwrap(context.project_id, seed)
+        try:
+            if root is None:
+                root = await self._unwrap(context.project_id, seed)
+        except SealBroken:
+            self.failures["seal"] += 1
+            raise
         plaintext = secret.reveal().encode()
         return seal_record(root, seed.generation, context, self._random(FRESH_SIZE), plaintext)
 
     async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
         """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
         root = self._cache.get(context.project_id, seed)
-        if root is None:
-            root = await self._unwrap(context.project_id, seed)
-        return _secret(open_record(root, seed.generation, context, sealed))
+        try:
+            if root is None:
+                root = await self._unwrap(context.project_id, seed)
+            return _secret(open_record(root, seed.generation, context, sealed))
+        except SealBroken:
+            self.failures["open"] += 1
+            raise
 
     async def _unwrap(self, project_id: str, seed: WrappedSeed) -> Root:
         kid, generation, wrapped = seed

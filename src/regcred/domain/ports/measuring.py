@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from regcred.domain.event import Event
+from regcred.domain.tally import Tally
 from regcred.domain.verdict import VerdictKind
+
+OTHER = "other"
+"""The label of what is not in a label's fixed list."""
 
 
 class Trigger(StrEnum):
@@ -17,8 +21,30 @@ class Trigger(StrEnum):
     AUTOMATIC = "automatic"
 
 
+class StoreFigures(NamedTuple):
+    """What a store says of its own work since it was opened."""
+
+    commit_seconds: Tally
+    commit_writes: Tally
+    """Writes that one commit held."""
+
+    waiting: int
+    """Writes that wait for a commit now."""
+
+    wal_bytes: int | None
+    """Size of the write-ahead log; None: this store keeps none of its own."""
+
+
 class Meter(Protocol):
     """Counts and times, for whoever watches the service."""
+
+    def answered(self, face: str, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answer; `route` is the pattern that its path matched, or "-"."""
+        ...
+
+    def resolved(self, handed_out: int, withheld: Sequence[str]) -> None:
+        """Count a question for logins: how many it got, and the verdicts of those kept back."""
+        ...
 
     def verified(
         self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float
@@ -37,6 +63,12 @@ class Meter(Protocol):
 
 class Unmeasured:
     """Counts nothing: for programs that nobody watches."""
+
+    def answered(self, face: str, route: str, method: str, status: int, seconds: float) -> None:
+        """Do nothing."""
+
+    def resolved(self, handed_out: int, withheld: Sequence[str]) -> None:
+        """Do nothing."""
 
     def verified(
         self, provider: str, verdict: VerdictKind, trigger: Trigger, seconds: float

@@ -6,6 +6,7 @@ ordinary route would cost more than the whole resolve (docs/benchmarks.md).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from regcred.web.services import Services
 
 _log = structlog.get_logger("regcred.web")
 
+FACE = "native"
 PREFIX = "/v1/projects/"
 JSON_HEADERS = ((b"content-type", JSON.encode()),)
 
@@ -84,6 +86,7 @@ class HotPath:
         self._authenticate = services.authenticate
         self._authenticate_pod = services.authenticate_pod
         self._new_request_id = services.new_request_id
+        self._answered = services.answered_on(FACE)
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request is for the hot path; any other method or path is not."""
@@ -91,6 +94,7 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that `takes` took."""
+        began = time.perf_counter() if self._answered is not None else 0.0
         asked_id = request_id(scope, self._new_request_id)
         body: bytes | None = None
         try:
@@ -107,6 +111,9 @@ class HotPath:
             answer = self._render_error(Internal(), asked_id)
         # Without its body read, what follows on the connection is not a request.
         await _send(send, answer, asked_id, close=body is None)
+        if self._answered is not None:
+            seconds = time.perf_counter() - began
+            self._answered(self._route(scope["path"]), "POST", answer.status, seconds)
 
     async def _answer(self, scope: Scope, body: bytes, asked_id: str) -> Answer:
         if scope["query_string"]:
@@ -141,8 +148,7 @@ class HotPath:
         answer = self._render_error(error, asked_id)
         if answer.status >= SERVER_ERROR:
             log_failure(asked_id, error)
-        _, suffix = self._split(scope["path"]) or ("", "")
-        route, status = f"{PREFIX}{{project}}/{suffix}", answer.status
+        route, status = self._route(scope["path"]), answer.status
         # A token's refusal tells its sender nothing, so the operator reads here what it was.
         why = error.why if isinstance(error, NotAuthenticated) and error.why else None
         _log.info(
@@ -154,6 +160,10 @@ class HotPath:
             reason=why,
         )
         return answer
+
+    def _route(self, path: str) -> str:
+        """Return the pattern of a path of ours."""
+        return f"{PREFIX}{{project}}/{path[len(PREFIX) :].partition('/')[2]}"
 
     def _split(self, path: str) -> tuple[str, str] | None:
         """Return (project, suffix) of a path of ours."""

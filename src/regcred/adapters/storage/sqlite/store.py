@@ -39,6 +39,7 @@ from regcred.adapters.storage.sqlite.writer import Writer, finished
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
+from regcred.domain.ports.measuring import StoreFigures
 
 _READ = "SELECT checks FROM health WHERE id = 1"
 _WRITTEN = "UPDATE health SET checks = checks + 1 WHERE id = 1"
@@ -155,6 +156,15 @@ class SqliteStore(
     def commits(self) -> int:
         """How many transactions were committed since the store was opened."""
         return self._writer.commits
+
+    def figures(self) -> StoreFigures:
+        """Return what the store says of its own work."""
+        writer, wal = self._writer, self._path.with_name(f"{self._path.name}-wal")
+        try:
+            size = wal.stat().st_size
+        except OSError:
+            size = 0
+        return StoreFigures(writer.commit_seconds, writer.commit_writes, writer.waiting, size)
 
     def close(self) -> None:
         """Commit what waits, wipe dead secrets, close. Closing twice is nothing."""

@@ -26,11 +26,15 @@ from regcred.adapters.storage.sqlite.scrubbing import Scrubber
 from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import StoreUnavailable
+from regcred.domain.tally import Tally
 
 _T = TypeVar("_T")
 
 MAX_BATCH = 512
 MAX_WAITING = 8192
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_WRITES = (1, 2, 4, 8, 16, 32, 64, 128, 256, MAX_BATCH)
 
 
 class _Job(NamedTuple, Generic[_T]):
@@ -60,6 +64,9 @@ class Writer:
         self.sign = sign
         self.commits = 0
         """How many transactions were committed."""
+
+        self.commit_seconds, self.commit_writes = Tally(_SECONDS), Tally(_WRITES)
+        """How long commits took, with the work in them, and how many writes they held."""
 
         self.last_commit: float | None = None
         """When the newest COMMIT succeeded (monotonic seconds); None after one that failed."""
@@ -100,6 +107,11 @@ class Writer:
         if first:
             loop.call_soon(self._wake.put, True)
         return future
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the next commit."""
+        return len(self._waiting)
 
     async def move(self, reveal: Reveal) -> None:
         """Move last uses and fetches alone, at most once a minute; what cannot be is lost."""
@@ -148,6 +160,7 @@ class Writer:
         return batch, more
 
     def _commit(self, batch: list[_Job[Any]]) -> list[_Outcome]:
+        began = time.monotonic()
         try:
             transaction = SqliteTransaction(self._connection, self.sign)
             outcomes = self._attempt_all(transaction, batch)
@@ -157,6 +170,8 @@ class Writer:
             return [_Outcome(job, error=unavailable(error)) for job in batch]
         self.commits += 1
         self.last_commit = time.monotonic()
+        self.commit_seconds.add(self.last_commit - began)
+        self.commit_writes.add(len(batch))
         if transaction.secrets_died:
             self._scrubber.wanted()
         return outcomes

@@ -1,0 +1,85 @@
+"""What is told of a running service to whoever watches it: readiness, and figures to scrape."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.heartbeat import Heartbeat
+from regcred.bootstrap.log_lines import ALLOW_LIST
+from regcred.bootstrap.state import State
+from regcred.domain.errors import RegcredError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from regcred.adapters.metrics.figures import Figures
+
+OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Looks at the parts of one process."""
+
+    state: State
+    keeper: AuditKeeper
+    tasks: Mapping[str, Heartbeat]
+    """What runs beside the server and the keeper, by name."""
+
+    due: Callable[[], Awaitable[int]]
+    """Counts the automatic checks that are due. Raises StoreUnavailable."""
+
+    async def needed(self) -> Mapping[str, str]:
+        """Ask each part that a request needs: its name -> "ok", or what is wrong with it."""
+        checks = {"store": OK, "keyring": OK, "migrations": OK}
+        try:
+            await self.state.store.check()
+        except RegcredError:
+            checks["store"] = "does not read and write"
+        try:
+            await self.state.sealer.new_seed("readiness")
+        except RegcredError:
+            checks["keyring"] = "does not wrap a key"
+        if not self.state.store.at_head():
+            checks["migrations"] = "the schema is not this program's"
+        return checks
+
+    async def watched(self) -> Mapping[str, str]:
+        """Look at what requests do without, likewise."""
+        checks = {"audit chain": OK, "audit anchor": OK}
+        if self.keeper.edited:
+            checks["audit chain"] = "rows were edited or taken out"
+        elif self.keeper.heartbeat.late:
+            checks["audit chain"] = "new rows are not linked"
+        try:
+            if await asyncio.to_thread(self.state.anchor.load) is None:
+                checks["audit anchor"] = "there is none: a store that is set back is not noticed"
+        except (RegcredError, OSError):
+            checks["audit anchor"] = "cannot be read"
+        for name, heartbeat in self.tasks.items():
+            checks[name] = "does not come round" if heartbeat.late else OK
+        return checks
+
+    async def figures(self) -> Figures:
+        """Look up what is not counted as it happens; what the store does not tell is NaN."""
+        # A tenth of a second that a start without metrics need not take.
+        from regcred.adapters.metrics.figures import Figures  # noqa: PLC0415  see above
+
+        unlinked = checks = math.nan
+        try:
+            unlinked = max(0, await self.state.store.last_number() - self.keeper.upto)
+            checks = await self.due()
+        except StoreUnavailable:
+            pass  # Nobody knows, and the other numbers are wanted all the more.
+        return Figures(
+            checks_due=checks,
+            store=self.state.store.figures(),
+            audit_unlinked=unlinked,
+            audit_link_age=self.keeper.heartbeat.age,
+            seal_failures=self.state.sealer.failures,
+            turn_ages={name: heartbeat.age for name, heartbeat in self.tasks.items()},
+            log_dropped=ALLOW_LIST.dropped,
+        )
