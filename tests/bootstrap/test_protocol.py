@@ -79,7 +79,8 @@ class Served:
         self.peers = Watched.peers
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = self._listening.getsockname()
-        settings: dict[str, Any] = {"timeout_keep_alive": 20, **config}
+        defaults = {"timeout_keep_alive": 20, "timeout_graceful_shutdown": 1}
+        settings: dict[str, Any] = {**defaults, **config}
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -87,7 +88,6 @@ class Served:
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                timeout_graceful_shutdown=1,
                 **settings,
             )
         )
@@ -98,8 +98,11 @@ class Served:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._server.serve([self._listening]))
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self._server.should_exit = True
+
+    def close(self) -> None:
+        self.stop()
         self._thread.join()
         self._listening.close()
 
@@ -145,6 +148,17 @@ def answer(line: socket.socket) -> bytes:
             raise EOFError
         body += part
     return body
+
+
+def all_that_comes(line: socket.socket) -> bytes:
+    """Return what is left until the server closes. Raise TimeoutError."""
+    said = b""
+    try:
+        while part := line.recv(65536):
+            said += part
+    except ConnectionError:
+        pass
+    return said
 
 
 def is_closed(line: socket.socket) -> bool:
@@ -262,6 +276,58 @@ def test_what_leads_to_no_request_is_parsed_to_the_limit_and_no_further(
         assert is_closed(line)
     two_reads = 2 * 262_144
     assert served.parsed <= LONG.header_bytes + two_reads
+
+
+@pytest.mark.parametrize(
+    ("start", "part", "status"),
+    [
+        (b"GET /", b"a" * 65536, b"414 "),
+        (b"GET / HTTP/1.1\r\nX: a\r\nY: ", b"a" * 65536, b"431 "),
+        (b"GET / HTTP/1.1\r\n", b"X: a\r\n" * 10_000, b"431 "),
+        (b"", b"\r\n" * 32_768, b"400 "),
+        (b"GET / HTTP/1.1\n", b"", b"400 "),
+    ],
+    ids=["path", "one header", "headers", "empty lines", "bare LF"],
+)
+def test_what_leads_to_no_request_is_told_so(
+    serve: Serve, start: bytes, part: bytes, status: bytes
+) -> None:
+    with serve(LONG).connected() as line:
+        line.sendall(start + part * 2)
+        said = all_that_comes(line)
+
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert b"connection: close\r\n" in said
+    assert said.count(b"HTTP/1.1") == 1
+
+
+def test_garbage_behind_a_request_takes_nothing_from_its_answer(serve: Serve) -> None:
+    with serve(LONG).connected() as line:
+        line.sendall(REQUEST % b"/slow")
+        time.sleep(0.1)
+        line.sendall(b"\x00" * 100)
+        line.sendall(REQUEST % b"/never")
+
+        assert answer(line) == b"/slow"
+        assert all_that_comes(line) == b""
+
+
+def test_a_broken_body_is_refused_in_its_turn(serve: Serve) -> None:
+    broken = b"POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    with serve(LONG).connected() as line:
+        line.sendall(REQUEST % b"/slow" + broken)
+
+        assert answer(line) == b"/slow"
+        assert all_that_comes(line).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_that_breaks_within_its_answer_ends_the_connection(serve: Serve) -> None:
+    with serve(LONG).connected() as line:
+        line.sendall(b"POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert answer(line) == b"/early"
+        line.sendall(b"zz\r\n")
+
+        assert all_that_comes(line) == b""
 
 
 @pytest.mark.parametrize("path", [b"/stream", b"/whole"])
@@ -425,6 +491,65 @@ def test_a_client_that_reads_slowly_gets_its_answer_whole(serve: Serve) -> None:
             time.sleep(0.01)
 
     assert got == whole
+
+
+# The end
+
+QUIET = Limits(per_peer=100, connections=1000, lull=0.3)
+LAST = b"connection: close\r\n"
+
+
+def stopped(serve: Serve, limits: Limits = QUIET) -> Served:
+    return serve(limits, timeout_graceful_shutdown=PATIENCE)
+
+
+def test_what_runs_when_the_service_stops_is_answered(serve: Serve) -> None:
+    served = stopped(serve)
+    with served.connected() as line:
+        line.sendall(REQUEST % b"/slow")
+        time.sleep(0.1)
+        served.stop()
+        said = all_that_comes(line)
+
+    assert said.endswith(b"\r\n\r\n/slow")
+    assert LAST in said
+
+
+def test_a_request_on_its_way_when_the_service_stops_is_the_connections_last(serve: Serve) -> None:
+    served = stopped(serve, Limits(per_peer=100, connections=1000, lull=PATIENCE))
+    with served.connected() as line:
+        line.sendall(REQUEST % b"/first")
+        assert answer(line) == b"/first"
+        served.stop()
+        time.sleep(0.3)
+        line.sendall(REQUEST % b"/second")
+        said = all_that_comes(line)
+
+    assert said.endswith(b"\r\n\r\n/second")
+    assert LAST in said
+
+
+def test_headers_that_are_half_there_when_the_service_stops_may_come(serve: Serve) -> None:
+    served = stopped(serve)
+    with served.connected() as line:
+        line.sendall(b"GET /half HTTP/1.1\r\n")
+        time.sleep(0.1)
+        served.stop()
+        time.sleep(2 * QUIET.lull)
+        line.sendall(b"Host: a\r\n\r\n")
+
+        assert all_that_comes(line).endswith(b"\r\n\r\n/half")
+
+
+def test_quiet_connections_do_not_hold_the_service_up(serve: Serve) -> None:
+    served = stopped(serve)
+    with served.connected() as line, served.connected() as other:
+        other.sendall(REQUEST % b"/a")
+        assert answer(other) == b"/a"
+        served.stop()
+
+        assert is_closed(line)
+        assert is_closed(other)
 
 
 # The service

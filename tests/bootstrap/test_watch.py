@@ -11,6 +11,7 @@ import pytest
 
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.heartbeat import Heartbeat
+from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.watch import Watch
@@ -31,7 +32,7 @@ async def three() -> int:
 
 
 def watch_of(state: State, keeper: AuditKeeper | None = None, **tasks: Heartbeat) -> Watch:
-    return Watch(state, keeper or keeper_of(state), tasks, three)
+    return Watch(state, keeper or keeper_of(state), tasks, three, Stopping())
 
 
 async def test_a_service_is_ready_when_every_part_is(place: Place) -> None:
@@ -72,6 +73,14 @@ async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
 
         failing = {"keyring": "does not wrap a key"}
         assert await watch_of(without).needed() == ALL_WELL | failing
+
+
+async def test_a_service_that_stops_is_not_ready(place: Place) -> None:
+    async with open_state(place.settings, exclusive=True) as state:
+        watch = watch_of(state)
+        watch.stopping.begun = True
+
+        assert await watch.needed() == ALL_WELL | {"service": "stops"}
 
 
 async def test_what_runs_beside_the_server_is_watched_too(place: Place) -> None:
@@ -139,7 +148,7 @@ async def test_a_store_that_is_away_hides_no_other_number(place: Place) -> None:
         raise StoreUnavailable("the disk is gone")
 
     async with open_state(place.settings, exclusive=True) as state:
-        figures = await Watch(state, keeper_of(state), {}, away).figures()
+        figures = await Watch(state, keeper_of(state), {}, away, Stopping()).figures()
         state.store.close()
         place.settings.store_directory.rename(place.data / "elsewhere")
         gone = state.store.figures()

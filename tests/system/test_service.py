@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -158,62 +156,7 @@ def test_several_workers_on_sqlite_are_refused_with_the_reason(service: Service)
     assert "Traceback" not in daemon.text
 
 
-# Stopping
-
-
-class SlowRegistry:
-    """Accepts connections and answers none until it is let go."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.address = f"{LOOPBACK}:{self._listener.getsockname()[1]}"
-        self.asked = threading.Event()
-        self.let_go = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.asked.set()
-                self.let_go.wait(10)
-
-    def close(self) -> None:
-        self.let_go.set()
-        # Closing alone would leave the thread inside accept().
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
-
-
-@pytest.fixture
-def slow() -> Iterator[SlowRegistry]:
-    registry = SlowRegistry()
-    yield registry
-    registry.close()
-
-
-def test_a_stop_lets_a_running_request_finish(service: Service, slow: SlowRegistry) -> None:
-    service.init()
-    with service.serving() as daemon, service.api() as api, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(
-            api.verify_login, registry_url=slow.address, username="u", password="p-w-d"
-        )
-        assert slow.asked.wait(10)
-        daemon.send(signal.SIGTERM)
-        while http_status(service.port, "/livez") is not None:
-            time.sleep(0.02)
-        assert not running.done()
-        slow.let_go.set()
-        verdict = running.result(20)
-        code = daemon.wait(20)
-
-    assert verdict["verdict"] in {"unreachable", "not_a_registry"}
-    assert code == 0, daemon.text
+# Crash
 
 
 def test_a_kill_loses_nothing_that_was_acknowledged(service: Service) -> None:

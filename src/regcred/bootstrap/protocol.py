@@ -1,9 +1,12 @@
 """What one connection may cost: uvicorn's HTTP protocol, with ends to what it waits for.
 
 uvicorn does not limit how long a peer may hold a connection without asking anything, how much it
-may send before its headers end, or how long it may leave an answer unread; and what it limits, it
-answers in plain text.
+may send before its headers end, or how long it may leave an answer unread.
 All of that comes before any key is looked at, so without a limit one machine stops the service.
+
+It also lets through what two readers could take for different requests and no application can
+see any more (security facts, A59). The one thing you would get wrong: when to refuse that. A
+refusal written at once would be read as the answer of an earlier request that still runs.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from regcred.bootstrap.no_request import refusal, refusing, require_same_host
+
 _TICKS = 6
 _SHORTEST_WAIT = 0.01
+_BAD, _LONG_TARGET, _LONG_HEADERS = 400, 414, 431
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class Limits:
 
     header_bytes: int = 65536
     """What may come without headers that end, or any body; up to two reads more are parsed."""
+
+    lull: float = 0.5
+    """How long a quiet connection is kept once the service stops: a request may be on its way."""
 
     @property
     def tick(self) -> float:
@@ -89,11 +98,18 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.url = b""
+        self.headers = []
         self._peer = ""
         self._timer: asyncio.TimerHandle | None = None
         self._headers_due = 0.0
         self._without_progress = 0
         self._unread_since: float | None = None
+        self._deaf = False
+        """What comes is dropped: it has no beginning or end that all would agree on."""
+
+        self._last = False
+        """The service stops: the next answer is the connection's last."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn's own: it serves streams alone
         self, transport: asyncio.Transport
@@ -122,11 +138,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and close when there is much of it and it leads nowhere."""
+        """Parse what came, and refuse it when there is much of it and it leads nowhere."""
+        if self._deaf:
+            return
         self._without_progress += len(data)
         super().data_received(data)
-        if self._without_progress > self.bounds.header_bytes:
-            self.transport.close()
+        if self._without_progress > self.bounds.header_bytes and not self._deaf:
+            self._refuse(self._what_is_long())
 
     def on_message_begin(self) -> None:
         """Start the time for the headers; the first request's runs since the connection."""
@@ -135,9 +153,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._headers_due = self.loop.time() + self.bounds.header_deadline
 
     def on_headers_complete(self) -> None:
-        """Count from here."""
+        """Count from here. Raise ValueError for a target that names something else than a path."""
         self._without_progress = 0
+        if not self.url.startswith(b"/") or b"#" in self.url:
+            require_same_host(self.url, self.headers)
         super().on_headers_complete()
+        # What stands after the body is no header: the key, the host and who forwarded were
+        # looked at before it came, or will be after (RFC 9110, section 6.5.1).
+        self.headers = []
+        self.url = b""
+        if self._last:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Count from here: chunk extensions and trailers are limited as headers are."""
@@ -153,10 +179,52 @@ class GuardedProtocol(HttpToolsProtocol):
         self._headers_due = self.loop.time() + allowed
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed."""
+        self._refuse(_BAD)
+
+    def shutdown(self) -> None:
+        """Answer what is asked, or is on its way, and close."""
+        self._last = True
+        if _is_running(self.cycle):
+            self.cycle.keep_alive = False
+        elif self._timer is not None and not self._without_progress:
+            self._headers_due = min(self._headers_due, self.loop.time() + self.bounds.lull)
+            self._timer.cancel()
+            self._timer = self.loop.call_later(self.bounds.lull, self._look)
+
     def resume_writing(self) -> None:
         """Note that the client reads."""
         self._unread_since = None
         super().resume_writing()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if no other protocol was asked for (RFC 9110, section 7.8), and no more.
+
+        The parser leaves out whatever came with the headers, so what comes next may be the middle
+        of something.
+        """
+        self._deaf = True
+        self.cycle.keep_alive = False
+
+    def _refuse(self, status: int) -> None:
+        """Say that what came is no request, in its turn, and close: its end cannot be known."""
+        self._deaf = True
+        newest: RequestResponseCycle | None = self.cycle
+        its_own = newest is not None and newest.more_body
+        if newest is not None and self.pipeline and its_own:
+            self.pipeline[0] = (newest, refusing(status))
+        elif newest is not None and _is_running(newest) and not its_own:
+            newest.keep_alive = False
+        else:
+            if not (newest is not None and its_own and newest.response_started):
+                self.transport.write(refusal(status))
+            self.transport.close()
+
+    def _what_is_long(self) -> int:
+        if self.headers:
+            return _LONG_HEADERS
+        return _LONG_TARGET if self.url else _BAD
 
     def _look(self) -> None:
         """Close a connection whose time is over; otherwise look again later."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -20,6 +19,7 @@ from regcred.bootstrap.first_run import FirstRun, make_first_project
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.protocol import Limits, configured
+from regcred.bootstrap.server import Server
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.wiring import open_registries, wire
 from regcred.domain.errors import StartRefused
@@ -73,28 +73,12 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.webhooks.run()),
                 exposed(meter, metrics, parts.watch.figures),
             ):
-                server = _Server(_configured(settings, parts.app))
+                server = Server(_configured(settings, parts.app), parts.stopping)
                 _tune_interpreter()
                 _log.info("serving", address=url, version=__version__)
                 await server.serve([listening])
                 _log.info("stopped")
     return OK
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, stopped by a signal and then done: its own way is to raise the signal again."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT stop the server while it runs; a second SIGINT does not wait."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
 
 
 async def first_run(state: State) -> FirstRun:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.log_lines import ALLOW_LIST
+from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.state import State
 from regcred.domain.errors import RegcredError, StoreUnavailable
 
@@ -32,9 +33,13 @@ class Watch:
     due: Callable[[], Awaitable[int]]
     """Counts the automatic checks that are due. Raises StoreUnavailable."""
 
+    stopping: Stopping
+
     async def needed(self) -> Mapping[str, str]:
         """Ask each part that a request needs: its name -> "ok", or what is wrong with it."""
         checks = {"store": OK, "keyring": OK, "migrations": OK}
+        if self.stopping.begun:
+            checks["service"] = "stops"
         try:
             await self.state.store.check()
         except RegcredError:

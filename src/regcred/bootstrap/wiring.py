@@ -21,6 +21,7 @@ from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
+from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.state import State
 from regcred.bootstrap.watch import Watch
 from regcred.bootstrap.webhook_keeper import WebhookKeeper
@@ -68,6 +69,7 @@ class Parts:
     renewals: Renewals
     webhooks: WebhookKeeper
     watch: Watch
+    stopping: Stopping
 
 
 def wire(
@@ -101,9 +103,10 @@ def wire(
         "renewals": renewals.heartbeat,
         "webhooks": webhooks.heartbeat,
     }
-    watch = Watch(state, keeper, tasks, rechecker.recheck.due)
+    stopping = Stopping()
+    watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping)
     app = _app(settings, state, registries, allowance, exchanges, sender, meter, watch)
-    return Parts(app, rechecker, renewals, webhooks, watch)
+    return Parts(app, rechecker, renewals, webhooks, watch, stopping)
 
 
 def open_registries(settings: Settings, state: State) -> RealRegistries:

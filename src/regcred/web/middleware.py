@@ -144,6 +144,7 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
         b"host": [],
         b"content-length": [],
         b"transfer-encoding": [],
+        b"upgrade": [],
     }
     size = 0
     for name, value in headers:
@@ -152,11 +153,15 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
             framing[name].append(value)
     if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
         return HeadersTooLarge(MAX_HEADERS, MAX_HEADER_BYTES)
-    hosts, lengths, encodings = framing.values()
+    hosts, lengths, encodings, upgrades = framing.values()
     if len(hosts) != 1:
         return MalformedRequest("Host", "must be sent exactly once")
     if not _HOST.match(hosts[0]):
         return MalformedRequest("Host", "must be a host name with an optional port")
+    if upgrades and (lengths or encodings):
+        # The server's parser takes what follows for the other protocol's, and readers before it
+        # for the body.
+        return MalformedRequest("Upgrade", "must not stand beside a body")
     return _guard_framing(lengths, encodings, scope.get("http_version", ""))
 
 
