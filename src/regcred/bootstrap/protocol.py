@@ -19,7 +19,9 @@ from typing import Any, ClassVar
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from regcred.bootstrap.cycle import LeanProtocol
 
 from regcred.bootstrap.no_request import refusal, refusing, require_same_host
 
@@ -86,7 +88,7 @@ def guarded(limits: Limits) -> type[GuardedProtocol]:
     return Guarded
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(LeanProtocol):
     """Closes a connection that passes a limit.
 
     A request costs it two readings of the clock: deadlines are moments that are stored, and one
