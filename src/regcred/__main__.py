@@ -16,7 +16,11 @@ Data = Annotated[
     typer.Option(help="Directory of the store and, by default, the keys. [default: data]"),
 ]
 Keyring = Annotated[
-    Path | None, typer.Option(help="The key ring's file, kept apart from the data it opens.")
+    list[str] | None,
+    typer.Option(
+        help="A key ring: a file kept apart from the data, fd:N, awskms:ARN, gcpkms:NAME or"
+        " vault:MOUNT/KEY. Repeatable: the first wraps, all unwrap."
+    ),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
 
@@ -52,8 +56,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        allow_networks=tuple(allow_network) if allow_network else None,
-        allow_http=tuple(allow_http) if allow_http else None,
+        allow_networks=allow_network,
+        allow_http=allow_http,
         metrics_port=metrics_port,
         log_level=log_level,
         accept_rollback=accept_rollback or None,
@@ -78,6 +82,54 @@ def operator_key(data: Data = None, keyring: Keyring = None, output: Output = "t
     _operate("operator_key", output, data=data, keyring=keyring)
 
 
+keys = typer.Typer(help="Key-encryption keys: rotate them, and see what hangs on which.")
+app.add_typer(keys, name="keys", rich_help_panel="Operator")
+
+
+@keys.command("status")
+def keys_status(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+    """Show every key, what hangs on it, whether it can be had, and when it may be removed."""
+    _operate("keys_status", output, data=data, keyring=keyring)
+
+
+@keys.command("verify")
+def keys_verify(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+    """Open everything that is sealed, showing none of it, and name what does not open."""
+    _operate("keys_verify", output, data=data, keyring=keyring)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    data: Data = None,
+    keyring: Keyring = None,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only make the key.")] = False,
+    promote: Annotated[bool, typer.Option("--promote", help="Only have it wrap.")] = False,
+) -> None:
+    """Make a new key in the ring's file and have it wrap. Several servers: in two steps."""
+    if prepare and promote:
+        raise typer.BadParameter("--prepare and --promote are the two steps: one at a time")
+    step = "prepare" if prepare else "promote" if promote else "both"
+    _operate("keys_rotate", step, data=data, keyring=keyring)
+
+
+@keys.command("rewrap")
+def keys_rewrap(data: Data = None, keyring: Keyring = None) -> None:
+    """Wrap everything by the key that wraps now, beside a running service."""
+    _operate("keys_rewrap", data=data, keyring=keyring)
+
+
+@keys.command("reseal")
+def keys_reseal(project: str, data: Data = None, keyring: Keyring = None) -> None:
+    """Give PROJECT (its number or id) another seed, and seal all its secrets anew."""
+    _operate("keys_reseal", project, data=data, keyring=keyring)
+
+
+@keys.command("remove")
+def keys_remove(kid: str, data: Data = None, keyring: Keyring = None) -> None:
+    """Take a key that nothing needs any more out of the ring's file."""
+    _operate("keys_remove", kid, data=data, keyring=keyring)
+
+
 def _operate(command: str, *words: str, **given: object) -> None:
     try:
         from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server
@@ -86,7 +138,12 @@ def _operate(command: str, *words: str, **given: object) -> None:
             raise
         typer.echo(_NO_SERVER, err=True)
         raise typer.Exit(1) from None
-    options = {name: value for name, value in given.items() if value is not None}
+    # Repeatable options are lists, empty where they were not given.
+    options = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value not in (None, [])
+    }
     raise typer.Exit(operator.run(command, words, options))
 
 

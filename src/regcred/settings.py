@@ -1,7 +1,7 @@
 """What the operator decides, read once: defaults, then the environment, then the command line.
 
 The only reader of the environment on the server's side. Nothing secret is a setting: the key
-ring is a file, and its path is all that stands here.
+ring is a file or a service, and where it is is all that stands here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import RegistryAddress
 
+_NOT_PATHS = ("fd:", "awskms:", "gcpkms:", "vault:")
+
 
 class Settings(BaseSettings):
     """Every switch of the service, each as `REGCRED_<NAME>` in the environment."""
@@ -28,8 +30,21 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     """Holds `store/` and, unless `keyring` says otherwise, `keys/`."""
 
-    keyring: Path | None = None
-    """The key ring's file, kept apart from the data it opens."""
+    keyring: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where the key-encryption keys are (docs/keys.md): the first wraps, all of them unwrap.
+
+    A file's path, `fd:N`, `awskms:ARN`, `gcpkms:RESOURCE` or `vault:MOUNT/KEY`.
+    """
+
+    vault_addr: str = ""
+    """The Vault or OpenBao server that `vault:` keys are on."""
+
+    vault_namespace: str | None = None
+    vault_ca_file: Path | None = None
+    vault_token_file: Path | None = None
+    vault_role_id: str | None = None
+    vault_secret_id_file: Path | None = None
+    vault_kubernetes_role: str | None = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -88,6 +103,14 @@ class Settings(BaseSettings):
     accept_rollback: bool = False
     """Start although the audit says that the store was set back. Loud and audited."""
 
+    @field_validator("keyring", mode="before")
+    @classmethod
+    def _rings(cls, value: object) -> object:
+        if isinstance(value, Path):
+            return (str(value),)
+        # At commas alone: a path may have spaces.
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
     @field_validator("allow_networks", "allow_http", "allow_raw", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -132,8 +155,14 @@ class Settings(BaseSettings):
 
     @property
     def keyring_file(self) -> Path:
-        """Where the key ring lives."""
-        return self.keyring or self.data / "keys" / "keyring.json"
+        """Where the first key ring that is a file lives."""
+        paths = (ring for ring in self.key_rings if not ring.startswith(_NOT_PATHS))
+        return Path(next(paths, self.data / "keys" / "keyring.json"))
+
+    @property
+    def key_rings(self) -> tuple[str, ...]:
+        """Every key ring, the one that wraps first."""
+        return self.keyring or (str(self.data / "keys" / "keyring.json"),)
 
     @property
     def anchor_file(self) -> Path:

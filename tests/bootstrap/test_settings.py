@@ -37,7 +37,14 @@ def test_the_defaults_listen_on_this_machine_alone_and_reach_no_private_network(
 def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, tuple[str, object]] = {
         "data": ("/srv/d", Path("/srv/d")),
-        "keyring": ("/k/ring.json", Path("/k/ring.json")),
+        "keyring": ("/k/ring.json,awskms:arn", ("/k/ring.json", "awskms:arn")),
+        "vault_addr": ("https://v.example:8200", "https://v.example:8200"),
+        "vault_namespace": ("team", "team"),
+        "vault_ca_file": ("/v/ca.pem", Path("/v/ca.pem")),
+        "vault_token_file": ("/v/token", Path("/v/token")),
+        "vault_role_id": ("role", "role"),
+        "vault_secret_id_file": ("/v/secret", Path("/v/secret")),
+        "vault_kubernetes_role": ("regcred", "regcred"),
         "host": ("::1", "::1"),
         "port": ("0", 0),
         "workers": ("2", 2),
@@ -158,7 +165,7 @@ def test_settings_cannot_be_changed_afterwards() -> None:
 
 def test_keys_lie_beside_the_store_unless_told_otherwise() -> None:
     beside = Settings(data=Path("/srv/d"))
-    apart = Settings(data=Path("/srv/d"), keyring=Path("/keys/ring.json"))
+    apart = Settings(data=Path("/srv/d"), keyring=("/keys/ring.json",))
 
     assert beside.store_directory == apart.store_directory == Path("/srv/d/store")
     assert beside.keyring_file == Path("/srv/d/keys/keyring.json")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from regcred.bootstrap import log_lines, process, service
 from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.commands import keys
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -127,4 +128,5 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "init": _init,
     "operator_key": _operator_key,
     "migrate": _migrate,
+    **keys.COMMANDS,
 }

@@ -22,7 +22,6 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from regcred.bootstrap.cycle import LeanProtocol
-
 from regcred.bootstrap.no_request import refusal, refusing, require_same_host
 
 _TICKS = 6

@@ -18,12 +18,13 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from regcred.adapters.sealing.anchor import FileAnchor
-from regcred.adapters.sealing.file_keyring import FileKeyring
+from regcred.adapters.sealing.joined_rings import Ring
 from regcred.adapters.sealing.sealer import EnvelopeSealer
 from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.bootstrap.key_rings import open_key_rings
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
 from regcred.settings import Settings
@@ -34,7 +35,7 @@ class State:
     """What a running service, or a command of the operator, works on."""
 
     store: SqliteStore
-    keyring: FileKeyring
+    keyring: Ring
     sealer: EnvelopeSealer
     keys: ServiceKeys
     anchor: FileAnchor
@@ -76,7 +77,10 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
         store = SqliteStore.open(directory, clock=utc_now)
         held.callback(store.close)
         empty = await store.is_empty()
-        keyring = await _open_keyring(settings, store, empty=empty)
+        keyring = await open_key_rings(
+            settings, empty=empty, needed=await store.kids_in_use(), now=utc_now()
+        )
+        held.callback(keyring.close)
         keys = await unlock(keyring, store, store_is_empty=empty, random=os.urandom)
         store.sign_with(keys.audit_signer.sign)
         yield State(
@@ -101,13 +105,3 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
         before = schema.current_revision(directory)
         schema.migrate(directory)
     return before, schema.head_revision()
-
-
-async def _open_keyring(settings: Settings, store: SqliteStore, *, empty: bool) -> FileKeyring:
-    return FileKeyring.open_or_create(
-        settings.keyring_file,
-        store_is_empty=empty,
-        kids_in_use=await store.kids_in_use(),
-        random=os.urandom,
-        now=utc_now(),
-    )

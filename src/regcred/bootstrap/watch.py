@@ -44,10 +44,11 @@ class Watch:
             await self.state.store.check()
         except RegcredError:
             checks["store"] = "does not read and write"
-        try:
-            await self.state.sealer.new_seed("readiness")
-        except RegcredError:
-            checks["keyring"] = "does not wrap a key"
+        if not self.state.keyring.remote:
+            try:
+                await self.state.sealer.new_seed("readiness")
+            except RegcredError:
+                checks["keyring"] = "does not wrap a key"
         if not self.state.store.at_head():
             checks["migrations"] = "the schema is not this program's"
         return checks
@@ -64,6 +65,10 @@ class Watch:
                 checks["audit anchor"] = "there is none: a store that is set back is not noticed"
         except (RegcredError, OSError):
             checks["audit anchor"] = "cannot be read"
+        if self.state.keyring.remote:
+            # Away for every server alike: each serves the projects whose seeds it remembers.
+            away = await self.state.keyring.away()
+            checks["key service"] = "does not answer: what is remembered is served" if away else OK
         for name, heartbeat in self.tasks.items():
             checks[name] = "does not come round" if heartbeat.late else OK
         return checks

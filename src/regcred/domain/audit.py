@@ -41,6 +41,9 @@ class Action(StrEnum):
     WORKLOAD_ALLOWED = "workload.allowed"
     WORKLOAD_DELETED = "workload.deleted"
     ROLLBACK_ACCEPTED = "store.rollback_accepted"
+    KEYS_REWRAPPED = "keys.rewrapped"
+    SEED_ADDED = "seed.added"
+    SEEDS_DESTROYED = "seeds.destroyed"
 
 
 NO_PROJECT = UUID(int=0)

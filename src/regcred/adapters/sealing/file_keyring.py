@@ -7,9 +7,11 @@ where a store already needs another one, and a damaged one stops the start.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
+
+import structlog
 
 from regcred.adapters.sealing.box import (
     FRESH_SIZE,
@@ -33,17 +35,24 @@ from regcred.domain.ports import RandomBytes
 
 WRAPPED_SIZE = 1 + OVERHEAD + ROOT_SIZE
 WHAT = "key ring"
+_log = structlog.get_logger("regcred.keys")
 _RESTORE = "restore the file from your backup; without it the stored secrets are lost"
 
 
 class FileKeyring:
-    """Implements KeyEncryption: a wrapped key is `suite(1) | box`, under the key of its kid."""
+    """Implements KeyEncryption: a wrapped key is `suite(1) | box`, under the key of its kid.
 
-    __slots__ = ("_random", "_ring")
+    A ring that was loaded from a path follows its file: `keys rotate` beside a running service
+    needs no restart. It looks before it wraps, and when a key is asked for that it does not have.
+    """
 
-    def __init__(self, ring: KeyRing, random: RandomBytes) -> None:
+    __slots__ = ("_path", "_random", "_ring", "_seen")
+
+    def __init__(self, ring: KeyRing, random: RandomBytes, path: Path | None = None) -> None:
         self._ring = ring
         self._random = random
+        self._path = path
+        self._seen = None if path is None else _look(path)
 
     @classmethod
     def create(cls, path: Path, *, random: RandomBytes, now: datetime) -> FileKeyring:
@@ -56,16 +65,23 @@ class FileKeyring:
     @classmethod
     def load(cls, path: Path, *, random: RandomBytes) -> FileKeyring:
         """Read a ring. Raise StartRefused, saying what to do, for every other kind of file."""
+        return cls(_read(path), random, path)
+
+    @classmethod
+    def read_once(cls, descriptor: int, *, random: RandomBytes) -> FileKeyring:
+        """Read a ring from an open file descriptor, and close it. Raise StartRefused."""
+        where = f"{WHAT} at file descriptor {descriptor}"
         try:
-            data = read_private(path, what=WHAT, limit=MAX_FILE)
-        except FileNotFoundError:
-            data = None
-        if data is None:
-            raise StartRefused(f"there is no key ring at {path}: {_RESTORE}")
+            with os.fdopen(descriptor, "rb") as file:
+                data = file.read(MAX_FILE + 1)
+        except OSError as failure:
+            raise StartRefused(f"the {where} cannot be read ({failure.strerror})") from None
+        if len(data) > MAX_FILE:
+            raise StartRefused(f"the {where} is larger than {MAX_FILE} bytes")
         try:
             return cls(decode_key_ring(data), random)
         except Damaged as damage:
-            raise StartRefused(f"the key ring {path} is damaged: {damage}; {_RESTORE}") from None
+            raise StartRefused(f"the {where} is damaged: {damage}; {_RESTORE}") from None
 
     @classmethod
     def open_or_create(
@@ -87,12 +103,7 @@ class FileKeyring:
         if store_is_empty and not needed and not os.path.lexists(path):
             return cls.create(path, random=random, now=now)
         keyring = cls.load(path, random=random)
-        missing = sorted(needed - keyring.kids)
-        if missing:
-            raise StartRefused(
-                f"the key ring {path} lacks {', '.join(missing)}, which wraps seeds of this store:"
-                f" it belongs to another store, or is an older copy; {_RESTORE}"
-            )
+        require_kids(keyring.kids, needed, f"the key ring {path}")
         return keyring
 
     @property
@@ -105,8 +116,32 @@ class FileKeyring:
         """The ids of every key in the file."""
         return frozenset(self._ring.roots)
 
+    @property
+    def waiting(self) -> str | None:
+        """The id of the key that is to become primary next, if there is one."""
+        return self._ring.waiting
+
+    def knows(self, kid: str) -> bool:
+        """Whether the ring has the key, were it only since now."""
+        if kid not in self._ring.roots:
+            self._follow()
+        return kid in self._ring.roots
+
+    @property
+    def remote(self) -> bool:
+        """A file is here."""
+        return False
+
+    async def away(self) -> bool:
+        """A file that was read does not go away."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     async def wrap(self, context: WrapContext, plaintext: bytes) -> tuple[str, bytes]:
         """Wrap 32 bytes under the primary key."""
+        self._follow()
         if len(plaintext) != ROOT_SIZE:
             raise ValueError(f"only keys of {ROOT_SIZE} bytes are wrapped")
         kid, roots = self._ring
@@ -116,14 +151,62 @@ class FileKeyring:
 
     async def unwrap(self, kid: str, context: WrapContext, wrapped: bytes) -> bytes:
         """Unwrap with the key `kid`. Raise SealBroken, or KeyringUnavailable for no such key."""
-        root = self._ring.roots.get(kid)
-        if root is None:
+        if not self.knows(kid):
             raise KeyringUnavailable("it has no key of the id that a seed is wrapped by")
         if len(wrapped) != WRAPPED_SIZE:
             raise SealBroken("a wrapped key")
+        root = self._ring.roots[kid]
         suite = wrapped[0]
         bound = context.associated_data(kid, suite)
         return open_box(suite, root, bound, wrapped[1:], "a wrapped key")
 
+    def _follow(self) -> None:
+        """Read the file again if it is another one; a ring that has fewer keys is not believed."""
+        if self._path is None or (seen := _look(self._path)) in (None, self._seen):
+            return
+        self._seen = seen
+        try:
+            ring = _read(self._path)
+        except (StartRefused, OSError) as refusal:
+            _log.error("the key ring cannot be read again", error=type(refusal).__name__)
+            return
+        if not self._ring.roots.keys() <= ring.roots.keys():
+            _log.warning("the key ring lost keys: what was read before stays until a restart")
+            return
+        self._ring = ring
+        _log.info("the key ring was read again", count=len(ring.roots))
+
     def __repr__(self) -> str:
         return f"FileKeyring({len(self._ring.roots)} keys, primary {self.primary!r})"
+
+
+def require_kids(kids: Collection[str], needed: Collection[str], what: str) -> None:
+    """Pass if every key that the store needs is there. Raise StartRefused, which names the rest."""
+    missing = sorted(set(needed) - set(kids))
+    if missing:
+        raise StartRefused(
+            f"{what} lacks {', '.join(missing)}, which wraps seeds of this store:"
+            f" it belongs to another store, or is an older copy; {_RESTORE}"
+        )
+
+
+def _read(path: Path) -> KeyRing:
+    try:
+        data = read_private(path, what=WHAT, limit=MAX_FILE)
+    except FileNotFoundError:
+        data = None
+    if data is None:
+        raise StartRefused(f"there is no key ring at {path}: {_RESTORE}")
+    try:
+        return decode_key_ring(data)
+    except Damaged as damage:
+        raise StartRefused(f"the key ring {path} is damaged: {damage}; {_RESTORE}") from None
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one file at the path from another; None if there is none to be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -33,42 +33,78 @@ class Damaged(Exception):
 
 
 class KeyRing(NamedTuple):
-    """A key ring as read: roots by key id, and which of them wraps now."""
+    """A key ring as read: roots by key id, in the file's order, and which of them wraps now."""
 
     primary: str
     roots: Mapping[str, Root]
 
+    @property
+    def waiting(self) -> str | None:
+        """The newest key, if it stands behind the primary: it was made to become the next one."""
+        newest = tuple(self.roots)[-1]
+        return None if newest == self.primary else newest
+
+
+class RingKey(NamedTuple):
+    """One key of a ring, bare: for what writes rings and takes them apart."""
+
+    kid: str
+    key: bytes
+    created_at: str
+
+    def __repr__(self) -> str:
+        return f"RingKey({self.kid!r})"
+
 
 def encode_key_ring(kid: str, key: bytes, created_at: datetime) -> bytes:
     """Return the text of a ring with one key."""
-    entry = {
-        "kid": kid,
-        "created_at": created_at.isoformat().replace("+00:00", "Z"),
-        "key": b64encode(key).decode(),
-        "check": check_value(key, kid).hex(),
-    }
-    ring = {"version": VERSION, "primary": kid, "keys": [entry]}
+    return encode_keys(kid, [RingKey(kid, key, time_text(created_at))])
+
+
+def encode_keys(primary: str, keys: Sequence[RingKey]) -> bytes:
+    """Return the text of a ring of these keys, one of which is the primary."""
+    entries = [
+        {
+            "kid": kid,
+            "created_at": created_at,
+            "key": b64encode(key).decode(),
+            "check": check_value(key, kid).hex(),
+        }
+        for kid, key, created_at in keys
+    ]
+    ring = {"version": VERSION, "primary": primary, "keys": entries}
     return json.dumps(ring, indent=2).encode() + b"\n"
+
+
+def time_text(at: datetime) -> str:
+    """Return a time as the file has it."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def decode_key_ring(data: bytes) -> KeyRing:
     """Read a ring. Raise Damaged for anything that `encode_key_ring` could not have led to."""
+    primary, keys = decode_keys(data)
+    return KeyRing(primary, {kid: Root(key, WRAP_LABEL) for kid, key, _ in keys})
+
+
+def decode_keys(data: bytes) -> tuple[str, list[RingKey]]:
+    """Read a ring's keys bare, in the order of the file, behind its primary's id. Raise Damaged."""
     ring = _fields(_json(data), _FILE_FIELDS, "the file")
     if ring["version"] != VERSION or ring["version"] is True:
         raise Damaged(f"its version is not {VERSION}, the only one this release reads")
     entries = ring["keys"]
     if not isinstance(entries, list) or not entries:
         raise Damaged("it holds no keys")
-    roots: dict[str, Root] = {}
+    keys: dict[str, RingKey] = {}
     for number, entry in enumerate(entries, start=1):
-        kid, key = _entry(entry, f"key {number}")
-        if kid in roots:
+        key = _entry(entry, f"key {number}")
+        if key.kid in keys:
             raise Damaged(f"key {number} has the id of another key")
-        roots[kid] = Root(key, WRAP_LABEL)
+        keys[key.kid] = key
     primary = ring["primary"]
-    if not isinstance(primary, str) or primary not in roots:
+    if not isinstance(primary, str) or primary not in keys:
         raise Damaged("its primary key is not among its keys")
-    return KeyRing(primary, roots)
+    return primary, list(keys.values())
 
 
 def check_value(key: bytes, kid: str) -> bytes:
@@ -76,7 +112,7 @@ def check_value(key: bytes, kid: str) -> bytes:
     return Root(key, CHECK_LABEL).expand(kid.encode())[0][:CHECK_SIZE]
 
 
-def _entry(entry: object, where: str) -> tuple[str, bytes]:
+def _entry(entry: object, where: str) -> RingKey:
     fields = _fields(entry, _KEY_FIELDS, where)
     if not all(isinstance(value, str) for value in fields.values()):
         raise Damaged(f"{where} has a field that is not text")
@@ -86,7 +122,7 @@ def _entry(entry: object, where: str) -> tuple[str, bytes]:
     key = _key(str(fields["key"]), where)
     if not compare_digest(check_value(key, kid).hex().encode(), check.encode()):
         raise Damaged(f"{where} does not agree with its check value")
-    return kid, key
+    return RingKey(kid, key, str(fields["created_at"]))
 
 
 def _key(text: str, where: str) -> bytes:

@@ -21,7 +21,7 @@ from regcred.domain.ports import RandomBytes, WrappedSeed
 PURPOSE = "service"
 LABEL = b"regcred-service-v1"
 _GENERATION = 1
-_CONTEXT = WrapContext("service", "root", _GENERATION)
+CONTEXT = WrapContext("service", "root", _GENERATION)
 _RESTORE = "start with the key ring that belongs to this store (restore it from your backup)"
 
 
@@ -78,7 +78,7 @@ async def unlock(
     """
     found = await store.service_key(PURPOSE)
     if found is None and store_is_empty:
-        kid, wrapped = await keys.wrap(_CONTEXT, random(ROOT_SIZE))
+        kid, wrapped = await keys.wrap(CONTEXT, random(ROOT_SIZE))
         await store.put_service_key(PURPOSE, WrappedSeed(kid, _GENERATION, wrapped))
         # Another process may have been first: what the store kept is what counts.
         found = await store.service_key(PURPOSE)
@@ -97,7 +97,7 @@ async def _unwrap(keys: KeyEncryption, found: WrappedSeed) -> bytes:
     if generation != _GENERATION:
         raise StartRefused("the service's own key is of a generation that this release cannot read")
     try:
-        return await keys.unwrap(kid, _CONTEXT, wrapped)
+        return await keys.unwrap(kid, CONTEXT, wrapped)
     except SealBroken:
         raise StartRefused(
             f"the key ring does not open this store (key {kid!r} is not the one that was used, or"

@@ -13,7 +13,7 @@ from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
 from regcred.domain.errors import StartRefused
 
-_HEAD = "0004"
+_HEAD = "0006"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 

@@ -24,7 +24,9 @@ from regcred.adapters.storage.sql.logins import Logins
 from regcred.adapters.storage.sql.projects import Projects
 from regcred.adapters.storage.sql.resolve import Resolving
 from regcred.adapters.storage.sql.rows import Row
+from regcred.adapters.storage.sql.sealed_rows import SealedRows
 from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
+from regcred.adapters.storage.sql.seeds import Seeds
 from regcred.adapters.storage.sql.service_keys import ServiceKeys
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
@@ -97,6 +99,8 @@ class SqliteStore(
     Workloads,
     SetBack,
     ServiceKeys,
+    Seeds,
+    SealedRows,
     _Reads,
 ):
     """Implements `regcred.domain.ports.Store` on one file.
