@@ -7,6 +7,7 @@ ring is a file or a service, and where it is is all that stands here.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import RegistryAddress
 
 _NOT_PATHS = ("fd:", "awskms:", "gcpkms:", "vault:")
+_COLLECTOR = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
 class Settings(BaseSettings):
@@ -84,6 +86,9 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Where `/metrics` is served, without a key; nowhere if not set."""
 
+    otel_endpoint: str | None = None
+    """Collector that traces are sent to by OTLP over HTTP (docs/monitoring.md); none if not set."""
+
     budgets: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
 
@@ -125,6 +130,13 @@ class Settings(BaseSettings):
     @classmethod
     def _endpoints(cls, value: object) -> object:
         return _pairs(value, "SERVICE=URL")
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        if value is not None and not _COLLECTOR.fullmatch(value):
+            raise ValueError("must be http(s)://HOST:PORT, with a path if it has one")
+        return value
 
     @field_validator("allow_networks")
     @classmethod

@@ -27,6 +27,7 @@ SQL = "Only storage speaks SQL"
 NOUNS = "The store's nouns know neither database"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
+TRACES = "Only tracing speaks OpenTelemetry"
 TOKENS = "Only identity reads tokens"
 CALLS_OUT = "Only the guarded transport and the clients call out"
 CLUSTERS = "Only the sync and one import speak to clusters"
@@ -76,6 +77,7 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
     (METRICS, {"usecases/planted.py": "import prometheus_client"}),
     (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),
+    (TRACES, {"web/planted.py": "from opentelemetry import trace"}),
     (TOKENS, {"adapters/sealing/planted.py": "import jwt"}),
     (TOKENS, {"web/planted.py": "from jwt import decode"}),
     (CALLS_OUT, {"web/planted.py": "import httpx2"}),

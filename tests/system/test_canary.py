@@ -28,7 +28,16 @@ from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.canary import Canary, Hit, Scanner
 from tests.tools.issuer import AUDIENCE, Issuer, rsa_key, serving
-from tests.tools.programs import Daemon, environment, regcred, run_watched, wait_for
+from tests.tools.otlp import Collector
+from tests.tools.programs import (
+    LOOPBACK,
+    Daemon,
+    environment,
+    free_port,
+    regcred,
+    run_watched,
+    wait_for,
+)
 from tests.tools.pullers import Machine
 from tests.tools.receiver import Receiver
 from tests.tools.world import World, running
@@ -56,6 +65,10 @@ class Watch:
     scanner: Scanner
     api: Api
     machine: Machine
+    collector: Collector
+    metrics: int
+    """The port where they are served."""
+
     kept_keys: set[str] = field(default_factory=set)
     """Labels of keys that this machine's own client.conf exists to keep."""
 
@@ -118,21 +131,51 @@ class Watch:
         """Scan what lies about: files, logs, and the server's own process."""
         self.scanner.scan_process("server", self.server.pid)
         self.scanner.scan_tree("files", self.world.folder)
+        url = f"http://{LOOPBACK}:{self.metrics}/metrics"
+        self.scanner.scan("metrics", httpx2.get(url, trust_env=False).content)
+
+    def await_traces(self) -> None:
+        """Scan what the collector got, once it has what happened until now."""
+        asked = secrets.token_hex(8)
+        self.world.api.send("GET", "whoami", headers={"X-Request-Id": asked})
+        wait_for(lambda: any(asked.encode() in body for _, body in self.collector.got))
+        self.scanner.scan("traces", *(body for _, body in self.collector.got))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, require_tool: RequireTool) -> Iterator[World]:
+def collector() -> Iterator[Collector]:
+    with Collector().serving() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def metrics() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    require_tool: RequireTool,
+    collector: Collector,
+    metrics: int,
+) -> Iterator[World]:
     for name in ("docker-registry", "htpasswd", "skopeo"):
         require_tool(name)
-    with running(tmp_path_factory.mktemp("canary"), "token", log_level="debug") as made:
+    folder = tmp_path_factory.mktemp("canary")
+    options = ("--metrics-port", str(metrics))
+    settings = {"REGCRED_OTEL_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    with running(folder, "token", log_level="debug", options=options, settings=settings) as made:
         yield made
 
 
 @pytest.fixture
-def watch(world: World, request: pytest.FixtureRequest) -> Iterator[Watch]:
+def watch(
+    world: World, collector: Collector, metrics: int, request: pytest.FixtureRequest
+) -> Iterator[Watch]:
     scanner = Scanner()
     machine, _ = world.machine(request.node.originalname, role="admin")
-    made = Watch(world, world.server, scanner, world.api, machine)
+    made = Watch(world, world.server, scanner, world.api, machine, collector, metrics)
     made.watch_key("operator key", world.service.key)
     key = world.api.make_key("canary", "admin")["key"]
     made.watch_key("admin key", key)
@@ -140,9 +183,13 @@ def watch(world: World, request: pytest.FixtureRequest) -> Iterator[Watch]:
         made.api = api
         yield made
     made.settle()
+    made.await_traces()
     assert made.hits == []
     # A sink that was not there would be clean too.
-    for sink in (".db", ".db-wal", "/keyring.json", "logs/regcred.err", "server: cmdline"):
+    for sink in (
+        *(".db", ".db-wal", "/keyring.json", "logs/regcred.err", "server: cmdline"),
+        *("metrics", "traces"),
+    ):
         assert any(name.endswith(sink) and size for name, size in scanner.read.items()), sink
 
 

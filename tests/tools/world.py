@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from tests.tools.api import Api
@@ -81,8 +82,18 @@ class World:
 
 
 @contextlib.contextmanager
-def running(folder: Path, mode: Mode, *, log_level: str = "info") -> Iterator[World]:
-    """Start everything, push the image, and end everything with the block."""
+def running(
+    folder: Path,
+    mode: Mode,
+    *,
+    log_level: str = "info",
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[World]:
+    """Start everything, push the image, and end everything with the block.
+
+    The service gets the options, and the settings in its environment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     layout = folder / "image"
     make_layout(layout, seed=secrets.token_hex(8))
@@ -113,7 +124,8 @@ def running(folder: Path, mode: Mode, *, log_level: str = "info") -> Iterator[Wo
         }
         service = Service(folder / "service", log_level=log_level)
         service.init()
-        server = stack.enter_context(service.serving())
+        service.env |= settings
+        server = stack.enter_context(service.serving(*options))
         api = stack.enter_context(service.api())
         yield World(
             mode,

@@ -21,6 +21,7 @@ from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_met
 from regcred.bootstrap.protocol import Limits, configured
 from regcred.bootstrap.server import Server
 from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.tracing import tracing
 from regcred.bootstrap.wiring import open_registries, wire
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports.measuring import UNMEASURED
@@ -54,13 +55,13 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
-    async with open_state(settings, exclusive=True) as state:
+    async with open_state(settings, exclusive=True) as state, tracing(settings) as traces:
         keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
         await keeper.check(accept_rollback=settings.accept_rollback)
         # Before the key is made: it is shown once, so nothing may stop the start in between.
         registries = open_registries(settings, state)
         meter = prometheus_meter(settings, registries)
-        parts = wire(settings, state, keeper, registries, meter or UNMEASURED)
+        parts = wire(settings, state, keeper, registries, meter or UNMEASURED, traces)
         with listen(settings.host, settings.port) as listening, metrics_port(settings) as metrics:
             made = await first_run(state) if state.fresh else None
             url = f"http://{authority(listening)}"

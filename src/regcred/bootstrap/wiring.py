@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -57,7 +58,10 @@ from regcred.web.delivery.exchange import HotPath
 from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
-from regcred.web.services import Services
+from regcred.web.services import Counts, Services
+
+if TYPE_CHECKING:
+    from regcred.adapters.tracing.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,13 @@ def wire(
     keeper: AuditKeeper,
     registries: RealRegistries,
     meter: Meter,
+    traces: Traces | None = None,
 ) -> Parts:
     """Put everything together."""
+    if traces is not None:
+        store, sealer = traces.inside("store", state.store), traces.inside("sealer", state.sealer)
+        state = replace(state, store=store, sealer=sealer)
+        registries = traces.inside("registry", registries)
     allowance = ProjectRate(settings.verify_per_project, time.monotonic)
     due = TaskBell()
     exchanges = ExchangeLogins(
@@ -105,7 +114,11 @@ def wire(
     }
     stopping = Stopping()
     watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping)
-    app = _app(settings, state, registries, allowance, exchanges, sender, meter, watch)
+    counts = [] if meter is UNMEASURED else [meter.answered]
+    counts += [] if traces is None else [traces.answered]
+    app = _app(settings, state, registries, allowance, exchanges, sender, meter, watch, counts)
+    if traces is not None:
+        app = traces.web(app)
     return Parts(app, rechecker, renewals, webhooks, watch, stopping)
 
 
@@ -157,6 +170,7 @@ def _app(
     sender: GuardedSender,
     meter: Meter,
     watch: Watch,
+    counts: Sequence[Counts],
 ) -> ASGIApp:
     store, sealer, clock = state.store, state.sealer, state.clock
     new_request_id = _request_ids()
@@ -195,7 +209,7 @@ def _app(
         new_request_id=new_request_id,
         readiness=watch.needed,
         watched=watch.watched,
-        answered=None if meter is UNMEASURED else meter.answered,
+        answered=_together(counts),
     )
     resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges, pods, meter)
     hot = HotPath(
@@ -209,6 +223,18 @@ def _app(
         {"kubelet-credential": token_in},
     )
     return build_app(services, hot_path=hot)
+
+
+def _together(counts: Sequence[Counts]) -> Counts | None:
+    """Return one that calls all; None where there is none."""
+    if len(counts) < 2:  # noqa: PLR2004  one needs nobody to call it
+        return counts[0] if counts else None
+
+    def call_all(face: str, route: str, method: str, status: int, seconds: float) -> None:
+        for count in counts:
+            count(face, route, method, status, seconds)
+
+    return call_all
 
 
 def _request_ids() -> Callable[[], str]:

@@ -26,6 +26,9 @@ from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.budget import Budget
 
+Counts = Callable[[str, str, str, int, float], None]
+"""(face, route, method, status, seconds): counts an answer."""
+
 Answered = Callable[[str, str, int, float], None]
 """(route, method, status, seconds): counts an answer of one face."""
 
@@ -76,8 +79,8 @@ class Services:
     watched: Callable[[], Awaitable[Mapping[str, str]]]
     """Likewise, of what requests do without."""
 
-    answered: Callable[[str, str, str, int, float], None] | None = None
-    """(face, route, method, status, seconds): counts an answer; None: nobody looks."""
+    answered: Counts | None = None
+    """None: nobody looks."""
 
     def answered_on(self, face: str) -> Answered | None:
         """Return what counts the answers of one face, if they are counted."""

@@ -1,0 +1,1 @@
+"""Where time goes inside a request, told by OTLP: the only place that imports OpenTelemetry."""
