@@ -59,6 +59,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "recheck": ("false", False),
         "metrics_host": ("::1", "::1"),
         "metrics_port": ("9090", 9090),
+        "otel_endpoint": ("https://[::1]:4318/otlp", "https://[::1]:4318/otlp"),
         "budgets": ("sevalla=vendor, gcore=600/60", {"sevalla": "vendor", "gcore": "600/60"}),
         "concurrency": ("16", 16),
         "connections_per_peer": ("1", 1),
