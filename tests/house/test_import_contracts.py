@@ -25,6 +25,7 @@ ON_NODES = "Programs on nodes are the standard library alone"
 MODELS = "What models a client reads no disk"
 SQL = "Only storage speaks SQL"
 NOUNS = "The store's nouns know neither database"
+DATABASES = "A database knows no other database"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
 METRICS = "Only metrics counts for Prometheus"
 TRACES = "Only tracing speaks OpenTelemetry"
@@ -74,6 +75,11 @@ VIOLATIONS: list[tuple[str, Plants]] = [
     (SQL, {"web/planted.py": "import sqlite3"}),
     (SQL, {"adapters/sealing/planted.py": "from sqlalchemy import select"}),
     (NOUNS, {"adapters/storage/sql/planted.py": "import sqlite3"}),
+    (NOUNS, {"adapters/storage/sql/planted.py": "import asyncpg"}),
+    (
+        DATABASES,
+        {"adapters/storage/postgres/planted.py": "import regcred.adapters.storage.sqlite.place"},
+    ),
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
     (METRICS, {"usecases/planted.py": "import prometheus_client"}),
     (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),

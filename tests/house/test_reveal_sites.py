@@ -34,6 +34,8 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("domain/webhook.py", "signing_secret"): (1, "is it a secret that can sign"),
     # Into a signature on a webhook's message; the secret itself is never sent.
     ("adapters/sealing/webhook_signature.py", "sign_message"): (1, "the HMAC's key"),
+    # The database's own password, to the driver alone.
+    ("adapters/storage/postgres/address.py", "Address.connect"): (1, "who connects"),
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),

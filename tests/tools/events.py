@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regcred.adapters.storage.postgres import PostgresStore
 from regcred.adapters.storage.sql.events import put_event
 from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.domain.event import Event
@@ -14,7 +15,9 @@ async def record_event(store: Store, event: Event) -> int:
 
     Raise ProjectNotFound.
     """
-    if isinstance(store, SqliteStore):
-        return await store._write(lambda transaction: put_event(transaction, event))
+    if isinstance(store, SqliteStore | PostgresStore):
+        return await store._write(
+            lambda transaction: put_event(transaction, event), of=event.project_id
+        )
     assert isinstance(store, MemoryStore)
     return store._put_event(event)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from regcred.adapters.storage.postgres import Address, PostgresStore
+from regcred.adapters.storage.postgres import schema as postgres_schema
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.domain.ports import Store
 from tests.adapters.storage.samples import Clock, World
 from tests.fakes.store import MemoryStore
+from tests.tools.postgres import Cluster, running
+from tests.tools.programs import ProgramMissing
 
 
 @pytest.fixture
@@ -42,12 +48,40 @@ def sqlite_store(directory: Path, clock: Clock) -> Iterator[SqliteStore]:
     store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server with a migrated database `regcred`, one for each worker of the tests."""
+    try:
+        with running() as cluster:
+            cluster.make("regcred")
+            asyncio.run(postgres_schema.migrate(Address(cluster.url("owner", "regcred"))))
+            yield cluster
+    except ProgramMissing:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail("PostgreSQL must be installed where CI is true", pytrace=False)
+        pytest.skip("PostgreSQL is not installed")
+
+
+@pytest.fixture
+async def database(cluster: Cluster) -> Cluster:
+    """The server, its database empty."""
+    await cluster.empty("regcred")
+    return cluster
+
+
+@pytest.fixture
+async def postgres_store(database: Cluster, clock: Clock) -> AsyncIterator[PostgresStore]:
+    store = await PostgresStore.open(Address(database.url("app", "regcred")), clock=clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
     if request.param == "memory":
         return MemoryStore(clock)
-    sqlite: SqliteStore = request.getfixturevalue("sqlite_store")
-    return sqlite
+    made: Store = request.getfixturevalue(f"{request.param}_store")
+    return made
 
 
 @pytest.fixture

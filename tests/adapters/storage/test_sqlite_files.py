@@ -224,14 +224,14 @@ class TestSchema:
         with pytest.raises(StartRefused, match=words):
             SqliteStore.open(directory, clock=Clock())
 
-    def test_a_schema_that_moves_under_a_running_store_shows(
+    async def test_a_schema_that_moves_under_a_running_store_shows(
         self, sqlite_store: SqliteStore, directory: Path
     ) -> None:
-        assert sqlite_store.at_head()
+        assert await sqlite_store.at_head()
         with closing(connection.connect(directory / "regcred.db")) as database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
 
-        assert not sqlite_store.at_head()
+        assert not await sqlite_store.at_head()
 
     def test_a_newer_schema_is_not_migrated(self, directory: Path) -> None:
         with closing(connection.connect(directory / "regcred.db")) as database:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from regcred.adapters.storage.sql import deliveries, events
 from regcred.domain.audit import Action
 from regcred.domain.errors import (
     ProjectNotFound,
@@ -21,7 +22,6 @@ from regcred.domain.event import EventKind
 from regcred.domain.ports import AlreadyDone, Claimed, EventFilter, IdempotentRequest
 from regcred.domain.webhook import (
     MAX_UNDER_WAY,
-    MAX_WAITING,
     MAX_WEBHOOKS,
     DeliveryStatus,
     Settled,
@@ -38,11 +38,15 @@ from tests.adapters.storage.samples import (
     sealed,
     seed,
 )
+from tests.fakes import store as memory_store
+from tests.fakes import webhooks as memory
 from tests.tools.events import record_event
 
 URL = "https://hooks.example.com/in"
 LATER = START + timedelta(hours=1)
 LEASE = timedelta(seconds=30)
+FEW = 40
+"""Instead of what is really kept, which takes every store a while."""
 
 
 def a_webhook(project_id: UUID, url: str = URL, **more: Any) -> Webhook:
@@ -499,10 +503,15 @@ class TestOutbox:
 
         assert await world.store.list_webhooks(world.id, "", 10) == []
 
-    async def test_the_oldest_is_dropped_when_too_many_wait(self, world: World) -> None:
+    async def test_the_oldest_is_dropped_when_too_many_wait(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (deliveries, memory):
+            assert module.__dict__["MAX_WAITING"] == 1000
+            monkeypatch.setattr(module, "MAX_WAITING", FEW)
         webhook = await add(world)
         calm = await add(world, kinds=(EventKind.EXPIRY_NEAR,))
-        numbers = await asyncio.gather(*(happen(world) for _ in range(MAX_WAITING)))
+        numbers = await asyncio.gather(*(happen(world) for _ in range(FEW)))
         full = await world.store.find_webhook(world.id, webhook.id)
         newest = await happen(world, at=LATER)
 
@@ -517,7 +526,11 @@ class TestOutbox:
             await world.store.settle_delivery(claims[0], delivered(world))
         assert seen == [*sorted(numbers)[1:], newest]
 
-    async def test_what_left_the_outbox_does_not_count_among_what_waits(self, world: World) -> None:
+    async def test_what_left_the_outbox_does_not_count_among_what_waits(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (deliveries, memory):
+            monkeypatch.setattr(module, "MAX_WAITING", FEW)
         webhook = await add(world)
         for _ in range(3):
             await happen(world)
@@ -529,7 +542,7 @@ class TestOutbox:
             (claimed,) = await claim(world)
             await world.store.settle_delivery(claimed, outcome)
             world.clock.pass_(minutes=1)
-        await asyncio.gather(*(happen(world) for _ in range(MAX_WAITING - 1)))
+        await asyncio.gather(*(happen(world) for _ in range(FEW - 1)))
         full = await world.store.find_webhook(world.id, webhook.id)
         await happen(world)
         over = await world.store.find_webhook(world.id, webhook.id)
@@ -537,13 +550,16 @@ class TestOutbox:
         assert full.last_status is DeliveryStatus.FAILED
         assert over.last_status is DeliveryStatus.OVERFLOWED
 
-    async def test_an_event_that_is_no_longer_kept_is_no_longer_sent(self, world: World) -> None:
+    async def test_an_event_that_is_no_longer_kept_is_no_longer_sent(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(events, "KEPT", FEW)
+        monkeypatch.setattr(memory_store, "_KEPT_EVENTS", FEW)
         webhook = await add(world, kinds=(EventKind.EXPIRY_NEAR,))
         await happen(world, kind=EventKind.EXPIRY_NEAR)
-        for _ in range(0, 10_000, 2000):
-            await asyncio.gather(*(happen(world) for _ in range(2000)))
+        await asyncio.gather(*(happen(world) for _ in range(FEW)))
 
-        assert len(await world.store.list_events(world.id, EventFilter(), 0, 20_000)) == 10_000
+        assert len(await world.store.list_events(world.id, EventFilter(), 0, 20_000)) == FEW
         assert await claim(world) == []
         assert await world.store.find_webhook(world.id, webhook.id) == webhook
 

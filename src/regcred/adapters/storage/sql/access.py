@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from regcred.adapters.storage.sql.rows import Row, micros
 from regcred.adapters.storage.sql.transaction import Clash, Parameters, Sign, Transaction, Work
@@ -14,6 +15,14 @@ from regcred.domain.errors import NameTaken, NotFound, VersionMismatch
 from regcred.domain.ports import AlreadyDone, Clock, IdempotentRequest
 
 _T = TypeVar("_T")
+
+Of = UUID | None
+"""The project that a read or a write is about: a database that can shows no other's rows.
+
+NO_PROJECT: it concerns the whole store, and such writes run one after the other. None: it goes
+through every project and, if it writes, writes no audit row. The few that see more than one project
+stand in `tests/house/test_walls.py`.
+"""
 
 LONG = 100
 """Rows after which a list lets waiting requests go first."""
@@ -28,6 +37,7 @@ _REMEMBER = """
     VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (principal, key) DO UPDATE SET
         digest = excluded.digest, resource_id = excluded.resource_id, at = excluded.at
+    WHERE idempotent_requests.at <= ?
 """
 # A few at a time, by writes that come anyway: no timer, and no long transaction.
 _SWEEP = """
@@ -43,23 +53,28 @@ class Access(ABC):
     _clock: Clock
 
     @abstractmethod
-    async def _all(self, statement: str, parameters: Parameters = ()) -> list[Row]:
+    async def _all(
+        self, statement: str, parameters: Parameters = (), *, of: Of = None
+    ) -> list[Row]:
         """Return every row. Raise StoreUnavailable.
 
         The statement ends with the call. What the database cannot hold, it does not hold: such
         parameters find nothing.
         """
 
-    async def _one(self, statement: str, parameters: Parameters = ()) -> Row | None:
+    async def _one(
+        self, statement: str, parameters: Parameters = (), *, of: Of = None
+    ) -> Row | None:
         """Return the first row, if any. Raise StoreUnavailable."""
-        rows = await self._all(statement, parameters)
+        rows = await self._all(statement, parameters, of=of)
         return rows[0] if rows else None
 
     @abstractmethod
-    async def _write(self, work: Work[_T]) -> _T:
+    async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
         """Run a write, and return once it is durable. Raise what it raises, StoreUnavailable.
 
-        It may run more than once, each time in a transaction that has nothing of the last.
+        It may run more than once, each time in a transaction that has nothing of the last. Writes
+        of one project run one after the other.
         """
 
     @property
@@ -90,15 +105,18 @@ class Access(ABC):
     async def _remember(
         self, transaction: Transaction, request: IdempotentRequest | None, resource_id: str
     ) -> None:
-        """Keep what the request did, and sweep a few that outlived their day."""
+        """Keep what the request did, and sweep a few that outlived their day.
+
+        Raise AlreadyDone when another transaction has done it meanwhile.
+        """
         if request is None:
             return
         now = self._clock()
-        await transaction.change(_SWEEP, (micros(now - IDEMPOTENT_FOR),))
-        await transaction.change(
-            _REMEMBER,
-            (request.principal, request.key, request.digest, resource_id, micros(now)),
-        )
+        oldest = micros(now - IDEMPOTENT_FOR)
+        await transaction.change(_SWEEP, (oldest,))
+        row = (request.principal, request.key, request.digest, resource_id, micros(now), oldest)
+        if not await transaction.change(_REMEMBER, row):
+            await self._refuse_repeated(transaction, request)
 
 
 async def unhurried(rows: Sequence[Row], parse: Callable[[Row], _T]) -> list[_T]:

@@ -51,7 +51,7 @@ class AuditLog(Access):
 
     async def record(self, event: AuditEvent) -> None:
         """Commit an audit row for something that changed no data."""
-        await self._write(lambda transaction: transaction.audit(event))
+        await self._write(lambda transaction: transaction.audit(event), of=event.project_id)
 
     async def list_audit(
         self, project_id: UUID, narrowed: AuditFilter, before: int, limit: int
@@ -75,16 +75,16 @@ class AuditLog(Access):
         rows: list[Row] = []
         floor: int | None = MAX_INTEGER
         while floor is not None and len(rows) < limit:
-            floor = None if _sought(narrowed) else await self._floor(parameters)
+            floor = None if _sought(narrowed) else await self._floor(project_id, parameters)
             bounds = {"floor": floor or 0, "limit": limit - len(rows)}
-            rows += await self._all(statement, {**parameters, **bounds})
+            rows += await self._all(statement, {**parameters, **bounds}, of=project_id)
             parameters["before"] = floor
             await asyncio.sleep(0)
         return [_audit_row(row) for row in rows]
 
-    async def _floor(self, parameters: dict[str, object]) -> int | None:
+    async def _floor(self, project_id: UUID, parameters: dict[str, object]) -> int | None:
         """Return where this stretch of a walk ends; None: at the project's first row."""
-        row = await self._one(_FLOOR, parameters)
+        row = await self._one(_FLOOR, parameters, of=project_id)
         return None if row is None else int(row[0])
 
     async def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:

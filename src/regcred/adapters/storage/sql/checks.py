@@ -31,7 +31,7 @@ _CLAIM = "UPDATE credentials SET check_at = ? WHERE project_id = ? AND id = ?"
 _MOVE = "UPDATE credentials SET check_at = ?, check_failures = ? WHERE project_id = ? AND id = ?"
 _MOVE_CLAIMED = f"{_MOVE} AND check_at = ?"
 _DUE = """
-    SELECT count(*) FROM (SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 10000)
+    SELECT count(*) FROM (SELECT 1 FROM credentials WHERE check_at <= ? LIMIT 10000) AS due
 """
 _TO_PLAN = """
     SELECT number, id, replan_after, recheck_every FROM projects
@@ -88,7 +88,9 @@ class Checks(Access):
         """Plan a claimed check that came to no verdict; see the port."""
         place = (str(check.project_id), str(check.credential_id))
         moved = (micros_or_none(plan.due_at), plan.failures, *place, micros(check.until))
-        await self._write(lambda transaction: transaction.change(_MOVE_CLAIMED, moved))
+        await self._write(
+            lambda transaction: transaction.change(_MOVE_CLAIMED, moved), of=check.project_id
+        )
 
     async def plan_checks(self, now: datetime, limit: int, after: int = 0) -> Planned | None:
         """Plan some credentials of a project whose interval changed; see the port."""

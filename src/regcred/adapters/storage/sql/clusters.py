@@ -9,7 +9,7 @@ from uuid import UUID
 from regcred.adapters.storage.sql.access import Access, at_version
 from regcred.adapters.storage.sql.rows import Row, instant, micros
 from regcred.adapters.storage.sql.transaction import Clash, Transaction
-from regcred.domain.audit import AuditEvent
+from regcred.domain.audit import NO_PROJECT, AuditEvent
 from regcred.domain.errors import (
     ClusterInUse,
     ClusterNotFound,
@@ -69,7 +69,7 @@ class Clusters(Access):
             await transaction.audit(event)
             return await _stored(transaction, cluster.name)
 
-        return await self._write(work)
+        return await self._write(work, of=NO_PROJECT)
 
     async def update_cluster(
         self, stored: StoredCluster, expected_version: int | None, event: AuditEvent
@@ -88,18 +88,21 @@ class Clusters(Access):
             await transaction.audit(event)
             return await _stored(transaction, cluster.name)
 
-        return await self._write(work)
+        return await self._write(work, of=NO_PROJECT)
 
     async def find_cluster(self, name: str) -> StoredCluster:
         """Raise ClusterNotFound."""
-        row = await self._one(_CLUSTER_NAMED, (name,))
+        row = await self._one(_CLUSTER_NAMED, (name,), of=NO_PROJECT)
         if row is None:
             raise ClusterNotFound
         return cluster_of(row)
 
     async def list_clusters(self, after: str, limit: int) -> Sequence[Cluster]:
         """Return clusters with a name above `after` ("" for the start), in name order."""
-        return [cluster_of(row).cluster for row in await self._all(_CLUSTERS, (after, limit))]
+        return [
+            cluster_of(row).cluster
+            for row in await self._all(_CLUSTERS, (after, limit), of=NO_PROJECT)
+        ]
 
     async def delete_cluster(
         self, name: str, expected_version: int | None, event: AuditEvent
@@ -114,7 +117,7 @@ class Clusters(Access):
             await transaction.change(_DELETE_CLUSTER, (id_,))
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=NO_PROJECT)
 
 
 def _columns(stored: StoredCluster) -> Row:

@@ -122,17 +122,17 @@ class Credentials(Access):
                 last_used_by=None,
             )
 
-        return await self._write(work)
+        return await self._write(work, of=credential.project_id)
 
     async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         """Raise CredentialNotFound. A text in the form of a UUID is an id before it is a name."""
         row = None
         if isinstance(ref, int):
-            row = await self._one(_BY_NUMBER, (str(project_id), ref))
+            row = await self._one(_BY_NUMBER, (str(project_id), ref), of=project_id)
         elif (id_ := ref if isinstance(ref, UUID) else _uuid(ref)) is not None:
-            row = await self._one(_BY_ID, (str(project_id), str(id_)))
+            row = await self._one(_BY_ID, (str(project_id), str(id_)), of=project_id)
         if row is None and isinstance(ref, str):
-            row = await self._one(_BY_NAME, (str(project_id), ref))
+            row = await self._one(_BY_NAME, (str(project_id), ref), of=project_id)
         if row is None:
             raise CredentialNotFound
         return credential(row)
@@ -169,7 +169,7 @@ class Credentials(Access):
             await transaction.audit(event)
             return await _stored(transaction, place)
 
-        return await self._write(work)
+        return await self._write(work, of=credential.project_id)
 
     async def delete_credential(
         self,
@@ -197,7 +197,7 @@ class Credentials(Access):
             await transaction.change(_COUNT_DOWN, (place[0],))
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -39,9 +39,9 @@ from regcred.domain.ports import Claimed, SealedSecret, WrappedSeed
 from regcred.domain.webhook import MAX_UNDER_WAY, MAX_WAITING, DeliveryStatus, Settled
 
 _COUNT_UP = """
-    UPDATE webhooks SET waiting = waiting + 1, due_at = min(ifnull(due_at, ?1), ?1)
+    UPDATE webhooks SET waiting = waiting + 1, due_at = min(coalesce(due_at, ?1), ?1)
     WHERE project_id = ?2 AND disabled = 0
-        AND (kinds = '' OR instr(',' || kinds || ',', ',' || ?3 || ','))
+        AND (kinds = '' OR instr(',' || kinds || ',', ',' || ?3 || ',') > 0)
     RETURNING id, waiting
 """
 _PUT = """
@@ -200,7 +200,7 @@ class Deliveries(Access):
             if disabled is not None:
                 await transaction.audit(disabled)
 
-        await self._write(work)
+        await self._write(work, of=claimed.webhook.project_id)
 
     async def release_delivery(self, claimed: Claimed, rest_until: datetime) -> None:
         """Give a claim back without an attempt; the webhook rests until then."""
@@ -210,7 +210,7 @@ class Deliveries(Access):
             if await transaction.one(_HELD, (*place, micros(claimed.held_until))) is not None:
                 await transaction.change(_FREE, (micros(rest_until), *place))
 
-        await self._write(work)
+        await self._write(work, of=claimed.webhook.project_id)
 
 
 async def _take_out(transaction: Transaction, number: int, place: Row) -> None:

@@ -77,7 +77,7 @@ class Events(Access):
             "before": before or MAX_INTEGER,
             "limit": limit,
         }
-        return await unhurried(await self._all(_page(narrowed), parameters), event)
+        return await unhurried(await self._all(_page(narrowed), parameters, of=project_id), event)
 
 
 def _page(narrowed: EventFilter) -> str:

@@ -35,7 +35,7 @@ _MOVE = """
     CROSS JOIN json_each(?3) way
     WHERE true
     ON CONFLICT (project_id, credential_id, principal, client, image, node, namespace)
-    DO UPDATE SET last_at = excluded.last_at WHERE last_at < excluded.last_at
+    DO UPDATE SET last_at = excluded.last_at WHERE fetches.last_at < excluded.last_at
 """
 # A walk over what is kept, in an index that is small; a count would cost each new row a write.
 _EXCESS = f"""
@@ -55,6 +55,10 @@ _Login = tuple[str, str]
 """(project id, credential id)."""
 
 
+Moved = defaultdict[tuple[str, tuple[str, ...]], list[Row]]
+"""By (project id, credential ids): the ways they went out, each (*way, last time)."""
+
+
 class FetchLog:
     """Writes fetches, and remembers which are fresh. Belongs to the writer's thread."""
 
@@ -69,14 +73,14 @@ class FetchLog:
 
     async def write(self, transaction: Transaction, reveals: Iterable[Reveal]) -> None:
         """Move what the reveals tell of, then drop some of what is too much."""
-        moved: defaultdict[tuple[str, tuple[str, ...]], list[Row]] = defaultdict(list)
+        moved: Moved = defaultdict(list)
         for r in reveals:
             now = micros(r.at)
             if self._recent.due(digest(r), now):
                 moved[r.project_id, _ids(r)].append((*_way(r), now))
         fetches = 0
+        await self._put(transaction, moved)
         for (project_id, ids), ways in moved.items():
-            await transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
             self._count(project_id, ids, ways)
             fetches += len(ids) * len(ways)
         if fetches:
@@ -85,6 +89,10 @@ class FetchLog:
     def forget(self) -> None:
         """Forget what was moved: the transaction that moved it is gone."""
         self._recent.forget()
+
+    async def _put(self, transaction: Transaction, moved: Moved) -> None:
+        for (project_id, ids), ways in moved.items():
+            await transaction.change(_MOVE, (project_id, json_list(ids), json_list(ways)))
 
     def _count(self, project_id: str, ids: Iterable[str], ways: Sequence[Row]) -> None:
         if len(self._moved) >= self._remembered:

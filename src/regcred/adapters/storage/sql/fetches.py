@@ -40,11 +40,11 @@ class Fetches(Access):
             "number": 0 if before is None else before.number,
             "limit": limit,
         }
-        return await unhurried(await self._all(_PAGE, parameters), _fetch)
+        return await unhurried(await self._all(_PAGE, parameters, of=project_id), _fetch)
 
     async def fetches_lost_at(self, project_id: UUID, credential_id: UUID) -> datetime | None:
         """Return the newest last time of what is not kept. Raise CredentialNotFound."""
-        row = await self._one(_LOST_AT, (str(project_id), str(credential_id)))
+        row = await self._one(_LOST_AT, (str(project_id), str(credential_id)), of=project_id)
         if row is None:
             raise CredentialNotFound
         return instant_or_none(row[0])

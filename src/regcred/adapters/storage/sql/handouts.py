@@ -30,7 +30,9 @@ class HandOuts(Access):
             "project": str(project_id),
             "ids": json.dumps([*map(str, ids)]),
         }
-        logins = await unhurried(await self._all(_OF_IDS, parameters), _at_every_scope)
+        logins = await unhurried(
+            await self._all(_OF_IDS, parameters, of=project_id), _at_every_scope
+        )
         return [login for scopes in logins for login in scopes]
 
 

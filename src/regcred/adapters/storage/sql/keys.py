@@ -78,18 +78,18 @@ class Keys(Access):
             await transaction.audit(event)
             return await _stored(transaction, (str(key.project_id), key.id))
 
-        return await self._write(work)
+        return await self._write(work, of=stored.key.project_id)
 
     async def find_key(self, project_id: UUID, key_id: str) -> StoredKey:
         """Raise KeyNotFound, also for another project's key."""
-        row = await self._one(_FIND, (str(project_id), key_id))
+        row = await self._one(_FIND, (str(project_id), key_id), of=project_id)
         if row is None:
             raise KeyNotFound
         return stored_key(row)
 
     async def list_keys(self, project_id: UUID, after: str, limit: int) -> Sequence[ApiKey]:
         """Return keys with an id above `after` ("" for the start), in id order."""
-        rows = await self._all(_PAGE, (str(project_id), after, limit))
+        rows = await self._all(_PAGE, (str(project_id), after, limit), of=project_id)
         return [stored_key(row).key for row in rows]
 
     async def update_key(
@@ -115,7 +115,7 @@ class Keys(Access):
             await transaction.audit(event)
             return await _stored(transaction, place)
 
-        return await self._write(work)
+        return await self._write(work, of=stored.key.project_id)
 
     async def delete_key(
         self, project_id: UUID, key_id: str, expected_version: int | None, event: AuditEvent
@@ -128,7 +128,7 @@ class Keys(Access):
             await transaction.change(_DELETE, place)
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def key_for_authentication(self, key_id: str) -> StoredKey | None:
         """Return the key of that public id, in whatever project; None if there is none."""

@@ -77,7 +77,9 @@ class Listing(Access):
             "limit": limit,
             **_parameters(narrowed),
         }
-        return await unhurried(await self._all(_statement(narrowed), parameters), credential)
+        return await unhurried(
+            await self._all(_statement(narrowed), parameters, of=project_id), credential
+        )
 
     async def credentials_of(
         self, project_id: UUID, ids: Collection[UUID]
@@ -85,18 +87,18 @@ class Listing(Access):
         """Return those of the project's credentials that have one of the ids."""
         parameters: dict[str, object] = {"project": str(project_id)}
         parameters["ids"] = json.dumps(list(map(str, ids)))
-        return await unhurried(await self._all(_OF_IDS, parameters), credential)
+        return await unhurried(await self._all(_OF_IDS, parameters, of=project_id), credential)
 
     async def credentials_at(
         self, project_id: UUID, offset: int, limit: int
     ) -> Sequence[RegistryCredential]:
         """Return credentials in number order without the first `offset`."""
         parameters = {"project": str(project_id), "offset": offset, "limit": limit}
-        return await unhurried(await self._all(_AT_OFFSET, parameters), credential)
+        return await unhurried(await self._all(_AT_OFFSET, parameters, of=project_id), credential)
 
     async def count_credentials(self, project_id: UUID) -> int:
         """Return the kept count. Raise ProjectNotFound."""
-        row = await self._one(_COUNT, (str(project_id),))
+        row = await self._one(_COUNT, (str(project_id),), of=project_id)
         if row is None:
             raise ProjectNotFound
         return int(row[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.events import put_event
@@ -32,7 +33,7 @@ _FIND = """
 """
 # A row is made only for the present secret, and only while there is room for one more.
 _ROOM = f"""
-    SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (
+    SELECT ?1, ?2, ?3, CAST(?4 AS BIGINT) WHERE EXISTS (
         SELECT 1 FROM credentials WHERE project_id = ?1 AND id = ?2 AND secret_version = ?4
     ) AND (
         SELECT count(*) FROM credential_logins
@@ -43,7 +44,10 @@ _PLAN = f"""
     INSERT INTO credential_logins (project_id, credential_id, place, secret_version, refresh_at)
     SELECT one.*, ?5 FROM ({_ROOM}) AS one WHERE true
     ON CONFLICT (project_id, credential_id, place) DO UPDATE SET
-        refresh_at = coalesce(refresh_at, iif(failure IS NULL, excluded.refresh_at, NULL))
+        refresh_at = coalesce(
+            credential_logins.refresh_at,
+            iif(credential_logins.failure IS NULL, excluded.refresh_at, NULL)
+        )
 """  # noqa: S608  constants alone
 # Places that never gave a login make room once their time has come again: names of regions that do
 # not exist cost nothing, and must not be forgotten before.
@@ -107,7 +111,7 @@ class Logins(Access):
 
     async def find_login(self, place: LoginPlace) -> KeptLogin | None:
         """Return what is kept of a place, if anything."""
-        row = await self._one(_FIND, place)
+        row = await self._one(_FIND, place, of=UUID(place.project_id))
         if row is None:
             return None
         (
@@ -134,7 +138,7 @@ class Logins(Access):
             await transaction.change(_MAKE_ROOM, (*place, micros(at)))
             return bool(await transaction.change(_PLAN, row))
 
-        return await self._write(work)
+        return await self._write(work, of=UUID(place.project_id))
 
     async def claim_due_logins(
         self, claim: str, now: datetime, until: datetime, limit: int
@@ -156,7 +160,9 @@ class Logins(Access):
     async def put_off_login(self, place: LoginPlace, claim: str, at: datetime | None) -> None:
         """Let a claim go without an exchange; see the port."""
         row = (micros_or_none(at), *place, claim)
-        await self._write(lambda transaction: transaction.change(_PUT_OFF, row))
+        await self._write(
+            lambda transaction: transaction.change(_PUT_OFF, row), of=UUID(place.project_id)
+        )
 
     async def keep_login(
         self, place: LoginPlace, claim: str, login: SealedLogin, event: AuditEvent
@@ -174,7 +180,7 @@ class Logins(Access):
             await transaction.audit(event)
             return True
 
-        return await self._write(work)
+        return await self._write(work, of=UUID(place.project_id))
 
     async def fail_login(
         self,
@@ -197,7 +203,7 @@ class Logins(Access):
                 await put_event(transaction, news)
             return True
 
-        return await self._write(work)
+        return await self._write(work, of=UUID(place.project_id))
 
 
 async def forget_logins(transaction: Transaction, place: tuple[str, str]) -> None:

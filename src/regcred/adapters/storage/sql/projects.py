@@ -84,12 +84,12 @@ class Projects(Access):
             await transaction.audit(event)
             return await _stored(transaction, project_id)
 
-        return await self._write(work)
+        return await self._write(work, of=project.id)
 
     async def find_project(self, ref: ProjectRef) -> Project:
         """Raise ProjectNotFound."""
         if isinstance(ref, UUID):
-            row = await self._one(_BY_ID, (str(ref),))
+            row = await self._one(_BY_ID, (str(ref),), of=ref)
         else:
             row = await self._one(_BY_NUMBER, (ref,))
         if row is None:
@@ -126,7 +126,7 @@ class Projects(Access):
             await transaction.audit(event)
             return await _stored(transaction, project_id)
 
-        return await self._write(work)
+        return await self._write(work, of=project.id)
 
     async def delete_project(
         self, project_id: UUID, expected_version: int | None, event: AuditEvent
@@ -147,11 +147,11 @@ class Projects(Access):
             transaction.secrets_died = True
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def project_seed(self, project_id: UUID) -> WrappedSeed:
         """Return the newest seed. Raise ProjectNotFound."""
-        row = await self._one(_SEED, (str(project_id),))
+        row = await self._one(_SEED, (str(project_id),), of=project_id)
         if row is None:
             raise ProjectNotFound
         return WrappedSeed(*row)

@@ -7,6 +7,7 @@ An index row edited to point a login at another registry is dropped here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
@@ -69,18 +70,21 @@ class Resolving(Access):
         else:
             statement = _statement(which, len(places), key=False)
             rows = await self._all(statement, (*places, *ref)) if ref else []
-        if not rows:
-            return _NOTHING
-        first = rows[0]
-        key = None if key_id is None else stored_key(first[:KEY_WIDTH])
-        project_id = first[KEY_WIDTH]
-        if first[_SCOPE] is None:
-            return ResolveRead(key, project_id, ())
-        found = (
-            candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository)
-        )
-        limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
-        return ResolveRead(key, project_id, [c for c in found if c is not None][:limit])
+        return found(rows, address, repository)
+
+
+def found(rows: Sequence[Row], address: RegistryAddress, repository: str | None) -> ResolveRead:
+    """Return what rows say: KEY's columns, the project's id, the scope, CANDIDATE's; best first."""
+    if not rows:
+        return _NOTHING
+    first = rows[0]
+    key = None if first[0] is None else stored_key(first[:KEY_WIDTH])
+    project_id = first[KEY_WIDTH]
+    if first[_SCOPE] is None:
+        return ResolveRead(key, project_id, ())
+    logins = (candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository))
+    limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
+    return ResolveRead(key, project_id, [c for c in logins if c is not None][:limit])
 
 
 def _project(ref: ProjectRef | None) -> tuple[str, tuple[object, ...]]:

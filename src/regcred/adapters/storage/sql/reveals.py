@@ -8,6 +8,7 @@ of a credential and of a key, and who fetched it, is moved at most once a minute
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from regcred.adapters.storage.sql.fetch_log import FetchLog
 from regcred.adapters.storage.sql.recent import REMEMBERED, Recent
@@ -27,15 +28,28 @@ _USE_KEY = """
 """
 _KEY = "key:"
 
+
+class LastUses(NamedTuple):
+    """Last uses of one reveal that are due to be moved."""
+
+    at: int
+    principal: str
+    project_id: str
+    credential_ids: Sequence[str]
+    key_id: str | None
+
+
 _Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...], str, str]
 
 
 class RevealLog:
     """Writes reveals, and remembers whose last use is fresh. Belongs to the writer's thread."""
 
+    _fetch_log = FetchLog
+
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._recent = Recent(remembered)
-        self._fetches = FetchLog(remembered)
+        self._fetches = self._fetch_log(remembered)
 
     async def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Write one row for each group of reveals that are alike."""
@@ -52,8 +66,7 @@ class RevealLog:
     async def move(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Move last uses and fetches, and write no audit row."""
         try:
-            for reveal in reveals:
-                await self._move_last_use(transaction, reveal)
+            await self._put_uses(transaction, list(filter(None, map(self._due, reveals))))
             await self._fetches.write(transaction, reveals)
         except BaseException:
             self.forget()
@@ -64,15 +77,24 @@ class RevealLog:
         self._recent.forget()
         self._fetches.forget()
 
-    async def _move_last_use(self, transaction: Transaction, reveal: Reveal) -> None:
+    def _due(self, reveal: Reveal) -> LastUses | None:
         now = micros(reveal.at)
         used = [id_ for id_, _ in reveal.logins if self._recent.due(id_, now)]
-        if used:
-            await transaction.change(
-                _USE_CREDENTIAL, (now, reveal.principal, reveal.project_id, json_list(used))
-            )
+        key = None
         if self._recent.due(reveal.principal, now) and reveal.principal.startswith(_KEY):
-            await transaction.change(_USE_KEY, (now, reveal.principal.removeprefix(_KEY)))
+            key = reveal.principal.removeprefix(_KEY)
+        if not used and key is None:
+            return None
+        return LastUses(now, reveal.principal, reveal.project_id, used, key)
+
+    async def _put_uses(self, transaction: Transaction, due: Sequence[LastUses]) -> None:
+        for now, principal, project_id, used, key in due:
+            if used:
+                await transaction.change(
+                    _USE_CREDENTIAL, (now, principal, project_id, json_list(used))
+                )
+            if key is not None:
+                await transaction.change(_USE_KEY, (now, key))
 
 
 def _row(group: Sequence[Reveal]) -> Row:

@@ -160,7 +160,7 @@ class SealedRows(Access):
                 await transaction.audit(event)
             return dropped
 
-        return await self._write(work)
+        return await self._write(work, of=project_id)
 
 
 def _row(kind: str, row: Row) -> SealedRow:

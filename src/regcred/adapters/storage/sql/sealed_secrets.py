@@ -37,7 +37,7 @@ class SealedSecrets(Access):
 
     async def sealed_secret(self, project_id: UUID, credential_id: UUID) -> SealedSecret:
         """Raise CredentialNotFound."""
-        row = await self._one(_FIND, (str(project_id), str(credential_id)))
+        row = await self._one(_FIND, (str(project_id), str(credential_id)), of=project_id)
         if row is None:
             raise CredentialNotFound
         secret_version, kid, generation, wrapped, sealed = row

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.rows import instant, micros
-from regcred.adapters.storage.sql.transaction import Clash, Transaction
-from regcred.domain.audit import AuditEvent
+from regcred.adapters.storage.sql.transaction import Transaction
+from regcred.domain.audit import NO_PROJECT, AuditEvent
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import WrappedSeed
 from regcred.domain.ports.rotation import Lease, LeaseLost, StoredSeed, Swap, Wrapped
@@ -63,7 +63,10 @@ _FORGET = """
     )
 """
 _PROJECT_EXISTS = "SELECT 1 FROM projects WHERE id = ?"
-_ADD = "INSERT INTO project_seeds (project_id, generation, kid, wrapped) VALUES (?, ?, ?, ?)"
+_ADD = """
+    INSERT INTO project_seeds (project_id, generation, kid, wrapped) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO NOTHING
+"""
 
 
 class Seeds(Access):
@@ -145,11 +148,11 @@ class Seeds(Access):
                     await transaction.change(_NOTE, (kid, micros(at)))
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=NO_PROJECT)
 
     async def project_seeds(self, project_id: UUID) -> Sequence[WrappedSeed]:
         """Return every seed of a project, oldest first. Raise ProjectNotFound."""
-        rows = await self._all(_OF_PROJECT, (str(project_id),))
+        rows = await self._all(_OF_PROJECT, (str(project_id),), of=project_id)
         if not rows:
             raise ProjectNotFound
         return [WrappedSeed(*row) for row in rows]
@@ -164,14 +167,12 @@ class Seeds(Access):
             await renew(transaction, lease, until)
             if await transaction.one(_PROJECT_EXISTS, row[:1]) is None:
                 raise ProjectNotFound
-            try:
-                await transaction.change(_ADD, row)
-            except Clash:
+            if not await transaction.change(_ADD, row):
                 return False
             await transaction.audit(event)
             return True
 
-        return await self._write(work)
+        return await self._write(work, of=project_id)
 
 
 async def renew(transaction: Transaction, lease: Lease, until: datetime) -> None:

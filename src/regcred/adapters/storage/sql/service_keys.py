@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regcred.adapters.storage.sql.access import Access
+from regcred.domain.audit import NO_PROJECT
 from regcred.domain.ports import WrappedSeed
 
 _FIND = "SELECT kid, generation, wrapped FROM service_keys WHERE purpose = ?"
@@ -27,7 +28,7 @@ class ServiceKeys(Access):
     async def put_service_key(self, purpose: str, key: WrappedSeed) -> None:
         """Keep the key for `purpose`; the first one stays, whoever else was making one."""
         row = (purpose, key.kid, key.generation, key.wrapped)
-        await self._write(lambda transaction: transaction.change(_PUT, row))
+        await self._write(lambda transaction: transaction.change(_PUT, row), of=NO_PROJECT)
 
     async def kids_in_use(self) -> set[str]:
         """Return the ids of every key-encryption key that something is wrapped by."""

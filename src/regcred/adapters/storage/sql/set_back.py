@@ -48,7 +48,7 @@ _SECRETS_BEHIND = f"""
             WHERE x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
         ) AS held
         FROM credentials c
-    ) WHERE audited > secret_version OR audited > held
+    ) AS v WHERE audited > secret_version OR audited > held
 """  # noqa: S608  constants alone
 _KEYS_BEHIND = f"""
     SELECT k.id FROM api_keys k WHERE k.version < (
@@ -152,7 +152,7 @@ class SetBack(AuditLog):
         """Commit the operator's word that the store was set back on purpose."""
         if event.action is not Action.ROLLBACK_ACCEPTED:
             raise ValueError("the event must say that a rollback was accepted")
-        await self._write(lambda transaction: transaction.audit(event))
+        await self._write(lambda transaction: transaction.audit(event), of=event.project_id)
 
     def _signed_here(self, row: Row) -> bool:
         """Whether the row is as it was when this service signed it. Constant time."""

@@ -82,10 +82,7 @@ class Transaction(ABC):
         Raise StoreUnavailable when not all of them were written: a trigger may drop rows without
         an error, and then what they tell of must not happen either.
         """
-        first = await self._numbers(len(rows))
-        numbered = [(first + n, *row) for n, row in enumerate(rows)]
-        sign = self._sign
-        signed = [(*row, sign(audit_rows.signed_bytes(row)) if sign else b"") for row in numbered]
+        signed = self._signed(await self._numbers(len(rows)), rows)
         for start in range(0, len(signed), audit_rows.MAX_ROWS):
             some = signed[start : start + audit_rows.MAX_ROWS]
             written = await self.change(
@@ -93,6 +90,12 @@ class Transaction(ABC):
             )
             if written != len(some):
                 raise StoreUnavailable("the database dropped an audit row")
+
+    def _signed(self, first: int, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows with their numbers, counted from `first`, and their signatures."""
+        numbered = [(first + n, *row) for n, row in enumerate(rows)]
+        sign = self._sign
+        return [(*row, sign(audit_rows.signed_bytes(row)) if sign else b"") for row in numbered]
 
 
 Work = Callable[[Transaction], Awaitable[_T]]

@@ -128,7 +128,7 @@ class Verdicts(Access):
             await transaction.audit(event)
             return news
 
-        return await self._write(work)
+        return await self._write(work, of=project_id)
 
     async def list_verdicts(
         self, project_id: UUID, credential_id: UUID, before: int, limit: int
@@ -137,7 +137,9 @@ class Verdicts(Access):
         place = (str(project_id), str(credential_id), before or MAX_INTEGER, limit)
         return [
             (number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence)))
-            for number, kind, checked_at, image, evidence in await self._all(_PAGE, place)
+            for number, kind, checked_at, image, evidence in await self._all(
+                _PAGE, place, of=project_id
+            )
         ]
 
 
@@ -212,7 +214,7 @@ class Uses(Access):
             await transaction.change(_PUT_USE, (*place, *row))
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def delete_use(
         self, project_id: UUID, credential_id: UUID, kind: str, name: str, event: AuditEvent
@@ -227,14 +229,14 @@ class Uses(Access):
                 raise UseNotFound
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def list_uses(
         self, project_id: UUID, credential_id: UUID, now: datetime
     ) -> Sequence[Use]:
         """Return live uses by kind and name. Raise CredentialNotFound."""
         place = (str(project_id), str(credential_id))
-        rows = await self._all(_LIVE_USES, (*place, micros(now)))
-        if not rows and await self._one(_EXISTS, place) is None:
+        rows = await self._all(_LIVE_USES, (*place, micros(now)), of=project_id)
+        if not rows and await self._one(_EXISTS, place, of=project_id) is None:
             raise CredentialNotFound
         return [use(row) for row in rows]

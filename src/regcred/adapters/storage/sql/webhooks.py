@@ -93,18 +93,20 @@ class Webhooks(Access):
             await transaction.audit(event)
             return await _stored(transaction, place)
 
-        return await self._write(work)
+        return await self._write(work, of=webhook.project_id)
 
     async def find_webhook(self, project_id: UUID, webhook_id: UUID) -> Webhook:
         """Raise WebhookNotFound, also for another project's."""
-        row = await self._one(_FIND, (str(project_id), str(webhook_id)))
+        row = await self._one(_FIND, (str(project_id), str(webhook_id)), of=project_id)
         if row is None:
             raise WebhookNotFound
         return webhook_of(row)
 
     async def list_webhooks(self, project_id: UUID, after: str, limit: int) -> Sequence[Webhook]:
         """Return webhooks with an id above `after` ("" for the start), in id order."""
-        return list(map(webhook_of, await self._all(_PAGE, (str(project_id), after, limit))))
+        return list(
+            map(webhook_of, await self._all(_PAGE, (str(project_id), after, limit), of=project_id))
+        )
 
     async def update_webhook(
         self,
@@ -129,7 +131,7 @@ class Webhooks(Access):
             await transaction.audit(event)
             return await _stored(transaction, place)
 
-        return await self._write(work)
+        return await self._write(work, of=webhook.project_id)
 
     async def delete_webhook(
         self, project_id: UUID, webhook_id: UUID, expected_version: int | None, event: AuditEvent
@@ -143,11 +145,11 @@ class Webhooks(Access):
             transaction.secrets_died = True
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def webhook_secret(self, project_id: UUID, webhook_id: UUID) -> SealedSecret:
         """Raise WebhookNotFound."""
-        row = await self._one(_SEALED, (str(project_id), str(webhook_id)))
+        row = await self._one(_SEALED, (str(project_id), str(webhook_id)), of=project_id)
         if row is None:
             raise WebhookNotFound
         secret_version, kid, generation, wrapped, sealed = row

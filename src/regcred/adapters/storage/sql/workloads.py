@@ -104,18 +104,18 @@ class Workloads(Access):
             found = await transaction.one(_WORKLOAD_AT, place)
             return _workload(at_version(found, None, WorkloadNotFound())).workload
 
-        return await self._write(work)
+        return await self._write(work, of=stored.workload.project_id)
 
     async def find_workload(self, project_id: UUID, workload_id: UUID) -> Workload:
         """Raise WorkloadNotFound, also for another project's."""
-        row = await self._one(_WORKLOAD_AT, (str(project_id), str(workload_id)))
+        row = await self._one(_WORKLOAD_AT, (str(project_id), str(workload_id)), of=project_id)
         if row is None:
             raise WorkloadNotFound
         return _workload(row).workload
 
     async def list_workloads(self, project_id: UUID, after: str, limit: int) -> Sequence[Workload]:
         """Return workloads with an id above `after` ("" for the start), in id order."""
-        rows = await self._all(_WORKLOADS, (str(project_id), after, limit))
+        rows = await self._all(_WORKLOADS, (str(project_id), after, limit), of=project_id)
         return [_workload(row).workload for row in rows]
 
     async def delete_workload(self, project_id: UUID, workload_id: UUID, event: AuditEvent) -> None:
@@ -126,7 +126,7 @@ class Workloads(Access):
                 raise WorkloadNotFound
             await transaction.audit(event)
 
-        await self._write(work)
+        await self._write(work, of=project_id)
 
     async def read_for_pod(self, claimed: TokenIssuer, project: ProjectRef | None) -> PodRead:
         """Read what a token claims to be; see the port."""

@@ -9,17 +9,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from regcred.adapters.storage.revision import HEAD, refuse_other
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
-from regcred.domain.errors import StartRefused
 
-_HEAD = "0006"
+_REMEDY = "stop the service, take a copy, and run `regcred migrate --data` with the same folder"
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 def head_revision() -> str:
     """Return the revision that this program works with."""
-    return _HEAD
+    return HEAD
 
 
 def current_revision(directory: Path) -> str | None:
@@ -42,18 +42,7 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 
 def require_head(connection: sqlite3.Connection) -> None:
     """Raise StartRefused, saying what to run, unless the schema is the one we need."""
-    found = revision_of(connection)
-    if found == _HEAD:
-        return
-    if found is None or found < _HEAD:
-        raise StartRefused(
-            f"the store's schema is {found or 'missing'} and this program needs {_HEAD}: "
-            "stop the service, take a copy, and run `regcred migrate --data` with the same folder"
-        )
-    raise StartRefused(
-        f"the store's schema is {found}, newer than this program's {_HEAD}: "
-        "run a newer regcred, or restore a backup from before the upgrade"
-    )
+    refuse_other(revision_of(connection), _REMEDY)
 
 
 def migrate(directory: Path) -> None:
@@ -65,9 +54,9 @@ def migrate(directory: Path) -> None:
     path = make_private(directory)
     with closing(connect(path)) as connection:
         found = revision_of(connection)
-        if found == _HEAD:
+        if found == HEAD:
             return
-        if found is not None and found > _HEAD:
+        if found is not None and found > HEAD:
             require_head(connection)
     _upgrade(path)
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self, TypeVar
 
-from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.access import Access, Of
 from regcred.adapters.storage.sql.checks import Checks
 from regcred.adapters.storage.sql.clusters import Clusters
 from regcred.adapters.storage.sql.credentials import Credentials
@@ -58,7 +58,9 @@ class _Reads(Access):
     _reader: sqlite3.Connection
     _writer: Writer
 
-    async def _all(self, statement: str, parameters: Parameters = ()) -> list[Row]:
+    async def _all(
+        self, statement: str, parameters: Parameters = (), *, of: Of = None
+    ) -> list[Row]:
         """Return every row. Raise StoreUnavailable.
 
         The statement ends with the call, so that no read holds up a checkpoint.
@@ -70,7 +72,7 @@ class _Reads(Access):
         except (UnicodeEncodeError, OverflowError):
             return []  # what SQLite cannot hold, it does not hold
 
-    async def _write(self, work: Work[_T]) -> _T:
+    async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
         """Run a write, and return once it is durable. Raise what it raises, StoreUnavailable."""
         return await self._writer.submit(work)
 
@@ -197,7 +199,7 @@ class SqliteStore(
         if last is None or time.monotonic() - last > _PROVEN_FOR:
             await self._write(lambda transaction: transaction.change(_WRITTEN))
 
-    def at_head(self) -> bool:
+    async def at_head(self) -> bool:
         """Whether the schema is still the one this program needs."""
         return revision_of(self._reader) == head_revision()
 

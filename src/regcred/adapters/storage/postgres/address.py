@@ -1,0 +1,57 @@
+"""Where the database is and who connects, and how a connection is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import asyncpg
+from asyncpg import Connection
+
+from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.domain.errors import StartRefused, StoreUnavailable
+from regcred.domain.secret import Secret
+
+CONNECT_SECONDS = 3.0
+STATEMENT_SECONDS = 15.0
+"""After which a statement is given up; what the service asks for takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One database as one role."""
+
+    url: str
+    """`postgresql://USER@HOST:PORT/NAME`, with `sslmode` and the like as libpq takes them."""
+
+    password: Secret | None = field(default=None)
+    """None: from libpq's own password file, or none is needed."""
+
+    prepared: bool = True
+    """Whether prepared statements outlive a transaction; not behind a pooler older than 1.21."""
+
+    async def connect(self) -> Connection:
+        """Open a connection. Raise StoreUnavailable; StartRefused for an address of no use."""
+        try:
+            connection: Connection = await asyncpg.connect(
+                self.url,
+                password=None if self.password is None else self.password.reveal(),
+                timeout=CONNECT_SECONDS,
+                command_timeout=STATEMENT_SECONDS,
+                statement_cache_size=512 if self.prepared else 0,
+                server_settings={"application_name": "regcred"},
+            )
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise StartRefused(
+                "the database's address is not postgresql://USER@HOST:PORT/NAME"
+            ) from None
+        except ERRORS as error:
+            raise unavailable(error) from error
+        return connection
+
+
+async def connect_first(address: Address) -> Connection:
+    """Open a connection where nothing runs yet. Raise StartRefused."""
+    try:
+        return await address.connect()
+    except StoreUnavailable as error:
+        raise StartRefused(f"{error}: check --database and that it runs") from error

@@ -1,0 +1,40 @@
+"""What PostgreSQL's errors mean to a caller: the store did not take the request, and no more.
+
+The texts name the SQLSTATE and never a message or a parameter, which may be anything.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from regcred.domain.errors import StoreUnavailable
+
+ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""Whatever a statement may raise because of the database or of the way to it."""
+
+UNHOLDABLE = (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError)
+"""A parameter that no column can hold: a number beyond 64 bits, half a character, a NUL."""
+
+_WORDS = {
+    "53100": "the disk is full",
+    "53300": "the database has no connection left",
+    "25006": "the database is read-only",
+    "55P03": "another transaction keeps a row locked",
+    "57014": "the database took too long",
+    "57P01": "the database is stopping",
+    "57P03": "the database is starting",
+    "42501": "the database's role may not do this: run `regcred migrate` as the owner",
+    "28P01": "the database refused the password",
+}
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """Return the refusal for an error that no caller could have avoided."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:
+        words = "the database cannot be reached"
+    else:
+        words = _WORDS.get(state, f"the database refused ({state})")
+    failure = StoreUnavailable(words)
+    failure.__cause__ = error
+    return failure

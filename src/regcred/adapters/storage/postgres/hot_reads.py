@@ -1,0 +1,136 @@
+"""The hot read on PostgreSQL: the requests of one turn of the loop in one statement.
+
+Strictly fresh: the statement is sent after the last of its requests came in, and nothing is kept.
+It calls the one function that may see every project (revision 0005 says why that is safe).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+from asyncpg import Connection
+
+from regcred.adapters.storage.postgres.address import Address
+from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.adapters.storage.postgres.pool import close_quietly
+from regcred.adapters.storage.postgres.together import Together
+from regcred.adapters.storage.postgres.walls import RESOLVE
+from regcred.adapters.storage.sql.resolve import Resolving, found
+from regcred.adapters.storage.sql.rows import Row, lookups
+from regcred.domain.ports import ProjectRef, ResolveRead
+from regcred.domain.registry import RegistryAddress, path_prefixes
+
+MAX_BATCH = 128
+LANES = 2
+"""Connections that are kept for this alone: while one answers, the other asks."""
+
+_READ = f"SELECT * FROM {RESOLVE}($1, $2, $3, $4, $5, $6)"  # noqa: S608  constants alone
+
+
+class _Asked(NamedTuple):
+    """One request, as the function takes it."""
+
+    key_id: str | None
+    project_id: str | None
+    project_number: int | None
+    exact: str
+    pattern: str
+    paths: str | None
+
+
+class HotReads:
+    """Answers resolves' reads, each with the rows of its own."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._idle = [_Lane() for _ in range(LANES)]
+        self._together = Together(self._read, most=MAX_BATCH, lanes=LANES)
+
+    async def read(self, asked: _Asked) -> list[Row]:
+        """Return the rows that answer, best first. Raise StoreUnavailable."""
+        return await self._together.ask(asked)
+
+    async def close(self) -> None:
+        """Wait for what runs and close."""
+        await self._together.finish()
+        for lane in self._idle:
+            if lane.connection is not None:
+                await close_quietly(lane.connection)
+
+    async def _read(self, batch: Sequence[_Asked]) -> Sequence[list[Row] | Exception]:
+        lane = self._idle.pop()
+        try:
+            rows = await lane.fetch(self._address, batch)
+        except ERRORS as error:
+            raise unavailable(error) from error
+        finally:
+            self._idle.append(lane)
+        answers: list[list[Row]] = [[] for _ in batch]
+        for row in rows:
+            answers[row[0] - 1].append(row[1:])
+        return answers
+
+
+class _Lane:
+    """A connection with the statement prepared on it."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self._prepared: asyncpg.prepared_stmt.PreparedStatement | None = None
+
+    async def fetch(self, address: Address, batch: Sequence[_Asked]) -> list[Row]:
+        """Return the function's rows for a batch."""
+        arguments = list(map(list, zip(*batch, strict=True)))
+        if self.connection is None or self.connection.is_closed():
+            self.connection = await address.connect()
+            self._prepared = None
+        if not address.prepared:
+            # A pooler that knows no prepared statements keeps one server for one transaction.
+            async with self.connection.transaction(readonly=True):
+                return list(map(tuple, await self.connection.fetch(_READ, *arguments)))
+        if self._prepared is None:
+            self._prepared = await self.connection.prepare(_READ)
+        return list(map(tuple, await self._prepared.fetch(*arguments)))
+
+
+class PostgresResolving(Resolving):
+    """The port's hot read."""
+
+    _hot: HotReads
+
+    async def read_for_resolve(
+        self,
+        key_id: str | None,
+        project: ProjectRef | None,
+        address: RegistryAddress,
+        repository: str | None,
+    ) -> ResolveRead:
+        """Read everything that one resolve needs; see the port."""
+        asked = _asked(key_id, project, address, repository)
+        return found([] if asked is None else await self._hot.read(asked), address, repository)
+
+
+def _asked(
+    key_id: str | None,
+    project: ProjectRef | None,
+    address: RegistryAddress,
+    repository: str | None,
+) -> _Asked | None:
+    """Return what to ask; None where nothing can be found, or nobody asks for anything.
+
+    What a column cannot hold would fail every request of its batch.
+    """
+    if key_id is None and project is None:
+        return None
+    exact, pattern = lookups(address)
+    paths = None if repository is None else "\n".join(path_prefixes(repository))
+    if not all(text.isascii() and "\0" not in text for text in (key_id or "", exact, paths or "")):
+        return None
+    if isinstance(project, UUID):
+        return _Asked(key_id, str(project), None, exact, pattern, paths)
+    # A number beyond 64 bits is a number that no project has.
+    number = project if project is None or -(2**63) <= project < 2**63 else 0
+    return _Asked(key_id, None, number, exact, pattern, paths)

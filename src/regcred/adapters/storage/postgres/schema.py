@@ -1,0 +1,137 @@
+"""Which schema a database has, and how its owner gives it the one that this program needs.
+
+Alembic is imported only where it runs: a server that finds the schema current starts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg import Connection
+
+from regcred.adapters.storage.postgres import walls
+from regcred.adapters.storage.postgres.address import Address, connect_first
+from regcred.adapters.storage.postgres.ddl import translate_ddl
+from regcred.adapters.storage.postgres.failures import unavailable
+from regcred.adapters.storage.revision import HEAD, refuse_other
+from regcred.domain.errors import StartRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection as SyncConnection
+
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+_LOCK = 0x7265676372656431
+"""Held by whoever migrates, so that others wait for the end and find nothing left to do."""
+
+_BEGIN = (
+    # Waited for as long as the other one takes; everything after it for two seconds, or requests
+    # would queue behind a migration that itself waits for one of them.
+    f"SELECT pg_advisory_xact_lock({_LOCK})",
+    "SET LOCAL lock_timeout = '2s'",
+    f"SET LOCAL {walls.SETTING} = '{walls.EVERY}'",
+)
+_SETUP = """the database has no role {roles}: as its administrator run
+  CREATE ROLE regcred_audit_writer; CREATE ROLE regcred_app; CREATE ROLE regcred_backup;
+  GRANT regcred_audit_writer TO regcred_app;
+(docs/postgresql.md)"""
+_OPEN = (
+    "anybody may put names into the schema public: as the database's administrator run "
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+)
+
+
+async def current_revision(address: Address) -> str | None:
+    """Return the revision of a database; None if it was never migrated. Raise StartRefused."""
+    async with _opened(address) as connection:
+        return await revision_of(connection)
+
+
+async def revision_of(connection: Connection) -> str | None:
+    """Return the revision that an open database says it has."""
+    try:
+        found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    return found
+
+
+async def require_head(connection: Connection) -> None:
+    """Raise StartRefused, saying what to run, unless the schema is the one we need."""
+    refuse_other(
+        await revision_of(connection), "run `regcred migrate --database` as the database's owner"
+    )
+
+
+async def migrate(address: Address) -> tuple[str | None, str]:
+    """Bring the database to the newest schema and put its walls up; return (before, after).
+
+    One transaction under a lock of its own: interrupted or raced, it happens once or not at all.
+    Raise StartRefused for a schema that is newer than this program, for missing roles, or where
+    the owner may not do it.
+    """
+    async with _opened(address) as connection:
+        before = await revision_of(connection)
+        if before is not None and before > HEAD:
+            await require_head(connection)
+        if missing := await connection.fetch(walls.MISSING_ROLES, list(walls.ROLES)):
+            raise StartRefused(_SETUP.format(roles=", ".join(row[0] for row in missing)))
+        if await connection.fetchval(walls.OPEN_TO_ALL):
+            raise StartRefused(_OPEN)
+    await _upgrade(address)
+    return before, HEAD
+
+
+async def _upgrade(address: Address) -> None:
+    # Imported here: together they cost a start a quarter of a second that it rarely needs.
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  see above
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415  see above
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=address.connect, poolclass=NullPool
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run)
+    except DBAPIError as error:
+        cause = getattr(error.orig, "__cause__", None) or error
+        raise StartRefused(
+            f"the migration was given up, and nothing is changed: {unavailable(cause)}"
+        ) from cause
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: SyncConnection) -> None:
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.config import Config  # noqa: PLC0415  see above
+    from sqlalchemy import event  # noqa: PLC0415  see above
+
+    def translated(_c: Any, _k: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        return translate_ddl(statement), parameters
+
+    for statement in _BEGIN:
+        connection.exec_driver_sql(statement)
+    event.listen(connection, "before_cursor_execute", translated, retval=True)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    event.remove(connection, "before_cursor_execute", translated)
+    tables = connection.exec_driver_sql(walls.TABLES).all()
+    for statement in walls.put_up([(table, project, behind) for table, project, behind in tables]):
+        connection.exec_driver_sql(statement)
+
+
+@asynccontextmanager
+async def _opened(address: Address) -> AsyncIterator[Connection]:
+    connection = await connect_first(address)
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -1,0 +1,195 @@
+"""The PostgreSQL store: the domain's Store port for any number of processes on one database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self, TypeVar
+
+from regcred.adapters.storage.postgres.address import Address, connect_first
+from regcred.adapters.storage.postgres.checks import last_columns, look_over
+from regcred.adapters.storage.postgres.failures import ERRORS, UNHOLDABLE, unavailable
+from regcred.adapters.storage.postgres.hot_reads import HotReads, PostgresResolving
+from regcred.adapters.storage.postgres.pool import Pool
+from regcred.adapters.storage.postgres.reveals import PostgresRevealLog
+from regcred.adapters.storage.postgres.statements import translate
+from regcred.adapters.storage.postgres.together import Together
+from regcred.adapters.storage.postgres.transaction import PostgresTransaction
+from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, reading, writing
+from regcred.adapters.storage.revision import HEAD
+from regcred.adapters.storage.sql.access import Of
+from regcred.adapters.storage.sql.checks import Checks
+from regcred.adapters.storage.sql.clusters import Clusters
+from regcred.adapters.storage.sql.credentials import Credentials
+from regcred.adapters.storage.sql.deliveries import Deliveries
+from regcred.adapters.storage.sql.events import Events
+from regcred.adapters.storage.sql.fetch_log import digest
+from regcred.adapters.storage.sql.fetches import Fetches
+from regcred.adapters.storage.sql.handouts import HandOuts
+from regcred.adapters.storage.sql.keys import Keys
+from regcred.adapters.storage.sql.listing import Listing
+from regcred.adapters.storage.sql.logins import Logins
+from regcred.adapters.storage.sql.projects import Projects
+from regcred.adapters.storage.sql.recent import Recent
+from regcred.adapters.storage.sql.rows import Row, micros
+from regcred.adapters.storage.sql.sealed_rows import SealedRows
+from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
+from regcred.adapters.storage.sql.seeds import Seeds
+from regcred.adapters.storage.sql.service_keys import ServiceKeys
+from regcred.adapters.storage.sql.set_back import SetBack
+from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
+from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
+from regcred.adapters.storage.sql.webhooks import Webhooks
+from regcred.adapters.storage.sql.workloads import Workloads
+from regcred.domain.audit import NO_PROJECT, Reveal
+from regcred.domain.errors import StoreUnavailable
+from regcred.domain.ports import AlreadyDone, Clock
+
+CONNECTIONS = 8
+"""Of one process, for everything but the hot reads."""
+
+_READ = "SELECT checks FROM health WHERE id = 1"
+_WRITTEN = "UPDATE health SET checks = checks + 1 WHERE id = 1"
+_REVISION = "SELECT version_num FROM alembic_version"
+_PROVEN_FOR = 1.0
+_MAX_REVEALS = 512
+
+_T = TypeVar("_T")
+
+
+class PostgresStore(
+    Projects,
+    Keys,
+    Credentials,
+    SealedSecrets,
+    Listing,
+    Verdicts,
+    Uses,
+    PostgresResolving,
+    Fetches,
+    HandOuts,
+    Logins,
+    Events,
+    Checks,
+    Webhooks,
+    Deliveries,
+    Clusters,
+    Workloads,
+    SetBack,
+    ServiceKeys,
+    Seeds,
+    SealedRows,
+):
+    """Implements `regcred.domain.ports.Store`; nothing in it depends on being the only process.
+
+    What it remembers are last uses that were moved within the minute: forgotten, they are moved
+    once too often. `close` commits what waits.
+    """
+
+    def __init__(self, pool: Pool, writes: Writes, clock: Clock) -> None:
+        self._pool = pool
+        self._writes = writes
+        self._clock = clock
+        self._hot = HotReads(pool.address)
+        self._reveal_log = PostgresRevealLog()
+        self._moved = Recent()
+        self._reveals = Together(self._write_reveals, most=_MAX_REVEALS)
+
+    @classmethod
+    async def open(cls, address: Address, *, sign: Sign | None = None, clock: Clock) -> Self:
+        """Open the store at an address; `sign` makes the audit rows' signatures.
+
+        Raise StartRefused: see `checks.look_over`.
+        """
+        connection = await connect_first(address)
+        try:
+            await look_over(connection)
+            columns = await last_columns(connection)
+        finally:
+            await connection.close()
+        pool = Pool(address, CONNECTIONS)
+        return cls(pool, Writes(pool, columns, sign), clock)
+
+    def sign_with(self, sign: Sign) -> None:
+        """Sign every audit row from now on: its key may itself lie in this store."""
+        self._writes.sign = sign
+
+    async def look_apart(self, look: Callable[[SetBack], Awaitable[_T]]) -> _T:
+        """Return what `look` finds; requests go on meanwhile, as they do with any read."""
+        return await look(self)
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were committed since the store was opened."""
+        return self._writes.commits
+
+    async def close(self) -> None:
+        """Commit what waits, and close. Closing twice is nothing."""
+        await self._reveals.finish()
+        await self._writes.finish()
+        await self._hot.close()
+        await self._pool.close()
+
+    async def record_reveal(self, reveal: Reveal) -> None:
+        """Commit the audit row of an answer before it leaves; see the port."""
+        await self._reveals.ask(reveal)
+
+    async def record_use(self, reveal: Reveal) -> None:
+        """Move last uses and fetches without an audit row; see the port."""
+        if not self._moved.due(digest(reveal), micros(reveal.at)):
+            return
+        try:
+            await self._writes.run(TOGETHER, lambda t: self._reveal_log.move(t, [reveal]))
+        except StoreUnavailable:
+            self._moved.forget()
+
+    async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
+        """Return what an Idempotency-Key did within its 24 hours, if anything."""
+        return await self._done_before(self._one, principal, key)
+
+    async def check(self) -> None:
+        """Pass if the store can be read and written. Raise StoreUnavailable.
+
+        A commit of the last second is proof enough, so that asking costs no disk writes.
+        """
+        await self._all(_READ)
+        last = self._writes.last_commit
+        if last is None or time.monotonic() - last > _PROVEN_FOR:
+            await self._write(lambda transaction: transaction.change(_WRITTEN), of=NO_PROJECT)
+
+    async def at_head(self) -> bool:
+        """Whether the schema is still the one this program needs. Raise StoreUnavailable."""
+        return await self._one(_REVISION) == (HEAD,)
+
+    async def _all(
+        self, statement: str, parameters: Parameters = (), *, of: Of = None
+    ) -> list[Row]:
+        made = translate(statement)
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(reading(of))
+                rows = await connection.fetch(made.text, *made.arguments(parameters))
+                await connection.execute("COMMIT")
+        except UNHOLDABLE:
+            return []
+        except ERRORS as error:
+            raise unavailable(error) from error
+        return [tuple(row) for row in rows]
+
+    async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
+        return await self._writes.run(writing(of), work)
+
+    @property
+    def _sign(self) -> Sign | None:
+        return self._writes.sign
+
+    async def _write_reveals(self, reveals: Sequence[Reveal]) -> Sequence[None]:
+        async def work(transaction: PostgresTransaction) -> None:
+            await self._reveal_log.write(transaction, reveals)
+
+        try:
+            await self._writes.run(TOGETHER, work)
+        except Exception:
+            self._reveal_log.forget()  # what it moved is gone with the transaction
+            raise
+        return [None] * len(reveals)

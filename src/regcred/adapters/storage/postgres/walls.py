@@ -1,0 +1,79 @@
+"""Who may do what in the database, and whose rows are seen: the wall behind the statements.
+
+Four roles: the owner migrates; `regcred_app` serves, owns nothing and may not change an audit row;
+`regcred_audit_writer`, which the app's role is a member of, may only append to the audit;
+`regcred_backup` only reads. Row-level security is forced on every table that has a project: rows
+are seen of the one project that the transaction has set, or, where it says so, of every one. Put up
+anew after every migration, from the catalogue, so that no new table is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+APP, AUDIT_WRITER, BACKUP = "regcred_app", "regcred_audit_writer", "regcred_backup"
+ROLES = (APP, AUDIT_WRITER, BACKUP)
+
+SETTING = "regcred.project"
+EVERY = "*"
+"""Of the setting: every project. Only what the nouns do not do for one project says it."""
+
+RESOLVE = "regcred_resolve_1"
+_RESOLVE = f"public.{RESOLVE}(text[], text[], bigint[], text[], text[], text[])"
+
+# Neither is written by the app as the other tables are.
+_AUDIT, _NUMBERS, _REVISION = "audit_events", "audit_numbers", "alembic_version"
+
+TABLES = """
+    SELECT c.relname, (
+        SELECT a.attname FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND NOT a.attisdropped
+            AND a.attname = CASE c.relname WHEN 'projects' THEN 'id' ELSE 'project_id' END
+    ), c.relrowsecurity AND c.relforcerowsecurity AND (
+        SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid
+    ) = 2
+    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    ORDER BY c.relname
+"""
+"""(table, the column that holds its project or NULL, whether its rows are behind the wall)."""
+
+MISSING_ROLES = """
+    SELECT wanted FROM unnest(CAST($1 AS text[])) AS wanted
+    WHERE wanted NOT IN (SELECT rolname FROM pg_roles)
+"""
+
+OPEN_TO_ALL = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+        WHERE n.nspname = 'public' AND a.grantee = 0 AND a.privilege_type = 'CREATE'
+    )
+"""
+"""Whether anybody may put names into the schema that a definer's function reads from."""
+
+
+def put_up(tables: Sequence[tuple[str, str | None, bool]]) -> Iterator[str]:
+    """Yield the statements that put every wall up. `tables` is what TABLES found."""
+    yield f"GRANT USAGE ON SCHEMA public TO {', '.join(ROLES)}"
+    for table, project, behind in tables:
+        if project is not None and not behind:
+            yield from _policies(table, project)
+        yield f"REVOKE ALL ON {table} FROM PUBLIC, {', '.join(ROLES)}"
+        yield f"GRANT SELECT ON {table} TO {APP}, {BACKUP}"
+        if table not in {_AUDIT, _NUMBERS, _REVISION}:
+            yield f"GRANT INSERT, UPDATE, DELETE ON {table} TO {APP}"
+    yield f"GRANT INSERT ON {_AUDIT} TO {AUDIT_WRITER}"
+    yield f"GRANT SELECT, UPDATE ON {_NUMBERS} TO {AUDIT_WRITER}"
+    yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {BACKUP}"
+    yield f"REVOKE ALL ON FUNCTION {_RESOLVE} FROM PUBLIC"
+    yield f"GRANT EXECUTE ON FUNCTION {_RESOLVE} TO {APP}"
+
+
+def _policies(table: str, project: str) -> Iterator[str]:
+    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
+    # After a transaction the setting is '' and not gone.
+    seen = f"{project} = NULLIF(current_setting('{SETTING}', true), '')"
+    every = f"current_setting('{SETTING}', true) = '{EVERY}'"
+    for name, rule in (("of_the_project", seen), ("of_every_project", every)):
+        yield f"DROP POLICY IF EXISTS {name} ON {table}"
+        yield f"CREATE POLICY {name} ON {table} USING ({rule}) WITH CHECK ({rule})"

@@ -1,0 +1,136 @@
+"""How a write runs: what is locked before it, and the one place that runs a write again.
+
+The nouns' writes look first and change then, which is sound only if nothing comes in between. So a
+write of one project locks its row first, and from then on sees what is committed: writes of one
+project run one after the other. What concerns the whole store locks the audit's numbers instead,
+where all writers meet. What goes through every project locks nothing and is SERIALIZABLE: whatever
+came in between makes it fail, and it runs again.
+
+The one thing you would get wrong: running a write again. Only what certainly did not happen may be:
+a conflict that the database reports. A COMMIT whose answer got lost may have happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import asyncpg
+
+from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.adapters.storage.postgres.pool import Pool
+from regcred.adapters.storage.postgres.transaction import PostgresTransaction
+from regcred.adapters.storage.postgres.walls import EVERY, SETTING
+from regcred.adapters.storage.sql.access import Of
+from regcred.adapters.storage.sql.transaction import Clash, Sign
+from regcred.domain.audit import NO_PROJECT
+from regcred.domain.errors import StoreUnavailable
+
+_T = TypeVar("_T")
+
+Work = Callable[[PostgresTransaction], Awaitable[_T]]
+
+ATTEMPTS = 10
+_PAUSE = 0.002
+"""Seconds before the second attempt; each later one waits twice as long."""
+
+_CONFLICTS = (
+    asyncpg.SerializationError,  # 40001
+    asyncpg.DeadlockDetectedError,  # 40P01
+    # A row that was looked for is gone, or has a new one hanging on it: looking again tells.
+    asyncpg.ForeignKeyViolationError,  # 23503
+)
+
+# Nobody waits for ever, and nobody who is gone is waited for. One message with BEGIN.
+_LIMITS = (
+    "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; "
+    f"SET LOCAL {SETTING} = "
+)
+
+
+def reading(of: Of) -> str:
+    """Return what begins a transaction that reads."""
+    return f"BEGIN READ ONLY; SET LOCAL {SETTING} = '{EVERY if of is None else _seen(of)}'"
+
+
+def writing(of: Of) -> str:
+    """Return what begins a transaction that writes, with its lock."""
+    if of is None:
+        return f"BEGIN ISOLATION LEVEL SERIALIZABLE; {_LIMITS}'{EVERY}'"
+    if of == NO_PROJECT:
+        lock = "SELECT 1 FROM audit_numbers WHERE id = 1 FOR UPDATE"
+    else:
+        lock = f"SELECT 1 FROM projects WHERE id = '{of}' FOR NO KEY UPDATE"  # noqa: S608  a UUID
+    return f"BEGIN; {_LIMITS}'{_seen(of)}'; {lock}"
+
+
+TOGETHER = f"BEGIN; {_LIMITS}'{EVERY}'"
+"""Begins a transaction for writes of several projects that lock their own rows."""
+
+
+def _seen(of: Of) -> str:
+    return EVERY if of == NO_PROJECT else str(of)
+
+
+class Writes:
+    """Runs writes, each in a transaction of its own."""
+
+    def __init__(self, pool: Pool, columns: Mapping[str, str], sign: Sign | None) -> None:
+        self.sign = sign
+        self.last_commit: float | None = None
+        """When the newest COMMIT succeeded (monotonic seconds); None after a failure."""
+
+        self.commits = 0
+        """How many transactions were committed."""
+
+        self._pool = pool
+        self._columns = columns
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def run(self, begin: str, work: Work[_T]) -> _T:
+        """Run a write to its end, also when whoever waits for it is gone.
+
+        Raise what it raises, StoreUnavailable.
+        """
+        task = asyncio.ensure_future(self._again_while_in_conflict(begin, work))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait for what runs."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # is told to who waits; nobody may
+
+    async def _again_while_in_conflict(self, begin: str, work: Work[_T]) -> _T:
+        conflict: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._attempt(begin, work)
+            except _CONFLICTS as error:
+                conflict = error
+                await asyncio.sleep(_PAUSE * 2**attempt)
+            except (*ERRORS, Clash) as error:
+                self.last_commit = None
+                raise unavailable(error) from error
+        raise unavailable(conflict or TimeoutError())
+
+    async def _attempt(self, begin: str, work: Work[_T]) -> _T:
+        async with self._pool.connection() as connection:
+            await connection.execute(begin)
+            transaction = PostgresTransaction(connection, self.sign, self._columns)
+            result = await work(transaction)
+            await transaction.write_audit()
+            # After an error that the work kept to itself COMMIT undoes, and is no error.
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise StoreUnavailable("the database undid a write")
+        self.commits += 1
+        self.last_commit = time.monotonic()
+        return result
