@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.tools.postgres import Cluster, running
+from tests.tools.programs import ProgramMissing, regcred
 
 # Nothing timed is asserted: on a loaded machine a deadline fails tests that are right.
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True)
@@ -17,6 +22,31 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("REGCRED_HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server with a migrated database `regcred`, one for each worker of the tests.
+
+    Where it is not installed the tests are skipped, and fail where CI is true.
+    """
+    try:
+        with running() as cluster:
+            cluster.make("regcred")
+            migrate = [*regcred(), "migrate", "--database", cluster.url("owner", "regcred")]
+            subprocess.run(migrate, check=True, capture_output=True, timeout=60)
+            yield cluster
+    except ProgramMissing:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail("PostgreSQL must be installed where CI is true", pytrace=False)
+        pytest.skip("PostgreSQL is not installed")
+
+
+@pytest.fixture
+async def database(cluster: Cluster) -> Cluster:
+    """The server, its database empty."""
+    await cluster.empty("regcred")
+    return cluster
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

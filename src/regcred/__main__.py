@@ -15,6 +15,10 @@ Data = Annotated[
     Path | None,
     typer.Option(help="Directory of the store and, by default, the keys. [default: data]"),
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(help="postgresql://USER@HOST:PORT/NAME instead of SQLite; no password in it."),
+]
 Keyring = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,6 +32,7 @@ Output = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
 @app.command(rich_help_panel="Operator")
 def serve(
     data: Data = None,
+    database: Database = None,
     keyring: Keyring = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
@@ -52,6 +57,7 @@ def serve(
     _operate(
         "serve",
         data=data,
+        database=database,
         keyring=keyring,
         host=host,
         port=port,
@@ -65,21 +71,31 @@ def serve(
 
 
 @app.command(rich_help_panel="Operator")
-def init(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+def init(
+    data: Data = None,
+    database: Database = None,
+    keyring: Keyring = None,
+    output: Output = "text",
+) -> None:
     """Make the store, the key ring, project 1 and an operator's key, and show the key once."""
-    _operate("init", output, data=data, keyring=keyring)
+    _operate("init", output, data=data, database=database, keyring=keyring)
 
 
 @app.command(rich_help_panel="Operator")
-def migrate(data: Data = None) -> None:
+def migrate(data: Data = None, database: Database = None) -> None:
     """Bring the store to this version's schema. Stop the service and take a copy first."""
-    _operate("migrate", data=data)
+    _operate("migrate", data=data, database=database)
 
 
 @app.command("operator-key", rich_help_panel="Operator")
-def operator_key(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+def operator_key(
+    data: Data = None,
+    database: Database = None,
+    keyring: Keyring = None,
+    output: Output = "text",
+) -> None:
     """Make another operator's key, for when the first one is lost. It is shown once."""
-    _operate("operator_key", output, data=data, keyring=keyring)
+    _operate("operator_key", output, data=data, database=database, keyring=keyring)
 
 
 keys = typer.Typer(help="Key-encryption keys: rotate them, and see what hangs on which.")

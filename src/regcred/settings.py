@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -31,6 +32,15 @@ class Settings(BaseSettings):
 
     data: Path = Path("data")
     """Holds `store/` and, unless `keyring` says otherwise, `keys/`."""
+
+    database: str | None = None
+    """`postgresql://USER@HOST:PORT/NAME` instead of the SQLite store; no password in it."""
+
+    database_password_file: Path | None = None
+    """Holds the password of the database's user; else ~/.pgpass is looked into."""
+
+    database_prepared: bool = True
+    """Off behind a pooler that does not know prepared statements (pgbouncer before 1.21)."""
 
     keyring: Annotated[tuple[str, ...], NoDecode] = ()
     """Where the key-encryption keys are (docs/keys.md): the first wraps, all of them unwrap.
@@ -115,6 +125,19 @@ class Settings(BaseSettings):
             return (str(value),)
         # At commas alone: a path may have spaces.
         return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("database")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must be postgresql://USER@HOST:PORT/NAME")
+        # Command lines and environments are seen by others; a query may hold one too.
+        if parts.password is not None or "password" in parts.query:
+            raise ValueError("must hold no password: use database_password_file or ~/.pgpass")
+        return value
 
     @field_validator("allow_networks", "allow_http", "allow_raw", mode="before")
     @classmethod

@@ -387,6 +387,7 @@ async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
     replaced = event(Action.CREDENTIAL_REPLACED, world.id, login.id, secret_version=2)
     await keeper.store.update_credential(login, None, sealed(2), replaced)
     statements: list[str] = []
+    assert isinstance(keeper.store, SqliteStore)
     keeper.store._reader.set_trace_callback(statements.append)
 
     with capture_logs() as logs:

@@ -18,7 +18,8 @@ import pytest
 from regcred.adapters.registries.registries import RealRegistries
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.service import first_run
-from regcred.bootstrap.state import State, open_state, utc_now
+from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.stores import utc_now
 from regcred.domain.access import Caller, Principal, Role
 from regcred.domain.credential import Draft
 from regcred.domain.event import Event

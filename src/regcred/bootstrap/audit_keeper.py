@@ -22,8 +22,8 @@ import structlog
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
 from regcred.adapters.storage.sql.set_back import SetBack
-from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.heartbeat import Heartbeat
+from regcred.bootstrap.stores import OpenStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
@@ -56,7 +56,7 @@ _NO_ANCHOR = "a store that was set back before now is not noticed; a new anchor 
 class AuditKeeper:
     """Keeps one store's chain and its anchor."""
 
-    store: SqliteStore
+    store: OpenStore
     chain: AuditChain
     anchor: FileAnchor
     clock: Clock

@@ -23,7 +23,8 @@ from regcred.bootstrap.first_run import (
     first_commands,
     make_operator_key,
 )
-from regcred.bootstrap.state import migrate_store, open_state
+from regcred.bootstrap.state import open_state
+from regcred.bootstrap.stores import migrate_store
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -21,11 +20,8 @@ from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.joined_rings import Ring
 from regcred.adapters.sealing.sealer import EnvelopeSealer
 from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
-from regcred.adapters.storage.sqlite import schema
-from regcred.adapters.storage.sqlite.place import ServingLock
-from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.key_rings import open_key_rings
-from regcred.domain.errors import StartRefused
+from regcred.bootstrap.stores import OpenStore, open_store, utc_now
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
 from regcred.settings import Settings
 
@@ -34,7 +30,7 @@ from regcred.settings import Settings
 class State:
     """What a running service, or a command of the operator, works on."""
 
-    store: SqliteStore
+    store: OpenStore
     keyring: Ring
     sealer: EnvelopeSealer
     keys: ServiceKeys
@@ -51,11 +47,6 @@ class State:
         return self.keys.key_digests
 
 
-def utc_now() -> datetime:
-    """Return now, in UTC, to the microsecond."""
-    return datetime.now(UTC)
-
-
 def new_uuid() -> UUID:
     """Return a UUIDv7."""
     return uuid7()
@@ -68,14 +59,8 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
     `exclusive` takes the serving lock (a server, `init`) and makes the store where there is none;
     without it the store is opened beside a server. Raise StartRefused, saying what to do.
     """
-    directory = settings.store_directory
-    with ExitStack() as held:
-        if exclusive:
-            held.enter_context(ServingLock(directory))
-            if schema.current_revision(directory) is None:
-                schema.migrate(directory)
-        store = SqliteStore.open(directory, clock=utc_now)
-        held.callback(store.close)
+    async with AsyncExitStack() as held:
+        store = await held.enter_async_context(open_store(settings, exclusive=exclusive))
         empty = await store.is_empty()
         keyring = await open_key_rings(
             settings, empty=empty, needed=await store.kids_in_use(), now=utc_now()
@@ -94,14 +79,3 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
             random=os.urandom,
             fresh=not await store.list_projects(0, 1),
         )
-
-
-def migrate_store(settings: Settings) -> tuple[str | None, str]:
-    """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
-    directory = settings.store_directory
-    if schema.current_revision(directory) is None:
-        raise StartRefused(f"{directory} holds no store to migrate: check --data")
-    with ServingLock(directory):
-        before = schema.current_revision(directory)
-        schema.migrate(directory)
-    return before, schema.head_revision()

@@ -49,7 +49,11 @@ class Watch:
                 await self.state.sealer.new_seed("readiness")
             except RegcredError:
                 checks["keyring"] = "does not wrap a key"
-        if not self.state.store.at_head():
+        try:
+            current = await self.state.store.at_head()
+        except RegcredError:
+            current = False
+        if not current:
             checks["migrations"] = "the schema is not this program's"
         return checks
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from regcred.adapters.storage.postgres import Address, PostgresStore
-from regcred.adapters.storage.postgres import schema as postgres_schema
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.domain.ports import Store
 from tests.adapters.storage.samples import Clock, World
 from tests.fakes.store import MemoryStore
-from tests.tools.postgres import Cluster, running
-from tests.tools.programs import ProgramMissing
+from tests.tools.postgres import Cluster
 
 
 @pytest.fixture
@@ -46,27 +42,6 @@ def sqlite_store(directory: Path, clock: Clock) -> Iterator[SqliteStore]:
     store = SqliteStore.open(directory, clock=clock)
     yield store
     store.close()
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server with a migrated database `regcred`, one for each worker of the tests."""
-    try:
-        with running() as cluster:
-            cluster.make("regcred")
-            asyncio.run(postgres_schema.migrate(Address(cluster.url("owner", "regcred"))))
-            yield cluster
-    except ProgramMissing:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail("PostgreSQL must be installed where CI is true", pytrace=False)
-        pytest.skip("PostgreSQL is not installed")
-
-
-@pytest.fixture
-async def database(cluster: Cluster) -> Cluster:
-    """The server, its database empty."""
-    await cluster.empty("regcred")
-    return cluster
 
 
 @pytest.fixture

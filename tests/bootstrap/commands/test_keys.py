@@ -15,7 +15,8 @@ import pytest
 
 from regcred.bootstrap.commands import rotations
 from regcred.bootstrap.service import first_run
-from regcred.bootstrap.state import open_state, utc_now
+from regcred.bootstrap.state import open_state
+from regcred.bootstrap.stores import utc_now
 from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import AuditFilter, WrappedSeed

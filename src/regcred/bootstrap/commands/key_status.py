@@ -10,9 +10,8 @@ from datetime import datetime
 from regcred.adapters.sealing.file_keyring import FileKeyring
 from regcred.adapters.sealing.joined_rings import JoinedRings, Ring
 from regcred.adapters.sealing.rewrapping import Rewrapping
-from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.key_rings import each_ring
-from regcred.bootstrap.state import utc_now
+from regcred.bootstrap.stores import OpenStore, open_store, utc_now
 from regcred.domain.errors import KeyringUnavailable, SealBroken
 from regcred.domain.ports.rotation import StoredSeed, Wrapped
 from regcred.settings import Settings
@@ -85,7 +84,7 @@ async def key_statuses(settings: Settings) -> list[KeyStatus]:
 
     Opens one seed with each key: that is what "reachable" means. Raise StartRefused.
     """
-    with closing(SqliteStore.open(settings.store_directory, clock=utc_now)) as store:
+    async with open_store(settings, exclusive=False) as store:
         rings = each_ring(settings, make=False, now=utc_now())
         with closing(JoinedRings(rings)) as joined:
             wrapped, unused = await store.wrapped_by(), await store.unused_since()
@@ -108,7 +107,7 @@ def _in_order(rings: list[Ring]) -> list[str]:
     return [kid for ring in rings for kid in (ring.primary, *sorted(ring.kids - {ring.primary}))]
 
 
-async def _samples(store: SqliteStore) -> dict[str, StoredSeed]:
+async def _samples(store: OpenStore) -> dict[str, StoredSeed]:
     """Return a seed of each key."""
     samples: dict[str, StoredSeed] = {}
     after: StoredSeed | None = None

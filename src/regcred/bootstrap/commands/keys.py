@@ -15,7 +15,8 @@ from regcred.adapters.sealing.ring_changes import add_key, make_primary, remove_
 from regcred.bootstrap.commands.key_status import KeyStatus, key_statuses
 from regcred.bootstrap.commands.rotations import held, now_and_then, say
 from regcred.bootstrap.first_run import OPERATOR
-from regcred.bootstrap.state import State, open_state, utc_now
+from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.stores import utc_now
 from regcred.domain.errors import StartRefused
 from regcred.settings import Settings
 from regcred.usecases.reseal_project import Moved, ResealProject, lease_name

@@ -42,8 +42,9 @@ from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
 from regcred.adapters.storage.sql.webhooks import Webhooks
 from regcred.adapters.storage.sql.workloads import Workloads
 from regcred.domain.audit import NO_PROJECT, Reveal
-from regcred.domain.errors import StoreUnavailable
+from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
+from regcred.domain.ports.measuring import StoreFigures
 
 CONNECTIONS = 8
 """Of one process, for everything but the hot reads."""
@@ -103,8 +104,11 @@ class PostgresStore(
         """
         connection = await connect_first(address)
         try:
-            await look_over(connection)
-            columns = await last_columns(connection)
+            async with connection.transaction(readonly=True):
+                await look_over(connection)
+                columns = await last_columns(connection)
+        except ERRORS as error:
+            raise StartRefused(f"{unavailable(error)}") from error
         finally:
             await connection.close()
         pool = Pool(address, CONNECTIONS)
@@ -122,6 +126,12 @@ class PostgresStore(
     def commits(self) -> int:
         """How many transactions were committed since the store was opened."""
         return self._writes.commits
+
+    def figures(self) -> StoreFigures:
+        """Return what the store says of its own work."""
+        writes = self._writes
+        waiting = writes.running + self._reveals.waiting
+        return StoreFigures(writes.commit_seconds, writes.commit_writes, waiting, None)
 
     async def close(self) -> None:
         """Commit what waits, and close. Closing twice is nothing."""
@@ -188,7 +198,7 @@ class PostgresStore(
             await self._reveal_log.write(transaction, reveals)
 
         try:
-            await self._writes.run(TOGETHER, work)
+            await self._writes.run(TOGETHER, work, len(reveals))
         except Exception:
             self._reveal_log.forget()  # what it moved is gone with the transaction
             raise

@@ -45,6 +45,11 @@ class Together(Generic[_A, _B]):
             loop.call_soon(self._begin)
         return await future
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a batch."""
+        return len(self._waiting)
+
     async def finish(self) -> None:
         """Wait until nothing waits."""
         while self._waiting or self._running:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import asyncpg
 
+from regcred.adapters.storage.commits import SECONDS, WRITES
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
@@ -27,6 +28,7 @@ from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.transaction import Clash, Sign
 from regcred.domain.audit import NO_PROJECT
 from regcred.domain.errors import StoreUnavailable
+from regcred.domain.tally import Tally
 
 _T = TypeVar("_T")
 
@@ -82,6 +84,9 @@ class Writes:
         self.last_commit: float | None = None
         """When the newest COMMIT succeeded (monotonic seconds); None after a failure."""
 
+        self.commit_seconds, self.commit_writes = Tally(SECONDS), Tally(WRITES)
+        """How long commits took, with the work in them, and how many writes they held."""
+
         self.commits = 0
         """How many transactions were committed."""
 
@@ -89,15 +94,20 @@ class Writes:
         self._columns = columns
         self._running: set[asyncio.Task[object]] = set()
 
-    async def run(self, begin: str, work: Work[_T]) -> _T:
-        """Run a write to its end, also when whoever waits for it is gone.
+    async def run(self, begin: str, work: Work[_T], writes: int = 1) -> _T:
+        """Run so many writes in one transaction, to the end, also when whoever waits is gone.
 
         Raise what it raises, StoreUnavailable.
         """
-        task = asyncio.ensure_future(self._again_while_in_conflict(begin, work))
+        task = asyncio.ensure_future(self._again_while_in_conflict(begin, work, writes))
         self._running.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    @property
+    def running(self) -> int:
+        """How many transactions run or wait for a connection."""
+        return len(self._running)
 
     async def finish(self) -> None:
         """Wait for what runs."""
@@ -109,17 +119,21 @@ class Writes:
         if not task.cancelled():
             task.exception()  # is told to who waits; nobody may
 
-    async def _again_while_in_conflict(self, begin: str, work: Work[_T]) -> _T:
+    async def _again_while_in_conflict(self, begin: str, work: Work[_T], writes: int) -> _T:
         conflict: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
-                return await self._attempt(begin, work)
+                began = time.monotonic()
+                result = await self._attempt(begin, work)
             except _CONFLICTS as error:
                 conflict = error
                 await asyncio.sleep(_PAUSE * 2**attempt)
             except (*ERRORS, Clash) as error:
                 self.last_commit = None
                 raise unavailable(error) from error
+            else:
+                self._committed(began, writes)
+                return result
         raise unavailable(conflict or TimeoutError())
 
     async def _attempt(self, begin: str, work: Work[_T]) -> _T:
@@ -131,6 +145,10 @@ class Writes:
             # After an error that the work kept to itself COMMIT undoes, and is no error.
             if await connection.execute("COMMIT") != "COMMIT":
                 raise StoreUnavailable("the database undid a write")
+        return result
+
+    def _committed(self, began: float, writes: int) -> None:
         self.commits += 1
         self.last_commit = time.monotonic()
-        return result
+        self.commit_seconds.add(self.last_commit - began)
+        self.commit_writes.add(writes)

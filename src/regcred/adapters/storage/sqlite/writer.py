@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from regcred.adapters.storage.commits import SECONDS, WRITES
 from regcred.adapters.storage.sql.fetch_log import digest
 from regcred.adapters.storage.sql.recent import Recent
 from regcred.adapters.storage.sql.reveals import RevealLog
@@ -32,9 +33,6 @@ _T = TypeVar("_T")
 
 MAX_BATCH = 512
 MAX_WAITING = 8192
-
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-_WRITES = (1, 2, 4, 8, 16, 32, 64, 128, 256, MAX_BATCH)
 
 
 class _Job(NamedTuple, Generic[_T]):
@@ -65,7 +63,7 @@ class Writer:
         self.commits = 0
         """How many transactions were committed."""
 
-        self.commit_seconds, self.commit_writes = Tally(_SECONDS), Tally(_WRITES)
+        self.commit_seconds, self.commit_writes = Tally(SECONDS), Tally(WRITES)
         """How long commits took, with the work in them, and how many writes they held."""
 
         self.last_commit: float | None = None

@@ -1,0 +1,99 @@
+"""Which store the settings name, and how it is opened and migrated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from regcred.adapters.storage.revision import HEAD
+from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.sqlite.place import ServingLock
+from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.domain.errors import InvalidInput, StartRefused
+from regcred.domain.secret import Secret
+from regcred.settings import Settings
+
+if TYPE_CHECKING:
+    from regcred.adapters.storage.postgres import Address, PostgresStore
+
+OpenStore: TypeAlias = "SqliteStore | PostgresStore"
+
+_NO_DRIVER = "--database needs PostgreSQL's driver: pip install 'regcred[server,postgres]'"
+
+
+def utc_now() -> datetime:
+    """Return now, in UTC, to the microsecond."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, *, exclusive: bool) -> AsyncIterator[OpenStore]:
+    """Open the store and close it after use.
+
+    On SQLite `exclusive` takes the serving lock and makes the store where there is none; a
+    PostgreSQL database is shared, and its owner makes the schema (`migrate`). Raise StartRefused.
+    """
+    if settings.database is not None:
+        async with _open_postgres(settings) as store:
+            yield store
+        return
+    directory = settings.store_directory
+    with ExitStack() as held:
+        if exclusive:
+            held.enter_context(ServingLock(directory))
+            if schema.current_revision(directory) is None:
+                schema.migrate(directory)
+        sqlite = SqliteStore.open(directory, clock=utc_now)
+        held.callback(sqlite.close)
+        yield sqlite
+
+
+def migrate_store(settings: Settings) -> tuple[str | None, str]:
+    """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
+    if settings.database is not None:
+        address = _address(settings)
+        from regcred.adapters.storage.postgres import schema as shared  # noqa: PLC0415  an extra
+
+        return asyncio.run(shared.migrate(address))
+    directory = settings.store_directory
+    if schema.current_revision(directory) is None:
+        raise StartRefused(f"{directory} holds no store to migrate: check --data")
+    with ServingLock(directory):
+        before = schema.current_revision(directory)
+        schema.migrate(directory)
+    return before, HEAD
+
+
+@asynccontextmanager
+async def _open_postgres(settings: Settings) -> AsyncIterator[PostgresStore]:
+    address = _address(settings)
+    from regcred.adapters.storage.postgres import PostgresStore  # noqa: PLC0415  an extra
+
+    store = await PostgresStore.open(address, clock=utc_now)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _address(settings: Settings) -> Address:
+    try:
+        from regcred.adapters.storage.postgres import Address  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as missing:
+        if missing.name != "asyncpg":
+            raise
+        raise StartRefused(_NO_DRIVER) from None
+    return Address(settings.database or "", _password(settings), settings.database_prepared)
+
+
+def _password(settings: Settings) -> Secret | None:
+    file = settings.database_password_file
+    if file is None:
+        return None
+    try:
+        return Secret(file.read_text().rstrip("\n"), field="database password")
+    except (OSError, UnicodeDecodeError, InvalidInput) as error:
+        raise StartRefused(f"the database's password cannot be read from {file}: {error}") from None

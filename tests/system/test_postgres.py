@@ -1,0 +1,104 @@
+"""Several processes on one PostgreSQL database, as their operator meets them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tools.postgres import Cluster
+from tests.tools.programs import NotReady
+from tests.tools.service import Service
+
+pytestmark = pytest.mark.system
+
+IMAGE = {"image": "registry.example.com/team/app:1"}
+
+
+def on(database: Cluster, folder: Path) -> Service:
+    """Return an installation whose store is the database."""
+    service = Service(folder)
+    service.env["REGCRED_DATABASE"] = database.url("app", "regcred")
+    return service
+
+
+@pytest.fixture
+def pair(database: Cluster, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
+    """Two processes that serve one database, each from a folder and a port of its own."""
+    first, second = on(database, tmp_path / "first"), on(database, tmp_path / "second")
+    first.init()
+    # What every machine has to be given: the key ring.
+    shutil.copytree(first.data / "keys", second.data / "keys")
+    (second.data / "keys" / "anchor.json").unlink()
+    second.key = first.key
+    with first.serving(), second.serving():
+        yield first, second
+
+
+def test_what_one_process_stores_the_other_hands_out(pair: tuple[Service, Service]) -> None:
+    first, second = pair
+    with first.api() as here, second.api() as there:
+        here.add("web", "registry.example.com/team", "robot", "a-secret")
+        answer = there.ask("POST", "projects/-/resolve", IMAGE)
+        audit = here.ask("GET", "projects/-/audit")
+
+    assert [login["password"] for login in answer["logins"]] == ["a-secret"]
+    assert [row["action"] for row in audit["items"]][:2] == [
+        "credential.revealed",
+        "credential.created",
+    ]
+
+
+def test_a_key_revoked_through_one_is_refused_by_the_other_at_once(
+    pair: tuple[Service, Service],
+) -> None:
+    first, second = pair
+    refused = []
+    with first.api() as here:
+        here.add("web", "registry.example.com/team", "robot", "a-secret")
+        for _ in range(10):
+            made = here.ask("POST", "projects/-/keys", {"name": "node", "role": "puller"})
+            with second.api(made["key"]) as node:
+                assert node.send("POST", "projects/-/resolve", IMAGE).status_code == 200
+                here.ask("DELETE", f"projects/-/keys/{made['id']}")
+                refused.append(node.send("POST", "projects/-/resolve", IMAGE).status_code)
+
+    assert refused == [401] * 10
+
+
+def test_a_secret_replaced_through_one_is_handed_out_by_the_other_at_once(
+    pair: tuple[Service, Service],
+) -> None:
+    first, second = pair
+    seen = []
+    with first.api() as here, second.api() as there:
+        here.add("web", "registry.example.com/team", "robot", "secret-0")
+        for n in range(1, 6):
+            here.ask("PATCH", "projects/-/credentials/web", {"password": f"secret-{n}"})
+            (login,) = there.ask("POST", "projects/-/resolve", IMAGE)["logins"]
+            seen.append(login["password"])
+
+    assert seen == [f"secret-{n}" for n in range(1, 6)]
+
+
+def test_the_owner_does_not_serve_and_a_password_in_the_address_is_refused(
+    database: Cluster, tmp_path: Path
+) -> None:
+    service = on(database, tmp_path / "service")
+    service.env["REGCRED_DATABASE"] = database.url("owner", "regcred")
+    with pytest.raises(NotReady, match="must not connect as the tables' owner"):
+        service.start().wait_ready(service.ready)
+    told = service.run("init", "--database", "postgresql://app:hunter2@127.0.0.1/regcred")
+
+    assert told.code == 2
+    assert "--database" in told.err
+    assert "hunter2" not in told.text
+
+
+def test_a_database_without_a_schema_says_what_to_run(database: Cluster, tmp_path: Path) -> None:
+    service = on(database, tmp_path / "service")
+    service.env["REGCRED_DATABASE"] = database.url("app", "postgres")
+
+    assert "run `regcred migrate --database` as the database's owner" in service.run("init").err
