@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     budgets: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
     """Requests a minute of one project, by wire language: `NAME=READS/WRITES` or `NAME=PRESET`."""
 
+    rate_per_project: int | None = Field(default=None, ge=1)
+    """Requests a minute of one project's keys, on all faces together; no limit if not set."""
+
+    rate_per_key: int | None = Field(default=None, ge=1)
+    """Requests a minute of one key, or of one pod's identity; no limit if not set."""
+
     concurrency: int = Field(default=2048, ge=16)
     """Requests under way at once; more get 503. Twice as many connections may be open."""
 

@@ -61,6 +61,8 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "metrics_port": ("9090", 9090),
         "otel_endpoint": ("https://[::1]:4318/otlp", "https://[::1]:4318/otlp"),
         "budgets": ("sevalla=vendor, gcore=600/60", {"sevalla": "vendor", "gcore": "600/60"}),
+        "rate_per_project": ("600", 600),
+        "rate_per_key": ("60", 60),
         "concurrency": ("16", 16),
         "connections_per_peer": ("1", 1),
         "grace": ("0", 0),
@@ -145,7 +147,7 @@ def test_a_network_that_is_none_is_named(network: str) -> None:
     [
         ("port", -1), ("port", 65536), ("port", "http"), ("workers", 0), ("workers", 65),
         ("verify_per_host", 0), ("verify_per_project", 0), ("verify_concurrency", 0),
-        ("concurrency", 15),
+        ("concurrency", 15), ("rate_per_project", 0), ("rate_per_key", 0),
         ("connections_per_peer", 0), ("grace", -1),
         ("grace", 601), ("log_level", "loud"), ("log_level", "INFO"), ("accept_rollback", "maybe"),
         ("allow_http", 1),

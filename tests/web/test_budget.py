@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from regcred.domain.errors import StartRefused
-from regcred.web import budget
+from regcred.web import windows
 from regcred.web.app import chosen_budgets
 from regcred.web.budget import Budget, Left, Meter
 from regcred.web.dialects import DIALECTS
@@ -64,13 +64,13 @@ def test_a_refused_request_takes_nothing() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "_MAX_WINDOWS", 10)
+    monkeypatch.setattr(windows, "_MAX_WINDOWS", 10)
     meter = Meter(Budget(reads=5, writes=5), Seconds())
 
     for number in range(1000):
         take(meter, UUID(int=number))
 
-    assert len(meter._windows) == 10
+    assert len(meter._windows._windows) == 10
     assert take(meter, UUID(int=999)) == Left(5, 3, 60)
     assert take(meter, UUID(int=0)) == Left(5, 4, 60)
 

@@ -44,6 +44,7 @@ from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.serve_kubelet import ServeKubelet
 from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.admission import Admission
 from regcred.web.app import build_app
 from regcred.web.budget import Budget
 from regcred.web.delivery.docker_credential import DockerCredential
@@ -87,6 +88,7 @@ class World:
         make_store: Callable[[Clock], Store] = MemoryStore,
         budgets: Mapping[str, Budget] = MappingProxyType({}),
         most_at_once: int = 100,
+        rates: Mapping[str, int] = MappingProxyType({}),
         make_registries: Callable[[Clock], RealRegistries] = ScriptedRegistries,
         checks_a_minute: int = 1_000,
         answered: Callable[[str, str, str, int, float], None] | None = None,
@@ -94,8 +96,8 @@ class World:
         self.answered = answered
         self.budgets = budgets
         self.checks_a_minute = checks_a_minute
-        self.most_at_once = most_at_once
         self.clock = TickingClock()
+        self.admission = Admission(most_at_once, self.clock.monotonic, **rates)
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
         self.registries: Any = make_registries(self.clock)
@@ -257,7 +259,7 @@ class World:
             clock=clock,
             monotonic=self.clock.monotonic,
             budgets=self.budgets,
-            most_at_once=self.most_at_once,
+            admission=self.admission,
             new_request_id=lambda: f"made-{next(self._requests):05}",
             readiness=self._readiness,
             watched=self._watched,

@@ -52,6 +52,7 @@ from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.serve_kubelet import ServeKubelet
 from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.admission import Admission
 from regcred.web.app import build_app, chosen_budgets
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
@@ -205,7 +206,12 @@ def _app(
         clock=clock,
         monotonic=time.monotonic,
         budgets=chosen_budgets(settings.budgets),
-        most_at_once=settings.concurrency,
+        admission=Admission(
+            settings.concurrency,
+            time.monotonic,
+            per_project=settings.rate_per_project,
+            per_key=settings.rate_per_key,
+        ),
         new_request_id=new_request_id,
         readiness=watch.needed,
         watched=watch.watched,

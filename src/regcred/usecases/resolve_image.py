@@ -7,7 +7,7 @@ then, the logins leave.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -67,6 +67,9 @@ class Presented(NamedTuple):
     node: str = ""
     namespace: str = ""
     """Where the logins go, as the client says; "" if it does not."""
+
+    admit: Callable[[Caller], None] = lambda _caller: None
+    """Raises QuotaExceeded if the caller must wait; asked once it is known who that is."""
 
 
 class Room(NamedTuple):
@@ -137,13 +140,14 @@ class ResolveImage:
 
         `force` hands out withheld logins too. A stored secret that is exchanged never leaves: what
         it was exchanged for does, or the reason why there is nothing. Raise NotAuthenticated,
-        ProjectNotFound, AccessDenied, SealBroken, KeyringUnavailable, StoreUnavailable, and what
-        AuthenticatePod raises.
+        ProjectNotFound, AccessDenied, QuotaExceeded, SealBroken, KeyringUnavailable,
+        StoreUnavailable, and what AuthenticatePod raises.
         """
         patience = Patience(self._clock() + PATIENCE)
         while True:
             now = self._clock()
             caller, read, told = await self._read(presented, question, now)
+            presented.admit(caller)
             project_id = _permit(caller, read)
             chosen = filter(room.takes, _choose(caller, question, read.candidates))
             opened, withheld = await self._opened(

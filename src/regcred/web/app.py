@@ -76,16 +76,15 @@ class _Web:
             answered=services.answered_on("health"),
         )
         self._nothing = Border(_nothing, fallback, answered=services.answered_on("none"))
-        self._most = services.most_at_once
-        self._under_way = 0
+        self._admission = services.admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            self._under_way += 1
+            self._admission.begin()
             try:
                 await self._answer(scope, receive, send)
             finally:
-                self._under_way -= 1
+                self._admission.end(scope)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         else:
@@ -94,7 +93,7 @@ class _Web:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Whether the process lives is asked most when it is busy: else a probe would end it.
-        overloaded = self._under_way > self._most and scope["path"] not in HEALTH_PATHS
+        overloaded = self._admission.full and scope["path"] not in HEALTH_PATHS
         if not overloaded and self._hot is not None and self._hot.takes(scope):
             await self._hot(scope, receive, send)
             return

@@ -1,27 +1,17 @@
-"""How many requests a key's home project may make through one wire language, and what is left.
-
-A fixed window of a minute that begins with a project's first request: what a client was told
-about its budget stays true until the window ends.
-"""
+"""How many requests a key's home project may make through one wire language, and what is left."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 from uuid import UUID
 
 from starlette.types import Scope
 
 from regcred.domain.errors import QuotaExceeded
+from regcred.web.windows import WINDOW, Windows
 
-WINDOW = 60.0
-"""Seconds."""
-
-_MAX_WINDOWS = 20_000
 _FORM = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 _METER, _LEFT = "budget_meter", "budget_left"
 """Where a request's scope carries them."""
@@ -50,36 +40,18 @@ class Left(NamedTuple):
     reset: int
 
 
-@dataclass(slots=True)
-class _Window:
-    ends: float
-    taken: int = 0
-
-
 class Meter:
     """Counts one wire language's requests by project, reads and writes apart."""
 
     def __init__(self, budget: Budget, monotonic: Callable[[], float]) -> None:
         self._budget = budget
-        self._monotonic = monotonic
-        self._windows: OrderedDict[tuple[UUID, bool], _Window] = OrderedDict()
+        self._windows: Windows[tuple[UUID, bool]] = Windows(monotonic)
 
     def take(self, project: UUID, method: str) -> tuple[Left, bool]:
         """Count one request; return what is left, and whether there was none for it."""
-        limit, now = self._limit(method), self._monotonic()
-        key = (project, _reads(method))
-        window = self._windows.get(key)
-        if window is None or window.ends <= now:
-            window = self._windows[key] = _Window(now + WINDOW)
-            self._windows.move_to_end(key)
-            # The oldest window ends soonest, so it is the least loss.
-            if len(self._windows) > _MAX_WINDOWS:
-                self._windows.popitem(last=False)
-        exceeded = window.taken >= limit
-        if not exceeded:
-            window.taken += 1
-        left = Left(limit, limit - window.taken, max(1, math.ceil(window.ends - now)))
-        return left, exceeded
+        limit = self._limit(method)
+        taken = self._windows.take((project, _reads(method)), limit)
+        return Left(limit, taken.remaining, taken.reset), taken.exceeded
 
     def whole(self, method: str) -> Left:
         """Return what is left where nothing was taken."""

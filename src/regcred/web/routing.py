@@ -93,6 +93,7 @@ class StrictRoute(APIRoute):
                 request_id=request.state.request_id,
                 peer=peer_of(request.scope),
             )
+            services.admission.admit(request.scope, caller)
             take_request(request.scope, caller.project_id)
             self.check_query(request, known)
             call = Call(request, caller, await request.body())

@@ -24,6 +24,7 @@ from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
+from regcred.web.admission import Admission
 from regcred.web.budget import Budget
 
 Counts = Callable[[str, str, str, int, float], None]
@@ -70,8 +71,8 @@ class Services:
     budgets: Mapping[str, Budget]
     """By a dialect's name: what the operator chose in the place of its own."""
 
-    most_at_once: int
-    """Requests that may be under way; more are told to come again."""
+    admission: Admission
+    """Asked of every request whose caller is known."""
 
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""

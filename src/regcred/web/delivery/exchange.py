@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from regcred.domain.errors import InvalidInput, NotAuthenticated, ProjectNotFound, RegcredError
+from regcred.domain.access import Caller
+from regcred.domain.errors import (
+    InvalidInput,
+    NotAuthenticated,
+    ProjectNotFound,
+    QuotaExceeded,
+    RegcredError,
+)
 from regcred.domain.ports import ProjectRef
 from regcred.domain.workload import is_pod_token
 from regcred.usecases.resolve_image import Presented
@@ -50,11 +58,15 @@ class Asked(NamedTuple):
     key: str | None
     project: ProjectRef | None
     request_id: str
+    admit: Callable[[Scope, Caller], None]
 
     def presented(self, client: str) -> Presented:
         """Return the request around the question, for the use case. Raise MalformedRequest."""
         peer, (node, namespace) = peer_of(self.scope), destination(self.scope)
-        return Presented(self.key, self.project, client, self.request_id, peer, node, namespace)
+        admit = partial(self.admit, self.scope)
+        return Presented(
+            self.key, self.project, client, self.request_id, peer, node, namespace, admit
+        )
 
     def json_body(self) -> bytes:
         """Return the body if it says that it is JSON. Raise UnsupportedMediaType."""
@@ -87,6 +99,7 @@ class HotPath:
         self._authenticate_pod = services.authenticate_pod
         self._new_request_id = services.new_request_id
         self._answered = services.answered_on(FACE)
+        self._admit = services.admission.admit
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request is for the hot path; any other method or path is not."""
@@ -119,7 +132,7 @@ class HotPath:
         if scope["query_string"]:
             raise InvalidInput("query", "must be empty: this operation has no parameters")
         project, suffix = self._split(scope["path"]) or ("", "")
-        asked = Asked(scope, body, bearer(scope), _project(project), asked_id)
+        asked = Asked(scope, body, bearer(scope), _project(project), asked_id, self._admit)
         return await self._endpoints[suffix](asked)
 
     async def _told_first(
@@ -129,7 +142,7 @@ class HotPath:
 
         Only refusals pay for it: the one read of a good question finds the key as well.
         """
-        if isinstance(error, NotAuthenticated):
+        if isinstance(error, NotAuthenticated | QuotaExceeded):
             return error
         project, suffix = self._split(scope["path"]) or ("", "")
         token_in = self._token_in.get(suffix)
