@@ -146,6 +146,34 @@ def keys_remove(kid: str, data: Data = None, keyring: Keyring = None) -> None:
     _operate("keys_remove", kid, data=data, keyring=keyring)
 
 
+@app.command(rich_help_panel="Operator")
+def backup(
+    destination: Annotated[
+        Path, typer.Argument(help="A directory that only this user may open; made if need be.")
+    ],
+    data: Data = None,
+    keyring: Keyring = None,
+    output: Output = "text",
+) -> None:
+    """Copy the store, also while it is served, and print the copy's file. Not the key ring."""
+    _operate("backup", str(destination), output, data=data, keyring=keyring)
+
+
+@app.command(rich_help_panel="Operator")
+def restore(
+    backup: Annotated[Path, typer.Argument(help="A file that `regcred backup` made.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Open everything in it, and put nothing in place.")
+    ] = False,
+    data: Data = None,
+    keyring: Keyring = None,
+    output: Output = "text",
+) -> None:
+    """Check a backup and, where no store is, put it in place."""
+    words = (str(backup), "check" if check else "", output)
+    _operate("restore", *words, data=data, keyring=keyring)
+
+
 def _operate(command: str, *words: str, **given: object) -> None:
     try:
         from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server

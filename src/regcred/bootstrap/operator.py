@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from regcred.bootstrap import log_lines, process, service
 from regcred.bootstrap.audit_keeper import AuditKeeper
-from regcred.bootstrap.commands import keys
+from regcred.bootstrap.commands import backups, keys
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -130,4 +130,6 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "operator_key": _operator_key,
     "migrate": _migrate,
     **keys.COMMANDS,
+    "backup": backups.backup,
+    "restore": backups.restore,
 }

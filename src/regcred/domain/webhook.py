@@ -131,12 +131,17 @@ class Webhook:
     @property
     def delivery(self) -> Delivery:
         """Return what the sealed secret is bound to: edited to another address, it stays shut."""
-        return Delivery("webhook", self.url, (), "", {})
+        return delivery_to(self.url)
 
     @property
     def host(self) -> str:
         """Return `host[:port]` of the address: all of it that may stand in the audit."""
         return _split(self.url)[1]
+
+
+def delivery_to(url: str) -> Delivery:
+    """Return what the signing secret of a webhook at this address is bound to."""
+    return Delivery("webhook", url, (), "", {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,16 +53,29 @@ def create_private(path: Path, data: bytes, *, what: str, suffix: str) -> None:
     with _directory(path.parent) as directory:
         temporary = f".{path.name}.{suffix}"
         _write(temporary, data, os.O_EXCL, directory)
+        _put(temporary, path, directory, what)
+
+
+@contextmanager
+def written_private(path: Path, *, what: str, suffix: str) -> Iterator[Path]:
+    """Yield an empty private file for another program to fill, then put it at `path`, durably.
+
+    Makes the directory if needed. Where the block fails, nothing is left. Raise StartRefused when
+    the path is taken, or others may read its directory.
+    """
+    _make_directory(path.parent)
+    with _directory(path.parent) as directory:
+        if os.path.lexists(path):
+            raise _taken(path, what)
+        temporary = f".{path.name}.{suffix}"
+        _write(temporary, b"", os.O_EXCL, directory)
         try:
-            # A link, unlike a rename, never replaces what is there.
-            os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except FileExistsError:
-            raise StartRefused(
-                f"there is a {what} at {path} already: it is never overwritten"
-            ) from None
-        finally:
+            yield path.parent / temporary
+            _sync(temporary, directory)
+        except BaseException:
             os.unlink(temporary, dir_fd=directory)
-            os.fsync(directory)
+            raise
+        _put(temporary, path, directory, what)
 
 
 def replace_private(path: Path, data: bytes) -> None:
@@ -75,6 +88,30 @@ def replace_private(path: Path, data: bytes) -> None:
         _write(temporary, data, os.O_TRUNC, directory)
         os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
+
+
+def _put(temporary: str, path: Path, directory: int, what: str) -> None:
+    try:
+        # A link, unlike a rename, never replaces what is there.
+        os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileExistsError:
+        raise _taken(path, what) from None
+    finally:
+        os.unlink(temporary, dir_fd=directory)
+        os.fsync(directory)
+
+
+def _taken(path: Path, what: str) -> StartRefused:
+    return StartRefused(f"there is a {what} at {path} already: it is never overwritten")
+
+
+def _sync(name: str, directory: int) -> None:
+    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

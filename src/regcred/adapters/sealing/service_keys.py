@@ -14,6 +14,7 @@ from regcred.adapters.sealing.box import ROOT_SIZE, Root
 from regcred.adapters.sealing.cursors import SealedCursors
 from regcred.adapters.sealing.digests import PepperedDigests, RequestDigests
 from regcred.adapters.sealing.key_encryption import KeyEncryption, WrapContext
+from regcred.adapters.sealing.manifest import ManifestSigner
 from regcred.adapters.sealing.pod_stamps import KeyedPodStamps
 from regcred.domain.errors import SealBroken, StartRefused
 from regcred.domain.ports import RandomBytes, WrappedSeed
@@ -46,6 +47,7 @@ class ServiceKeys(NamedTuple):
     cursors: SealedCursors
     audit_signer: AuditSigner
     audit_chain: AuditChain
+    manifests: ManifestSigner
 
     @classmethod
     def derive(cls, root: bytes, random: RandomBytes) -> ServiceKeys:
@@ -62,6 +64,7 @@ class ServiceKeys(NamedTuple):
             cursors=SealedCursors(key(b"cursor"), random),
             audit_signer=AuditSigner(key(b"audit-row")),
             audit_chain=AuditChain(key(b"audit-chain")),
+            manifests=ManifestSigner(key(b"backup-manifest")),
         )
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ from regcred.adapters.storage.sql.logins import Logins
 from regcred.adapters.storage.sql.projects import Projects
 from regcred.adapters.storage.sql.resolve import Resolving
 from regcred.adapters.storage.sql.rows import Row
+from regcred.adapters.storage.sql.rows_to_open import RowsToOpen
 from regcred.adapters.storage.sql.sealed_rows import SealedRows
 from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
 from regcred.adapters.storage.sql.seeds import Seeds
@@ -103,6 +104,7 @@ class SqliteStore(
     ServiceKeys,
     Seeds,
     SealedRows,
+    RowsToOpen,
     _Reads,
 ):
     """Implements `regcred.domain.ports.Store` on one file.

@@ -1,0 +1,176 @@
+"""Try a backup: put it into a place of its own, open everything in it, and say what is wrong.
+
+The drill is a real restore as far as the last step. What is found is told by id, never by
+content; what stops the drill (another key ring, another release) is refused and named.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from regcred.adapters.sealing.audit_chain import GENESIS
+from regcred.adapters.sealing.key_encryption import KeyEncryption
+from regcred.adapters.sealing.manifest import (
+    MAX_MANIFEST,
+    Manifest,
+    ManifestDamaged,
+    Mark,
+    decode,
+)
+from regcred.adapters.sealing.sealer import EnvelopeSealer
+from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
+from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.sqlite.copying import faults
+from regcred.adapters.storage.sqlite.place import DATABASE
+from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.bootstrap.audit_keeper import set_back
+from regcred.bootstrap.backups.making import manifest_of, sha256_of
+from regcred.bootstrap.key_rings import open_key_rings
+from regcred.bootstrap.state import utc_now
+from regcred.domain.errors import SealBroken, StartRefused, StoreUnavailable
+from regcred.settings import Settings
+from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets
+
+_BATCH = 500
+
+
+@dataclass
+class Report:
+    """What a drill found."""
+
+    manifest: Manifest
+    opened: int = 0
+    """Sealed rows that opened."""
+
+    verified: int = 0
+    """Audit rows that are as they were signed."""
+
+    wrong: list[str] = field(default_factory=list)
+    """Everything else, by id."""
+
+
+async def check(settings: Settings, backup: Path) -> Report:
+    """Restore a backup into a temporary private place and open all of it.
+
+    Raise StartRefused for what is no backup, for a key ring that does not open it, and for a
+    schema that is newer than this program's.
+    """
+    manifest, mac = _manifest(backup)
+    if manifest.engine != "sqlite":
+        raise StartRefused(
+            f"{backup} is a backup of {manifest.engine}: restore it with that database's own tools,"
+            " as docs/operating.md says"
+        )
+    keyring = await open_key_rings(settings, empty=False, needed=manifest.kids, now=utc_now())
+    report = Report(manifest)
+    with closing(keyring), _place() as place:
+        _unpack(backup, place, report)
+        try:
+            schema.migrate(place)
+            with closing(SqliteStore.open(place, clock=utc_now)) as store:
+                await _open_all(store, keyring, mac, report)
+        except (StartRefused, StoreUnavailable) as refused:
+            if not report.wrong:
+                raise
+            report.wrong.append(str(refused).replace(str(place / DATABASE), backup.name))
+    return report
+
+
+def _manifest(backup: Path) -> tuple[Manifest, bytes]:
+    path = manifest_of(backup)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST + 1)
+        return decode(data[:MAX_MANIFEST])
+    except FileNotFoundError:
+        raise StartRefused(
+            f"{backup} is no backup that `regcred backup` finished: {path.name} is not beside it"
+        ) from None
+    except ManifestDamaged as damage:
+        raise StartRefused(f"the manifest {path} is damaged: {damage}") from None
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="regcred-check-") as place:
+        yield Path(place)
+
+
+def _unpack(backup: Path, place: Path, report: Report) -> None:
+    """Put the file where it can be opened, and look at it as a file."""
+    path = place / DATABASE
+    path.touch(mode=0o600)
+    try:
+        shutil.copyfile(backup, path)
+    except FileNotFoundError:
+        raise StartRefused(f"there is no backup at {backup}") from None
+    manifest = report.manifest
+    if (path.stat().st_size, sha256_of(path)) != (manifest.size, manifest.sha256):
+        report.wrong.append(f"the file is not the one that its manifest tells of: {backup.name}")
+    try:
+        report.wrong += faults(place)
+    except StartRefused as refused:
+        report.wrong.append(str(refused).replace(str(path), backup.name))
+
+
+async def _open_all(store: SqliteStore, keyring: KeyEncryption, mac: bytes, report: Report) -> None:
+    keys = await unlock(keyring, store, store_is_empty=False, random=os.urandom)
+    store.sign_with(keys.audit_signer.sign)
+    if not keys.manifests.signed_here(report.manifest, mac):
+        report.wrong.append("the manifest was edited, or belongs to another store")
+    await _secrets(store, EnvelopeSealer(keyring, os.urandom, time.monotonic), report)
+    await _audit(store, keys, report)
+
+
+async def _secrets(store: SqliteStore, sealer: EnvelopeSealer, report: Report) -> None:
+    scrub = ScrubSecrets(store, sealer)
+    place: Place | None = FIRST
+    while place is not None:
+        step = await scrub.step(place, _BATCH)
+        report.opened += step.opened
+        report.wrong += map(str, step.broken)
+        place = step.next
+
+
+async def _audit(store: SqliteStore, keys: ServiceKeys, report: Report) -> None:
+    """Verify every row and link all of them anew; nothing of the chain lies in the store."""
+    upto, reached = 0, None
+    while reached != upto:
+        reached = upto
+        upto, edited = await store.edited_after(upto, _BATCH)
+        report.wrong += [f"audit row {number} was edited" for number in edited]
+        report.verified -= len(edited)
+    upto, head = 0, GENESIS
+    marks = {0: GENESIS.hex()}
+    told = {mark.number for mark in _marks(report.manifest)}
+    while rows := await store.macs_after(upto, _BATCH):
+        for number, mac in rows:
+            try:
+                upto, head = number, keys.audit_chain.link(head, (mac,))
+            except SealBroken:
+                upto = number
+            if number in told:
+                marks[number] = head.hex()
+        report.verified += len(rows)
+    report.wrong += _off(report.manifest, marks, upto)
+    if found := await set_back(store, 0):
+        report.wrong.append(f"the store was set back before it was backed up: {found}")
+
+
+def _marks(manifest: Manifest) -> Sequence[Mark]:
+    return [mark for mark in (manifest.audit, manifest.anchor) if mark is not None]
+
+
+def _off(manifest: Manifest, marks: dict[int, str], last: int) -> Iterator[str]:
+    end, anchor = manifest.audit, manifest.anchor
+    if last != end.number or marks.get(end.number) != end.head:
+        yield f"the audit does not end as the manifest says, at row {end.number}"
+    if anchor is not None and marks.get(anchor.number) != anchor.head:
+        yield f"the audit is not the one that was anchored at row {anchor.number}"
