@@ -174,6 +174,12 @@ def restore(
     _operate("restore", *words, data=data, keyring=keyring)
 
 
+@app.command(rich_help_panel="Operator")
+def scrub(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+    """Open every sealed row, also beside a server, and print what does not open. No secrets."""
+    _operate("scrub", output, data=data, keyring=keyring)
+
+
 def _operate(command: str, *words: str, **given: object) -> None:
     try:
         from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server

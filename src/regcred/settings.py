@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     recheck: bool = True
     """Check stored logins without being asked (docs/rechecks.md)."""
 
+    scrub_rate: int = Field(default=10, ge=0, le=10_000)
+    """Sealed rows opened in a second, to see that they still open; 0 opens none."""
+
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Where `/metrics` is served, without a key; nowhere if not set."""

@@ -11,20 +11,23 @@ import pytest
 
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.heartbeat import Heartbeat
+from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.watch import Watch
 from regcred.domain.errors import SealBroken, StoreUnavailable
 from regcred.domain.ports import SealContext
+from regcred.domain.ports.measuring import UNMEASURED
 from regcred.domain.secret import Secret
+from regcred.usecases.scrub_secrets import ScrubSecrets
 from tests.bootstrap.conftest import Place
 from tests.fakes.sealer import PlainSealer
 from tests.tools.inside import keeper_of
 from tests.usecases.world import draft
 
 ALL_WELL = {"store": "ok", "keyring": "ok", "migrations": "ok"}
-BESIDE = {"audit chain": "ok", "audit anchor": "ok"}
+BESIDE = {"audit chain": "ok", "audit anchor": "ok", "sealed rows": "ok"}
 
 
 async def three() -> int:
@@ -32,7 +35,12 @@ async def three() -> int:
 
 
 def watch_of(state: State, keeper: AuditKeeper | None = None, **tasks: Heartbeat) -> Watch:
-    return Watch(state, keeper or keeper_of(state), tasks, three, Stopping())
+    keeper = keeper or keeper_of(state)
+    return Watch(state, keeper, tasks, three, Stopping(), scrubber_of(state))
+
+
+def scrubber_of(state: State) -> Scrubber:
+    return Scrubber(ScrubSecrets(state.store, state.sealer), UNMEASURED, 1_000)
 
 
 async def test_a_service_is_ready_when_every_part_is(place: Place) -> None:
@@ -148,7 +156,9 @@ async def test_a_store_that_is_away_hides_no_other_number(place: Place) -> None:
         raise StoreUnavailable("the disk is gone")
 
     async with open_state(place.settings, exclusive=True) as state:
-        figures = await Watch(state, keeper_of(state), {}, away, Stopping()).figures()
+        figures = await Watch(
+            state, keeper_of(state), {}, away, Stopping(), scrubber_of(state)
+        ).figures()
         state.store.close()
         place.settings.store_directory.rename(place.data / "elsewhere")
         gone = state.store.figures()

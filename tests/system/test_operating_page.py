@@ -15,7 +15,7 @@ from tests.tools.service import Service
 pytestmark = pytest.mark.system
 
 PAGE = ROOT / "docs" / "operating.md"
-BACK_UP, CHECK, RESTORE, START = (block.text for block in blocks(PAGE, "sh"))
+BACK_UP, CHECK, RESTORE, START, SCRUB = (block.text for block in blocks(PAGE, "sh"))
 
 
 class Installed(Service):
@@ -63,10 +63,12 @@ def test_what_is_backed_up_while_it_is_served_is_restored_and_served_again(
         api.add("app-pull", "registry.example.com", "robot", "correct horse")
         made = service.shell(BACK_UP)
         tried = service.shell(CHECK)
+        scrubbed = service.shell(SCRUB)
         api.add("later", "registry.example.com", "robot", "correct horse")
 
     assert made.code == 0, made.text
     assert tried.code == 0, tried.text
+    assert (scrubbed.code, scrubbed.out) == (0, "secrets opened       1\n")
     assert re.search(r"credentials +1$", tried.out, re.MULTILINE)
     put = service.shell(RESTORE)
     assert put.code == 0, put.text

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from regcred.bootstrap import log_lines, process, service
 from regcred.bootstrap.audit_keeper import AuditKeeper
-from regcred.bootstrap.commands import backups, keys
+from regcred.bootstrap.commands import backups, keys, scrub
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -132,4 +132,5 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     **keys.COMMANDS,
     "backup": backups.backup,
     "restore": backups.restore,
+    "scrub": scrub.scrub,
 }

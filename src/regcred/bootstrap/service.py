@@ -72,6 +72,7 @@ async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
                 beside(parts.rechecker.run()),
                 beside(parts.renewals.run()),
                 beside(parts.webhooks.run()),
+                beside(parts.scrubber.run()),
                 exposed(meter, metrics, parts.watch.figures),
             ):
                 server = Server(_configured(settings, parts.app), parts.stopping)

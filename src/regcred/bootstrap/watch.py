@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.log_lines import ALLOW_LIST
+from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.state import State
 from regcred.domain.errors import RegcredError, StoreUnavailable
@@ -34,6 +35,7 @@ class Watch:
     """Counts the automatic checks that are due. Raises StoreUnavailable."""
 
     stopping: Stopping
+    scrubber: Scrubber
 
     async def needed(self) -> Mapping[str, str]:
         """Ask each part that a request needs: its name -> "ok", or what is wrong with it."""
@@ -59,7 +61,7 @@ class Watch:
 
     async def watched(self) -> Mapping[str, str]:
         """Look at what requests do without, likewise."""
-        checks = {"audit chain": OK, "audit anchor": OK}
+        checks = {"audit chain": OK, "audit anchor": OK, "sealed rows": self.scrubber.standing}
         if self.keeper.edited:
             checks["audit chain"] = "rows were edited or taken out"
         elif self.keeper.heartbeat.late:

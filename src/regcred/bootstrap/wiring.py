@@ -22,6 +22,7 @@ from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
+from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.state import State
 from regcred.bootstrap.watch import Watch
@@ -49,6 +50,7 @@ from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.recheck_credentials import RecheckCredentials
 from regcred.usecases.resolve_image import ResolveImage
+from regcred.usecases.scrub_secrets import ScrubSecrets
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.serve_kubelet import ServeKubelet
 from regcred.usecases.verify_credential import VerifyCredential
@@ -73,6 +75,7 @@ class Parts:
     rechecker: Rechecker
     renewals: Renewals
     webhooks: WebhookKeeper
+    scrubber: Scrubber
     watch: Watch
     stopping: Stopping
 
@@ -113,14 +116,15 @@ def wire(
         "renewals": renewals.heartbeat,
         "webhooks": webhooks.heartbeat,
     }
+    scrubber = Scrubber(ScrubSecrets(state.store, state.sealer), meter, settings.scrub_rate)
     stopping = Stopping()
-    watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping)
+    watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping, scrubber)
     counts = [] if meter is UNMEASURED else [meter.answered]
     counts += [] if traces is None else [traces.answered]
     app = _app(settings, state, registries, allowance, exchanges, sender, meter, watch, counts)
     if traces is not None:
         app = traces.web(app)
-    return Parts(app, rechecker, renewals, webhooks, watch, stopping)
+    return Parts(app, rechecker, renewals, webhooks, scrubber, watch, stopping)
 
 
 def open_registries(settings: Settings, state: State) -> RealRegistries:

@@ -62,6 +62,14 @@ class PrometheusMeter:
             ("provider", "outcome"),
             registry=registry,
         )
+        self._scrubbed = Counter(
+            "regcred_scrubbed",
+            "Sealed rows that were opened to see whether they do.",
+            registry=registry,
+        )
+        self._scrub_failures = Gauge(
+            "regcred_scrub_failures", "Sealed rows that are known not to open.", registry=registry
+        )
         for kind in EventKind:
             self._events.labels(str(kind))
         build = Gauge(
@@ -94,6 +102,14 @@ class PrometheusMeter:
         """Count events that were stored."""
         for event in events:
             self._events.labels(str(event.kind)).inc()
+
+    def scrubbed(self, opened: int, broken: int) -> None:
+        """Count sealed rows that were tried."""
+        self._scrubbed.inc(opened + broken)
+
+    def scrub_failures(self, broken: int) -> None:
+        """Tell how many sealed rows are known not to open."""
+        self._scrub_failures.set(broken)
 
     def exposition(self, figures: Figures) -> tuple[str, bytes]:
         """Return what was counted and what was looked up as (content type, text)."""

@@ -60,6 +60,14 @@ class Meter(Protocol):
         """Count events that were stored."""
         ...
 
+    def scrubbed(self, opened: int, broken: int) -> None:
+        """Count sealed rows that were opened to see whether they do, and those that did not."""
+        ...
+
+    def scrub_failures(self, broken: int) -> None:
+        """Tell how many sealed rows are known not to open now."""
+        ...
+
 
 class Unmeasured:
     """Counts nothing: for programs that nobody watches."""
@@ -79,6 +87,12 @@ class Unmeasured:
         """Do nothing."""
 
     def told(self, events: Iterable[Event]) -> None:
+        """Do nothing."""
+
+    def scrubbed(self, opened: int, broken: int) -> None:
+        """Do nothing."""
+
+    def scrub_failures(self, broken: int) -> None:
         """Do nothing."""
 
 
