@@ -20,7 +20,7 @@ from regcred.adapters.sealing.anchor import Anchor, FileAnchor
 from regcred.adapters.sealing.audit_chain import GENESIS
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.adapters.storage.sqlite import SqliteStore, schema
-from regcred.bootstrap import audit_keeper
+from regcred.bootstrap import audit_keeper, audit_links
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.service import _kept
 from regcred.domain.audit import NO_PROJECT, Action
@@ -105,7 +105,7 @@ async def test_an_empty_store_is_anchored_at_its_genesis(keeper: AuditKeeper) ->
 async def test_every_committed_row_is_linked_and_the_anchor_moves(
     keeper: AuditKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_keeper, "_BATCH", 2)
+    monkeypatch.setattr(audit_links, "_BATCH", 2)
     world = await world_of(keeper)
     for number in range(7):
         await world.add(f"login-{number}")
@@ -404,7 +404,7 @@ async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
 @pytest.mark.parametrize(
     ("method", "event"),
     [
-        ("macs_after", "audit chain stands still"),
+        ("links_after", "audit chain stands still"),
         ("look_apart", "audit chain stands still"),
         ("edited_after", "the audit cannot be verified"),
     ],

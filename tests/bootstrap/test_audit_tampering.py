@@ -15,7 +15,9 @@ from structlog.testing import capture_logs
 from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.service import _kept
+from regcred.bootstrap.set_back import set_back
 from regcred.domain.audit import NO_PROJECT, Action
+from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import StoredCluster
 from regcred.domain.webhook import Webhook
 from tests.adapters.storage.samples import STAMP, START, Clock, event, new_id, sealed, stored
@@ -150,9 +152,19 @@ async def _version_edited(place: Place) -> None:
     place.edit("UPDATE audit_events SET secret_version = 1")
 
 
+async def _undeciding(place: Place) -> None:
+    """Write rows, the seventh of which decides nothing, and anchor all of them; then edit it."""
+    await _written(place)
+    with place.start() as keeper:
+        await keeper.check(accept_rollback=False)
+        await keeper.store.record(event(Action.REGISTRY_PROBED, NO_PROJECT))
+        await keeper.link()
+    place.edit("UPDATE audit_events SET principal = 'nobody' WHERE number = 7")
+
+
 async def _seen_edited(place: Place) -> None:
     """Edit a row that decides nothing; the service walks its audit, sees it and stops."""
-    await _edited("UPDATE audit_events SET principal = 'nobody' WHERE number = 1")(place)
+    await _undeciding(place)
     with place.start() as keeper:
         await keeper.check(accept_rollback=False)
         await keeper.verify_all()
@@ -218,8 +230,8 @@ HARMS: dict[str, tuple[Callable[[Place], Any], str]] = {
         "row 3 of its audit was edited",
     ),
     "a secret, with an acceptance": (_acceptance_forged, "row 4 of its audit was edited"),
-    "a secret, and the audit with it": (_version_edited, "row 3 of its audit was edited"),
-    "any row, seen edited": (_seen_edited, "row 1 of its audit was edited"),
+    "a secret, and the audit with it": (_version_edited, "row 1 of its audit was edited"),
+    "any row, seen edited": (_seen_edited, "row 7 of its audit was edited"),
     "any row, seen missing": (_seen_missing, "row 2 of its audit is missing"),
 }
 
@@ -267,9 +279,9 @@ async def test_a_new_store_without_an_anchor_is_as_it_should_be(place: Place) ->
 
 async def test_what_was_seen_edited_and_is_whole_again_starts(place: Place) -> None:
     await _seen_edited(place)
-    place.edit("UPDATE audit_events SET principal = 'key:tester' WHERE number = 1")
+    place.edit("UPDATE audit_events SET principal = 'key:tester' WHERE number = 7")
 
-    for edited in (1, 0):
+    for edited in (7, 0):
         anchored = place.anchor.load()
         assert anchored is not None
         assert anchored.edited == edited
@@ -288,7 +300,7 @@ async def test_an_accepted_edit_stays_loud_and_refuses_no_more(place: Place) -> 
             await keeper.verify_all()
             await keeper.link()
         assert [(line["event"], line["reason"]) for line in logs] == [
-            ("the audit was edited", "row 1")
+            ("the audit was edited", "row 7")
         ]
 
 
@@ -296,8 +308,7 @@ async def test_an_edited_row_is_found_beside_a_running_service(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_keeper, "_SLICE", 2)
-    await _written(place)
-    place.edit("UPDATE audit_events SET principal = 'nobody' WHERE number = 1")
+    await _undeciding(place)
 
     with place.start() as keeper, capture_logs() as logs:
         await keeper.check(accept_rollback=False)
@@ -309,7 +320,7 @@ async def test_an_edited_row_is_found_beside_a_running_service(
     ]
     anchored = place.anchor.load()
     assert anchored is not None
-    assert (anchored.upto, anchored.edited) == (6, 1)
+    assert (anchored.upto, anchored.edited) == (7, 7)
 
 
 async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
@@ -352,4 +363,114 @@ async def test_a_store_set_back_under_a_running_service_is_loud(
         await keeper.link()
         place.edit("DELETE FROM audit_events")
 
-        assert await keeper._set_back() == "its audit is older than its anchor"
+        assert await set_back(keeper.store, 1) == "its audit is older than its anchor"
+
+
+# What is put back or taken away without a word
+
+
+async def _project_back(place: Place, tables: tuple[str, ...]) -> None:
+    """Put a deleted project back, or what went with it."""
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        await world.add_key()
+        place.edit(*(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}" for table in tables))  # noqa: S608  the names below
+        deleted = event(Action.PROJECT_DELETED, world.id, world.id)
+        await keeper.store.delete_project(world.id, None, deleted)
+        await keeper.link()
+    place.edit(
+        *(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in tables),  # noqa: S608  the names below
+        *(f"DROP TABLE kept_{table}" for table in tables),
+    )
+
+
+async def _taken(place: Place, statement: str) -> None:
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        await world.add()
+        await world.add_key()
+        await world.add_cluster()
+        await keeper.link()
+    place.edit(statement)
+
+
+BACK = "1 of its projects were deleted, and are there again"
+GONE = "1 of its logins, keys, webhooks or clusters are gone, and were not deleted"
+WORDLESS: dict[str, tuple[Callable[[Place], Any], str]] = {
+    "a project": (partial(_project_back, tables=("projects",)), BACK),
+    "a project's keys": (partial(_project_back, tables=("api_keys",)), BACK),
+    "a table of logins": (partial(_taken, statement="DELETE FROM credentials"), GONE),
+    "a table of keys": (partial(_taken, statement="DELETE FROM api_keys"), GONE),
+    "a table of clusters": (partial(_taken, statement="DELETE FROM clusters"), GONE),
+    "a table of projects": (
+        partial(_taken, statement="DELETE FROM projects"),
+        "1 of its projects are gone, and were not deleted",
+    ),
+}
+
+
+@pytest.mark.parametrize(("harm", "found"), WORDLESS.values(), ids=WORDLESS)
+async def test_what_came_or_went_without_a_word_refuses_the_start(
+    place: Place, harm: Callable[[Place], Any], found: str
+) -> None:
+    await harm(place)
+
+    with place.start() as refused:
+        assert found in await refusal(refused)
+    with place.start() as accepting:
+        await accepting.check(accept_rollback=True)
+    with place.start() as next_one:
+        await next_one.check(accept_rollback=False)
+
+
+async def test_a_project_that_went_with_all_it_had_is_no_finding(place: Place) -> None:
+    with place.start() as keeper:
+        world = await world_of(keeper)
+        await world.add_key()
+        deleted = event(Action.PROJECT_DELETED, world.id, world.id)
+        await keeper.store.delete_project(world.id, None, deleted)
+        await keeper.link()
+        await keeper.check(accept_rollback=False)
+
+
+async def test_a_file_that_was_replaced_under_a_running_service_is_loud(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    database = place.store / "regcred.db"
+    with place.start() as keeper, capture_logs() as logs:
+        await world_of(keeper)
+        await keeper.link()
+        copy = database.with_name("copy")
+        place.edit(f"VACUUM INTO '{copy}'")
+        await keeper.store.check()
+        copy.rename(database)
+        async with _kept(keeper):
+            await _until(lambda: bool(logs))
+        with pytest.raises(StoreUnavailable, match="was replaced"):
+            await keeper.store.check()
+        database.unlink()
+        assert keeper.store.replaced()
+
+    assert "its file was replaced while it is served" in logs[0]["reason"]
+
+
+@pytest.mark.parametrize("content", [None, "older"])
+async def test_an_anchor_that_was_changed_under_a_running_service_is_loud_and_written_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    file = place.keys / "anchor.json"
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.link()
+        older = file.read_bytes()
+        await world_of(keeper)
+        await keeper.link()
+        file.unlink() if content is None else file.write_bytes(older)
+        async with _kept(keeper):
+            await _until(lambda: bool(logs))
+            await _until(lambda: (there := place.anchor.load()) is not None and there.upto == 1)
+
+    assert {line["event"] for line in logs} == {"the audit anchor was changed"}

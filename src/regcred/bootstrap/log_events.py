@@ -35,6 +35,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "the audit was edited": frozenset({"reason", "count"}),
     "the audit cannot be verified": _FAILED,
     "the store was set back": frozenset({"reason"}),
+    "the audit anchor was changed": frozenset({"reason"}),
     "audit chain stands still": _FAILED,
     "every sealed row was opened": frozenset({"count"}),
     "a sealed row does not open": frozenset({"project", "reason"}),

@@ -44,6 +44,7 @@ class Action(StrEnum):
     KEYS_REWRAPPED = "keys.rewrapped"
     SEED_ADDED = "seed.added"
     SEEDS_DESTROYED = "seeds.destroyed"
+    AUDIT_PRUNED = "audit.pruned"
 
 
 NO_PROJECT = UUID(int=0)

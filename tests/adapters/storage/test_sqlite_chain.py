@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regcred.adapters.storage.sql import set_back
+from regcred.adapters.storage.sql import checkpoints, set_back
 from regcred.adapters.storage.sql.audit_rows import signed_bytes
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sqlite import SqliteStore, connection
@@ -236,6 +236,10 @@ class TestRolledBackRows:
             set_back._WEBHOOKS_BACK,
             set_back._ACCEPTED,
             set_back._DECIDING,
+            set_back._PROJECTS_BACK,
+            set_back._PROJECTS_LOST,
+            set_back._LOST,
+            checkpoints._DECIDING_MACS,
         ],
     )
     def test_a_look_seeks_in_the_audit_and_never_walks_it(
@@ -274,7 +278,7 @@ class TestEditedRows:
         raw(directory, "UPDATE audit_events SET mac = x'00'")
 
         assert await sqlite_store.edited_after(0, 10) == (3, [1, 2, 3])
-        assert await sqlite_store.edited_after(0, 10, deciding=True) == (2, [2])
+        assert await sqlite_store.edited_after(0, 10, deciding=True) == (2, [1, 2])
 
 
 class TestDroppedRows:

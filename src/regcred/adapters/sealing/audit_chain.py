@@ -8,8 +8,11 @@ readable by whoever reads the store.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from hmac import compare_digest
+from typing import NamedTuple
 
+from regcred.adapters.sealing.framing import frame
 from regcred.adapters.sealing.mac import Mac
 from regcred.domain.errors import SealBroken
 
@@ -18,6 +21,23 @@ GENESIS = bytes(32)
 
 WHAT = "an audit row"
 MAC_SIZE = 32
+
+
+_CHECKPOINT = b"regcred-audit-checkpoint-v1"
+
+
+class ChainState(NamedTuple):
+    """Where a chain is: a start goes on from one that was signed."""
+
+    number: int = 0
+    """Of its last row."""
+
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When that row was written."""
+
+    head: bytes = GENESIS
+    deciding: bytes = GENESIS
+    """The head of a second chain, over those rows alone by which it is told what was set back."""
 
 
 class AuditSigner:
@@ -63,6 +83,20 @@ class AuditChain:
                 raise SealBroken(WHAT)
             head = self.__key.of(head + mac)
         return head
+
+    def sign(self, state: ChainState, *, pruned: bool) -> bytes:
+        """Return 32 bytes that say: the chain was here. They are no head of any chain.
+
+        `pruned`: and rows up to here are no longer wanted.
+        """
+        number, at, head, deciding = state
+        moment = at.astimezone(UTC).isoformat().encode()
+        flag = bytes((pruned,))
+        return self.__key.of(frame(_CHECKPOINT, number.to_bytes(8), moment, head, deciding, flag))
+
+    def signed_here(self, state: ChainState, mac: bytes, *, pruned: bool) -> bool:
+        """Whether `sign` said so. Constant time."""
+        return compare_digest(self.sign(state, pruned=pruned), mac)
 
     def __repr__(self) -> str:
         return "<audit chain>"

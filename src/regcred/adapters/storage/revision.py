@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regcred.domain.errors import StartRefused
 
-HEAD = "0006"
+HEAD = "0008"
 
 
 def refuse_other(found: str | None, remedy: str) -> None:

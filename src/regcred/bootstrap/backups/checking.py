@@ -30,10 +30,10 @@ from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.copying import faults
 from regcred.adapters.storage.sqlite.place import DATABASE
 from regcred.adapters.storage.sqlite.store import SqliteStore
-from regcred.bootstrap.audit_keeper import set_back
 from regcred.bootstrap.backups.making import manifest_of, sha256_of
 from regcred.bootstrap.key_rings import open_key_rings
-from regcred.bootstrap.state import utc_now
+from regcred.bootstrap.set_back import set_back
+from regcred.bootstrap.stores import utc_now
 from regcred.domain.errors import SealBroken, StartRefused, StoreUnavailable
 from regcred.settings import Settings
 from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets

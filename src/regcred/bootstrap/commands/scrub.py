@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from regcred.bootstrap.audit_keeper import set_back
+from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.state import open_state
 from regcred.settings import Settings
 from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets

@@ -18,29 +18,12 @@ from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, reading, writing
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sql.access import Of
-from regcred.adapters.storage.sql.checks import Checks
-from regcred.adapters.storage.sql.clusters import Clusters
-from regcred.adapters.storage.sql.credentials import Credentials
-from regcred.adapters.storage.sql.deliveries import Deliveries
-from regcred.adapters.storage.sql.events import Events
 from regcred.adapters.storage.sql.fetch_log import digest
-from regcred.adapters.storage.sql.fetches import Fetches
-from regcred.adapters.storage.sql.handouts import HandOuts
-from regcred.adapters.storage.sql.keys import Keys
-from regcred.adapters.storage.sql.listing import Listing
-from regcred.adapters.storage.sql.logins import Logins
-from regcred.adapters.storage.sql.projects import Projects
+from regcred.adapters.storage.sql.nouns import Nouns
 from regcred.adapters.storage.sql.recent import Recent
 from regcred.adapters.storage.sql.rows import Row, micros
-from regcred.adapters.storage.sql.sealed_rows import SealedRows
-from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
-from regcred.adapters.storage.sql.seeds import Seeds
-from regcred.adapters.storage.sql.service_keys import ServiceKeys
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
-from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
-from regcred.adapters.storage.sql.webhooks import Webhooks
-from regcred.adapters.storage.sql.workloads import Workloads
 from regcred.domain.audit import NO_PROJECT, Reveal
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
@@ -58,29 +41,7 @@ _MAX_REVEALS = 512
 _T = TypeVar("_T")
 
 
-class PostgresStore(
-    Projects,
-    Keys,
-    Credentials,
-    SealedSecrets,
-    Listing,
-    Verdicts,
-    Uses,
-    PostgresResolving,
-    Fetches,
-    HandOuts,
-    Logins,
-    Events,
-    Checks,
-    Webhooks,
-    Deliveries,
-    Clusters,
-    Workloads,
-    SetBack,
-    ServiceKeys,
-    Seeds,
-    SealedRows,
-):
+class PostgresStore(PostgresResolving, Nouns):
     """Implements `regcred.domain.ports.Store`; nothing in it depends on being the only process.
 
     What it remembers are last uses that were moved within the minute: forgotten, they are moved
@@ -121,6 +82,10 @@ class PostgresStore(
     async def look_apart(self, look: Callable[[SetBack], Awaitable[_T]]) -> _T:
         """Return what `look` finds; requests go on meanwhile, as they do with any read."""
         return await look(self)
+
+    def replaced(self) -> bool:
+        """Whether something else lies where this store was opened: that a database tells itself."""
+        return False
 
     @property
     def commits(self) -> int:

@@ -13,6 +13,19 @@ COLUMNS = (
 )
 _WIDTH = 12
 
+DECIDING = """(
+        'project.created', 'project.deleted',
+        'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
+        'key.created', 'key.updated', 'key.deleted',
+        'webhook.created', 'webhook.updated', 'webhook.deleted',
+        'cluster.created', 'cluster.updated', 'cluster.deleted', 'workload.deleted'
+    )"""
+"""Actions by which it is told what was set back: the index `deciding_events`, word for word.
+
+It may grow by actions that no earlier release wrote, and by no others: a checkpoint holds a chain
+over the rows of all of them.
+"""
+
 MAX_ROWS = 64
 """What one INSERT takes."""
 

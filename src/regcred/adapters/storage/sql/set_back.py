@@ -28,15 +28,7 @@ _DELETED = """a.action IN (
 )"""
 _ACCEPTED = _ROW + "WHERE action = 'store.rollback_accepted' ORDER BY number DESC"
 _EVERY = _ROW + "WHERE number > ? ORDER BY number LIMIT ?"
-_DECIDING = (
-    _ROW
-    + """WHERE action IN (
-        'credential.created', 'credential.replaced', 'credential.updated', 'credential.deleted',
-        'key.created', 'key.updated', 'key.deleted',
-        'webhook.created', 'webhook.updated', 'webhook.deleted',
-        'cluster.created', 'cluster.updated', 'cluster.deleted', 'workload.deleted'
-    ) AND number > ? ORDER BY number LIMIT ?"""
-)
+_DECIDING = _ROW + f"WHERE action IN {audit_rows.DECIDING} AND number > ? ORDER BY number LIMIT ?"
 _SECRETS_BEHIND = f"""
     SELECT project_id, id FROM (
         SELECT c.project_id, c.id, c.secret_version, (
@@ -89,6 +81,51 @@ _PODS_BACK = f"""
     )
 """  # noqa: S608  constants alone
 
+# A project's keys, webhooks and workloads go with it, without events of their own.
+_PROJECTS_BACK = """
+    SELECT a.target FROM audit_events a
+    WHERE a.action IN ('project.created', 'project.deleted') AND a.action = 'project.deleted'
+    AND a.number > ? AND (
+        EXISTS (SELECT 1 FROM projects x WHERE x.id = a.target)
+        OR EXISTS (SELECT 1 FROM api_keys x WHERE x.project_id = a.target)
+        OR EXISTS (SELECT 1 FROM credentials x WHERE x.project_id = a.target)
+        OR EXISTS (SELECT 1 FROM webhooks x WHERE x.project_id = a.target)
+        OR EXISTS (SELECT 1 FROM workloads x WHERE x.project_id = a.target)
+        OR EXISTS (SELECT 1 FROM project_seeds x WHERE x.project_id = a.target)
+    )
+"""
+_PROJECTS_LOST = """
+    SELECT a.target FROM audit_events a
+    WHERE a.action IN ('project.created', 'project.deleted') AND a.action = 'project.created'
+    AND a.number > ? AND a.target <> ''
+    AND NOT EXISTS (SELECT 1 FROM projects x WHERE x.id = a.target)
+    AND NOT EXISTS (
+        SELECT 1 FROM audit_events d WHERE d.target = a.target
+        AND d.action IN ('project.created', 'project.deleted') AND d.action = 'project.deleted'
+    )
+"""
+_LOST = f"""
+    SELECT o.target FROM (
+        SELECT a.project_id, a.target FROM audit_events a
+        WHERE a.action IN {audit_rows.DECIDING} AND a.number > ? AND a.action IN (
+            'credential.created', 'key.created', 'webhook.created', 'cluster.created'
+        )
+    ) o
+    WHERE NOT EXISTS (
+        SELECT 1 FROM credentials x WHERE x.project_id = o.project_id AND x.id = o.target
+    )
+    AND NOT EXISTS (SELECT 1 FROM api_keys x WHERE x.id = o.target)
+    AND NOT EXISTS (
+        SELECT 1 FROM webhooks x WHERE x.project_id = o.project_id AND x.id = o.target
+    )
+    AND NOT EXISTS (SELECT 1 FROM clusters x WHERE x.id = o.target)
+    AND NOT EXISTS (SELECT 1 FROM audit_events a WHERE {_DELETED} AND a.target = o.target)
+    AND NOT EXISTS (
+        SELECT 1 FROM audit_events d WHERE d.target = o.project_id
+        AND d.action IN ('project.created', 'project.deleted') AND d.action = 'project.deleted'
+    )
+"""  # noqa: S608  constants alone
+
 
 class SetBack(AuditLog):
     """Looks for what no write of this program leaves. An id is never made twice.
@@ -127,6 +164,18 @@ class SetBack(AuditLog):
     async def pods_back_from_deletion(self) -> Sequence[str]:
         """Return ids of clusters and workloads whose deletion the audit tells of."""
         return await self._keys(_PODS_BACK)
+
+    async def projects_back_from_deletion(self) -> Sequence[str]:
+        """Return ids of projects of which something is there although they were deleted."""
+        return await self._keys(_PROJECTS_BACK)
+
+    async def projects_lost(self) -> Sequence[str]:
+        """Return ids of projects that are not there although nothing tells of their deletion."""
+        return await self._keys(_PROJECTS_LOST)
+
+    async def rows_lost(self) -> Sequence[str]:
+        """Return ids of logins, keys, webhooks and clusters that are not there, likewise."""
+        return await self._keys(_LOST)
 
     async def last_acceptance(self) -> int:
         """Return the number of the newest rollback that was accepted; 0: none was.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -11,29 +12,10 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from regcred.adapters.storage.sql.access import Access, Of
-from regcred.adapters.storage.sql.checks import Checks
-from regcred.adapters.storage.sql.clusters import Clusters
-from regcred.adapters.storage.sql.credentials import Credentials
-from regcred.adapters.storage.sql.deliveries import Deliveries
-from regcred.adapters.storage.sql.events import Events
-from regcred.adapters.storage.sql.fetches import Fetches
-from regcred.adapters.storage.sql.handouts import HandOuts
-from regcred.adapters.storage.sql.keys import Keys
-from regcred.adapters.storage.sql.listing import Listing
-from regcred.adapters.storage.sql.logins import Logins
-from regcred.adapters.storage.sql.projects import Projects
-from regcred.adapters.storage.sql.resolve import Resolving
+from regcred.adapters.storage.sql.nouns import Nouns
 from regcred.adapters.storage.sql.rows import Row
-from regcred.adapters.storage.sql.rows_to_open import RowsToOpen
-from regcred.adapters.storage.sql.sealed_rows import SealedRows
-from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
-from regcred.adapters.storage.sql.seeds import Seeds
-from regcred.adapters.storage.sql.service_keys import ServiceKeys
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
-from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
-from regcred.adapters.storage.sql.webhooks import Webhooks
-from regcred.adapters.storage.sql.workloads import Workloads
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
@@ -82,31 +64,7 @@ class _Reads(Access):
         return self._writer.sign
 
 
-class SqliteStore(
-    Projects,
-    Keys,
-    Credentials,
-    SealedSecrets,
-    Listing,
-    Verdicts,
-    Uses,
-    Resolving,
-    Fetches,
-    HandOuts,
-    Logins,
-    Events,
-    Checks,
-    Webhooks,
-    Deliveries,
-    Clusters,
-    Workloads,
-    SetBack,
-    ServiceKeys,
-    Seeds,
-    SealedRows,
-    RowsToOpen,
-    _Reads,
-):
+class SqliteStore(Nouns, _Reads):
     """Implements `regcred.domain.ports.Store` on one file.
 
     Reads run where they are called, on the event loop's thread, in microseconds; writes go
@@ -117,6 +75,7 @@ class SqliteStore(
         self, path: Path, reader: sqlite3.Connection, writer: Writer, clock: Clock
     ) -> None:
         self._path = path
+        self._opened = path.stat()
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -160,6 +119,13 @@ class SqliteStore(
             reader.execute("PRAGMA query_only=ON").close()
             return finished(look(_Looks(reader, self._writer, self._clock)))
 
+    def replaced(self) -> bool:
+        """Whether another file lies where this store's was opened: what is written now is lost."""
+        try:
+            return not os.path.samestat(self._path.stat(), self._opened)
+        except OSError:
+            return True
+
     @property
     def commits(self) -> int:
         """How many transactions were committed since the store was opened."""
@@ -196,6 +162,8 @@ class SqliteStore(
 
         A commit of the last second is proof enough, so that asking costs no disk writes.
         """
+        if self.replaced():
+            raise StoreUnavailable("the store's file was replaced while it is served")
         await self._all(_READ)
         last = self._writer.last_commit
         if last is None or time.monotonic() - last > _PROVEN_FOR:
