@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     recheck: bool = True
     """Check stored logins without being asked (docs/rechecks.md)."""
 
+    audit_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days after which audit rows that decide nothing may go; for ever if not set."""
+
     scrub_rate: int = Field(default=10, ge=0, le=10_000)
     """Sealed rows opened in a second, to see that they still open; 0 opens none."""
 

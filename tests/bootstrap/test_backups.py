@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.copying import SqliteCopier
+from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.backups import making, placing
 from regcred.bootstrap.state import open_state
 from regcred.domain.audit import NO_PROJECT, Action
@@ -482,3 +486,26 @@ async def test_many_findings_are_counted(place: Place, monkeypatch: pytest.Monke
     lines = [line for line in done.out.splitlines() if line.startswith("WRONG")]
     assert len(lines) == 2
     assert lines[1] == "WRONG: and 3 more"
+
+
+async def test_a_store_whose_audit_was_pruned_is_backed_up_and_checked_like_any(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "CHECKPOINT_EVERY", 2)
+    await fill(place.settings)
+    async with open_state(place.settings, exclusive=True) as state:
+        parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
+        keeper = AuditKeeper(*parts)
+        for _ in range(3):
+            await state.store.record(event(Action.REGISTRY_PROBED, NO_PROJECT))
+        await keeper.check(accept_rollback=False)
+        await keeper.link()
+        await AuditPruner(*parts, 1).turn(timedelta(0))
+        await keeper.link()
+        assert len(await state.store.macs_after(0, 100)) == 7
+    backup = await backed_up(place)
+
+    done = await checked(place, backup)
+
+    assert done.code == 0, done.text
+    assert re.search(r"audit rows verified +7$", done.out, re.MULTILINE)

@@ -58,6 +58,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "allow_raw": ("gcp, acr", ("gcp", "acr")),
         "recheck": ("false", False),
         "scrub_rate": ("0", 0),
+        "audit_days": ("400", 400),
         "metrics_host": ("::1", "::1"),
         "metrics_port": ("9090", 9090),
         "otel_endpoint": ("https://[::1]:4318/otlp", "https://[::1]:4318/otlp"),

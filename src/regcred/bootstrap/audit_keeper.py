@@ -22,6 +22,7 @@ import structlog
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.bootstrap.audit_links import AuditLinks, base_of, newest_of, signed
+from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import OLDER, set_back
 from regcred.bootstrap.stores import OpenStore
@@ -68,6 +69,7 @@ class AuditKeeper:
     chain: AuditChain
     anchor: FileAnchor
     clock: Clock
+    pruner: AuditPruner | None = None
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _links: AuditLinks = field(init=False)
     _began: ChainState = field(default_factory=ChainState, init=False)
@@ -119,11 +121,14 @@ class AuditKeeper:
     async def run(self) -> None:
         """Link about once a second, look for older rows once a minute, verify every row once.
 
-        Until cancelled; what is found and what fails is loud, and tried again.
+        Until cancelled; what is found and what fails is loud, and tried again. Nothing is pruned
+        before it was verified, nor where something was found.
         """
         async with asyncio.TaskGroup() as both:
             both.create_task(self._keep())
-            both.create_task(self.verify_all())
+            await self.verify_all()
+            if self.pruner is not None and not self._edited:
+                both.create_task(self.pruner.run())
 
     async def link(self) -> None:
         """Link every committed row that is not linked yet, then move the anchor.
@@ -268,16 +273,8 @@ class AuditKeeper:
 
     async def _accept(self, found: str) -> None:
         """Audit the operator's word, and link everything anew as it is now."""
-        details = {"found": found}
-        await self.store.accept_rollback(
-            AuditEvent(
-                Action.ROLLBACK_ACCEPTED,
-                NO_PROJECT,
-                "operator:cli",
-                self.clock(),
-                details=details,
-            )
-        )
+        said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", self.clock()
+        await self.store.accept_rollback(AuditEvent(*said, details={"found": found}))
         await self.store.forget_checkpoints()
         base = await self._base()
         if base.number:

@@ -8,7 +8,7 @@ accepted, is no state of this chain: it is believed only up to what is anchored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain, ChainState
@@ -85,8 +85,12 @@ def newest_of(
     chain: AuditChain, stored: Iterable[StoredCheckpoint], upto: int
 ) -> ChainState | None:
     """Return the newest signed state at or before row `upto`. `stored` is newest first."""
-    found = (state_of(one) for one in stored if one.number <= upto and _ours(chain, one))
-    return next(found, None)
+    return next((state for state in trusted(chain, stored) if state.number <= upto), None)
+
+
+def trusted(chain: AuditChain, stored: Iterable[StoredCheckpoint]) -> Iterator[ChainState]:
+    """Yield the states that were signed here, in the order in which they are stored."""
+    return (state_of(one) for one in stored if _ours(chain, one))
 
 
 def state_of(one: StoredCheckpoint) -> ChainState:

@@ -36,6 +36,8 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "the audit cannot be verified": _FAILED,
     "the store was set back": frozenset({"reason"}),
     "the audit anchor was changed": frozenset({"reason"}),
+    "the audit is pruned": frozenset({"upto"}),
+    "the audit cannot be pruned": _FAILED,
     "audit chain stands still": _FAILED,
     "every sealed row was opened": frozenset({"count"}),
     "a sealed row does not open": frozenset({"project", "reason"}),

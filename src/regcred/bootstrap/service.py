@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from regcred import __version__
 from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.beside import beside
 from regcred.bootstrap.first_run import FirstRun, make_first_project
 from regcred.bootstrap.listening import authority, listen
@@ -56,7 +57,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
     async with open_state(settings, exclusive=True) as state, tracing(settings) as traces:
-        keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        keeper = _keeper(settings, state)
         await keeper.check(accept_rollback=settings.accept_rollback)
         # Before the key is made: it is shown once, so nothing may stop the start in between.
         registries = open_registries(settings, state)
@@ -88,6 +89,11 @@ async def first_run(state: State) -> FirstRun:
     return await make_first_project(
         state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
     )
+
+
+def _keeper(settings: Settings, state: State) -> AuditKeeper:
+    parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
+    return AuditKeeper(*parts, AuditPruner(*parts, settings.audit_days))
 
 
 @asynccontextmanager

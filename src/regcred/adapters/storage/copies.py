@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
+
 
 class Contents(NamedTuple):
     """What is in a copy."""
@@ -29,6 +31,10 @@ class Copy(Protocol):
     @property
     def contents(self) -> Contents:
         """What is in it."""
+        ...
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the signed states of its audit chain, newest first."""
         ...
 
     def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:

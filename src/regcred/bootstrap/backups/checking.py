@@ -11,11 +11,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regcred.adapters.sealing.audit_chain import GENESIS
 from regcred.adapters.sealing.key_encryption import KeyEncryption
 from regcred.adapters.sealing.manifest import (
     MAX_MANIFEST,
@@ -30,6 +29,7 @@ from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.copying import faults
 from regcred.adapters.storage.sqlite.place import DATABASE
 from regcred.adapters.storage.sqlite.store import SqliteStore
+from regcred.bootstrap.audit_links import base_of
 from regcred.bootstrap.backups.making import manifest_of, sha256_of
 from regcred.bootstrap.key_rings import open_key_rings
 from regcred.bootstrap.set_back import set_back
@@ -140,26 +140,27 @@ async def _secrets(store: SqliteStore, sealer: EnvelopeSealer, report: Report) -
 
 
 async def _audit(store: SqliteStore, keys: ServiceKeys, report: Report) -> None:
-    """Verify every row and link all of them anew; nothing of the chain lies in the store."""
+    """Verify every row, and link all of them anew but those before which rows were pruned."""
     upto, reached = 0, None
     while reached != upto:
         reached = upto
         upto, edited = await store.edited_after(upto, _BATCH)
         report.wrong += [f"audit row {number} was edited" for number in edited]
         report.verified -= len(edited)
-    upto, head = 0, GENESIS
-    marks = {0: GENESIS.hex()}
+    base = base_of(keys.audit_chain, await store.checkpoints())
+    upto, head = 0, base.head
+    marks = {base.number: head.hex()}
     told = {mark.number for mark in _marks(report.manifest)}
     while rows := await store.macs_after(upto, _BATCH):
         for number, mac in rows:
-            try:
-                upto, head = number, keys.audit_chain.link(head, (mac,))
-            except SealBroken:
-                upto = number
-            if number in told:
+            # Without a signature it is told already: no such row verifies.
+            with suppress(SealBroken):
+                head = keys.audit_chain.link(head, (mac,) if number > base.number else ())
+            upto = number
+            if number in told and number > base.number:
                 marks[number] = head.hex()
         report.verified += len(rows)
-    report.wrong += _off(report.manifest, marks, upto)
+    report.wrong += _off(report.manifest, marks, upto, base.number)
     if found := await set_back(store, 0):
         report.wrong.append(f"the store was set back before it was backed up: {found}")
 
@@ -168,9 +169,11 @@ def _marks(manifest: Manifest) -> Sequence[Mark]:
     return [mark for mark in (manifest.audit, manifest.anchor) if mark is not None]
 
 
-def _off(manifest: Manifest, marks: dict[int, str], last: int) -> Iterator[str]:
+def _off(manifest: Manifest, marks: dict[int, str], last: int, pruned: int) -> Iterator[str]:
     end, anchor = manifest.audit, manifest.anchor
     if last != end.number or marks.get(end.number) != end.head:
         yield f"the audit does not end as the manifest says, at row {end.number}"
-    if anchor is not None and marks.get(anchor.number) != anchor.head:
+    if anchor is None or anchor.number < pruned:
+        return
+    if marks.get(anchor.number) != anchor.head:
         yield f"the audit is not the one that was anchored at row {anchor.number}"

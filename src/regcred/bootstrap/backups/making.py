@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from regcred import __version__
 from regcred.adapters.sealing.anchor import Anchor, Comparison, compare
-from regcred.adapters.sealing.audit_chain import GENESIS, AuditChain
+from regcred.adapters.sealing.audit_chain import AuditChain
 from regcred.adapters.sealing.manifest import Manifest, Mark
 from regcred.adapters.sealing.private_file import create_private, written_private
 from regcred.adapters.storage.copies import Copier, Copy
 from regcred.adapters.storage.sqlite.copying import SqliteCopier
+from regcred.bootstrap.audit_links import base_of
 from regcred.bootstrap.state import State, open_state
 from regcred.settings import Settings
 
@@ -89,7 +90,8 @@ def _make(state: State, copier: Copier, destination: Path) -> Backup:
 
 def _links(copy: Copy, chain: AuditChain, anchored: Anchor | None) -> tuple[Mark, bool]:
     """Return the end of the copy's chain, and whether it passes through what was anchored."""
-    upto, head, passes = 0, GENESIS, anchored is None or anchored.upto == 0
+    upto, _, head, _ = base_of(chain, copy.checkpoints())
+    passes = anchored is None or anchored.upto <= upto
     while rows := copy.macs_after(upto, _BATCH):
         for number, mac in rows:
             upto, head = number, chain.link(head, (mac,))

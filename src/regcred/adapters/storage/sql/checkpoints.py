@@ -16,7 +16,7 @@ from regcred.adapters.storage.sql.rows import Row, instant, micros
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import NO_PROJECT, AuditEvent
 
-_ALL = """
+EVERY = """
     SELECT number, at, head, deciding, pruned, mac FROM audit_checkpoints ORDER BY number DESC
 """
 _PUT = """
@@ -36,10 +36,12 @@ _DECIDING_MACS = f"""
     WHERE action IN {DECIDING} AND number > ? ORDER BY number LIMIT ?
 """  # noqa: S608  constants alone
 _NEXT_OLD = "SELECT min(number) FROM audit_events WHERE number > ? AND number <= ?"
-_PRUNE = f"""
-    DELETE FROM audit_events WHERE number >= ? AND number < ? AND number <= ?
+_UNWANTED = f"""
+    FROM audit_events WHERE number >= ? AND number < ? AND number <= ?
     AND action NOT IN {DECIDING} AND action NOT IN ('store.rollback_accepted', 'audit.pruned')
-"""  # noqa: S608  constants alone
+"""
+_ANY_UNWANTED = f"SELECT 1 {_UNWANTED} LIMIT 1"
+_PRUNE = f"DELETE {_UNWANTED}"
 _STRETCH = 1000
 """Numbers looked at in one transaction of pruning: other writes wait a few milliseconds."""
 
@@ -71,7 +73,7 @@ class Checkpoints(Access):
 
     async def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return every checkpoint, newest first."""
-        return [checkpoint(row) for row in await self._all(_ALL)]
+        return [checkpoint(row) for row in await self._all(EVERY)]
 
     async def put_checkpoint(self, one: StoredCheckpoint) -> None:
         """Keep a checkpoint."""
@@ -112,7 +114,8 @@ class Checkpoints(Access):
             return upto
         first = int(row[0])
         bounds = (first, first + _STRETCH, upto)
-        await self._write(lambda transaction: transaction.change(_PRUNE, bounds))
+        if await self._one(_ANY_UNWANTED, bounds) is not None:
+            await self._write(lambda transaction: transaction.change(_PRUNE, bounds))
         return min(first + _STRETCH - 1, upto)
 
 

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from regcred.adapters.storage.copies import Contents
+from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.failures import unavailable
@@ -65,6 +66,10 @@ class SqliteCopy:
         }
         kids = tuple(str(kid) for (kid,) in self._all(_KIDS))
         return Contents(revision_of(self._reader) or "", kids, counts)
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the signed states of its audit chain, newest first."""
+        return list(map(checkpoint, self._all(EVERY)))
 
     def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of its audit rows above `number`, in number order."""
