@@ -59,6 +59,15 @@ REVIEWED = {
     ("clusters.py", "Clusters.find_cluster"): "of no project",
     ("clusters.py", "Clusters.list_clusters"): "of no project",
     ("clusters.py", "Clusters.delete_cluster"): "in use by any project's workloads",
+    # The chain is over the rows of every project; none of it leaves the process.
+    ("checkpoints.py", "Checkpoints.checkpoints"): "of no project",
+    ("checkpoints.py", "Checkpoints.put_checkpoint"): "of no project",
+    ("checkpoints.py", "Checkpoints.forget_checkpoints"): "of no project",
+    ("checkpoints.py", "Checkpoints.links_after"): "the audit's chain",
+    ("checkpoints.py", "Checkpoints.deciding_macs_after"): "the audit's chain",
+    ("checkpoints.py", "Checkpoints.begin_pruning"): "an operator's setting, for the whole audit",
+    ("checkpoints.py", "Checkpoints.prune"): "an operator's setting, for the whole audit",
+    ("rows_to_open.py", "RowsToOpen.rows_to_open"): "every sealed row is opened, and shown to nobody",
 }
 
 

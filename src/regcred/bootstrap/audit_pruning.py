@@ -15,8 +15,8 @@ import structlog
 
 from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
-from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.audit_links import base_of, signed, trusted
+from regcred.bootstrap.stores import OpenStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.ports import Clock
 from regcred.web.unexpected import kind_and_place
@@ -34,7 +34,7 @@ _log = structlog.get_logger("regcred.audit")
 class AuditPruner:
     """Prunes one store's audit; `days` None keeps it for ever."""
 
-    store: SqliteStore
+    store: OpenStore
     chain: AuditChain
     anchor: FileAnchor
     clock: Clock
