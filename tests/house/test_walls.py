@@ -67,7 +67,7 @@ REVIEWED = {
     ("checkpoints.py", "Checkpoints.deciding_macs_after"): "the audit's chain",
     ("checkpoints.py", "Checkpoints.begin_pruning"): "an operator's setting, for the whole audit",
     ("checkpoints.py", "Checkpoints.prune"): "an operator's setting, for the whole audit",
-    ("rows_to_open.py", "RowsToOpen.rows_to_open"): "every sealed row is opened, and shown to nobody",
+    ("rows_to_open.py", "RowsToOpen.rows_to_open"): "opened, and shown to nobody",
 }
 
 

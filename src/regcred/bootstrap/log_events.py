@@ -30,6 +30,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "serving metrics": frozenset({"address"}),
     "stopped": _NONE,
     "what runs beside the server has died": frozenset({"error"}),
+    "the database is not safe": frozenset({"reason"}),
     "the audit has no anchor": frozenset({"reason"}),
     "rollback accepted": frozenset({"reason"}),
     "the audit was edited": frozenset({"reason", "count"}),
