@@ -102,12 +102,13 @@ class Installation:
     def start(self, *more: str, program: str = "", before: Sequence[str] = ()) -> Daemon:
         """Start serving, and return at once.
 
-        `program` names a broken build beside this file, which takes regcred's place; `before` is
-        what runs it.
+        `program` names a broken build beside this file, with its words, which takes regcred's
+        place; `before` is what runs it.
         """
         command = list(self.service.command(*more))
         if program:
-            command[:1] = [sys.executable, str(_HERE / program)]
+            file, *words = program.split()
+            command[:1] = [sys.executable, str(_HERE / file), *words]
         return Daemon(
             [*before, *command], env=self.service.env, logs=self.service.logs, name="regcred"
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tools.campaign import f01_kill
+from tools.campaign import f01_kill, f02_power
 from tools.campaign.running import Module
 
-_LIST = (Module("f01", f01_kill.run, 3600),)
+_LIST = (
+    Module("f01", f01_kill.run, 5400),
+    Module("f02", f02_power.run, 3600),
+)
 
 MODULES = {module.name: module for module in _LIST}

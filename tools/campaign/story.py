@@ -63,6 +63,9 @@ class Actor:
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Keys by name: id and text."""
 
+    most: int = 1_000_000
+    """Logins that it keeps at once; with so many it deletes one first."""
+
     refused: dict[int, int] = field(default_factory=dict)
     """Answers of 503 and 409 by status, which acknowledge nothing."""
 
@@ -110,6 +113,9 @@ class Actor:
 
     def _kind(self) -> str:
         may = dict(_WEIGHTS)
+        if len(self._logins()) >= self.most:
+            may.pop("create")
+            may["delete"] *= 4
         if not self._logins():
             may = {"create": 1}
         if not self._known_keys():
