@@ -7,7 +7,7 @@ the asking module's to judge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,22 @@ class Reading:
     logged: list[MutableMapping[str, Any]] = field(default_factory=list)
 
 
-async def read(data: Path, things: list[Thing] | None = None, *, check: bool = True) -> Reading:
-    """Start on `data` and read every thing, or `things`; `check` the audit as a start does."""
+Also = Callable[[State, "Reading"], Awaitable[None]]
+"""What else to look at in a store that was started."""
+
+
+async def read(
+    data: Path, things: list[Thing] | None = None, *, also: Also | None = None
+) -> Reading:
+    """Start on `data`, its audit checked as a start does, and read every thing, or `things`."""
     reading = Reading()
     with capture_logs() as reading.logged:
         try:
             async with open_state(Settings(data=data), exclusive=True) as state:
-                if check:
-                    await keeper_of(state).check(accept_rollback=False)
+                await keeper_of(state).check(accept_rollback=False)
                 await _read(state, reading, things)
+                if also is not None:
+                    await also(state, reading)
         except Exception as error:  # noqa: BLE001  the module judges which errors may be
             reading.refused = error
     return reading
@@ -69,10 +76,10 @@ async def _read(state: State, reading: Reading, things: list[Thing] | None) -> N
     rows = await store._all("SELECT request_id, last_request_id FROM audit_events")  # noqa: SLF001  no page at a time
     reading.audited = {one for row in rows for one in row}
     for project in await store.list_projects(0, _PAGE):
-        logins = await _had(reading, ("project", project.name), _logins(state, project.id))
+        logins = await had(reading, ("project", project.name), _logins(state, project.id))
         names = [thing[1] for thing in things if thing[0] == "login"] if things else logins or []
         for name in names:
-            await _had(reading, ("login", name), _login(state, reading, project.id, name))
+            await had(reading, ("login", name), _login(state, reading, project.id, name))
         for row in await store._all(  # noqa: SLF001  likewise
             "SELECT c.name, u.name FROM uses u JOIN credentials c"
             " ON c.project_id = u.project_id AND c.id = u.credential_id"
@@ -82,7 +89,8 @@ async def _read(state: State, reading: Reading, things: list[Thing] | None) -> N
             reading.found["key", row[0]] = PRESENT
 
 
-async def _had(reading: Reading, thing: Thing, coming: Awaitable[Any]) -> Any:
+async def had(reading: Reading, thing: Thing, coming: Awaitable[Any]) -> Any:
+    """Return what comes, or keep the error of a thing that cannot be had and return None."""
     try:
         return await coming
     except Exception as error:  # noqa: BLE001  the module judges which errors may be
@@ -122,6 +130,6 @@ def typed(error: BaseException) -> bool:
     return isinstance(error, RegcredError)
 
 
-def read_now(data: Path, things: list[Thing] | None = None, *, check: bool = True) -> Reading:
+def read_now(data: Path, things: list[Thing] | None = None, *, also: Also | None = None) -> Reading:
     """Do `read` in an event loop of its own."""
-    return asyncio.run(read(data, things, check=check))
+    return asyncio.run(read(data, things, also=also))

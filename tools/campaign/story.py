@@ -74,14 +74,15 @@ class Actor:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    async def act(self, *, refusals: frozenset[int] = frozenset()) -> Act | None:
-        """Do one thing. Return it once acknowledged, None when it was refused in a permitted way.
+    async def act(self, kind: str = "", *, refusals: frozenset[int] = frozenset()) -> Act | None:
+        """Do one thing, of that kind if one is named, and return it once it is acknowledged.
 
-        Raise Broken, with the act in doubt, and Unexpected for any other answer.
+        None: it was refused in a permitted way. Raise Broken, with the act in doubt, and Unexpected
+        for any other answer.
         """
         self._count += 1
         request_id = f"{self.name}.{self._count}"
-        kind = self._kind()
+        kind = kind or self._kind()
         method, path, body, action, changes = getattr(self, f"_{kind}")()
         self.doubt = Act(request_id, action, changes)
         answer = await self.client.ask(method, path, body, request_id=request_id)
