@@ -9,7 +9,7 @@ from uuid import UUID
 
 from regcred.adapters.storage.sql import audit_rows
 from regcred.adapters.storage.sql.access import Access
-from regcred.adapters.storage.sql.rows import MAX_INTEGER, Row, details, instant, micros
+from regcred.adapters.storage.sql.rows import MAX_INTEGER, Row, as_written, details, instant, micros
 from regcred.domain.audit import Action, AuditEvent, AuditRow
 from regcred.domain.ports import AuditFilter
 
@@ -129,6 +129,7 @@ def _page(narrowed: AuditFilter) -> str:
     )
 
 
+@as_written("an audit row")
 def _audit_row(row: Row) -> AuditRow:
     (
         number, at, project_id, action, principal, target, secret_version, request_id,

@@ -12,7 +12,13 @@ from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.events import put_event
-from regcred.adapters.storage.sql.rows import instant_or_none, micros, micros_or_none
+from regcred.adapters.storage.sql.rows import (
+    Row,
+    as_written,
+    instant_or_none,
+    micros,
+    micros_or_none,
+)
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.event import Event
@@ -112,23 +118,7 @@ class Logins(Access):
     async def find_login(self, place: LoginPlace) -> KeptLogin | None:
         """Return what is kept of a place, if anything."""
         row = await self._one(_FIND, place, of=UUID(place.project_id))
-        if row is None:
-            return None
-        (
-            version, kid, generation, wrapped, sealed, refresh_at, failures, failure, note, until,
-            expires_at,
-        ) = row  # fmt: skip
-        return KeptLogin(
-            version,
-            None if wrapped is None else WrappedSeed(kid, generation, wrapped),
-            sealed,
-            instant_or_none(refresh_at),
-            failures,
-            None if failure is None else VerdictKind(failure),
-            note or "",
-            instant_or_none(until),
-            instant_or_none(expires_at),
-        )
+        return None if row is None else _kept(row)
 
     async def plan_login(self, place: LoginPlace, secret_version: int, at: datetime) -> bool:
         """Have a place exchanged at `at`; see the port."""
@@ -215,3 +205,22 @@ async def forget_logins(transaction: Transaction, place: tuple[str, str]) -> Non
 async def wake_logins(transaction: Transaction, place: tuple[str, str], at: datetime) -> None:
     """Have every place exchanged anew that failed or rests: the secret works."""
     await transaction.change(_WAKE, (micros(at), *place))
+
+
+@as_written("an exchanged login")
+def _kept(row: Row) -> KeptLogin:
+    (
+        version, kid, generation, wrapped, sealed, refresh_at, failures, failure, note, until,
+        expires_at,
+    ) = row  # fmt: skip
+    return KeptLogin(
+        version,
+        None if wrapped is None else WrappedSeed(kid, generation, wrapped),
+        sealed,
+        instant_or_none(refresh_at),
+        failures,
+        None if failure is None else VerdictKind(failure),
+        note or "",
+        instant_or_none(until),
+        instant_or_none(expires_at),
+    )

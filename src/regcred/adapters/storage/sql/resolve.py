@@ -16,6 +16,7 @@ from regcred.adapters.storage.sql.rows import (
     KEY,
     KEY_WIDTH,
     Row,
+    as_written,
     delivery,
     instant,
     instant_or_none,
@@ -139,6 +140,7 @@ def _joined(places: int) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=1024)
+@as_written("a credential")
 def candidate(row: Row) -> Candidate | None:
     """Return the login of (scope, *CANDIDATE), or None for a row that does not belong here.
 

@@ -6,11 +6,11 @@ the same columns always give the same value, and a changed column is another que
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, wraps
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import orjson
@@ -28,10 +28,32 @@ from regcred.domain.verdict import Standing, VerdictKind
 
 Row = tuple[Any, ...]
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 MAX_INTEGER = 2**63 - 1
+
+
+def as_written(what: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+    """Have what reads a row raise SealBroken(`what`) for values that no write of ours leaves.
+
+    A damaged or edited row is a fact that callers are told, and no error of this program.
+    """
+
+    def reading(read: Callable[_P, _T]) -> Callable[_P, _T]:
+        @wraps(read)
+        def checked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            try:
+                return read(*args, **kwargs)
+            except (InvalidInput, ValueError, OverflowError, TypeError, AttributeError) as error:
+                raise SealBroken(what) from error
+
+        return checked
+
+    return reading
 
 
 def micros(at: datetime) -> int:
@@ -65,6 +87,7 @@ def json_list(values: Sequence[Any]) -> str:
     return orjson.dumps(values).decode()
 
 
+@as_written("a row's details")
 def details(text: str) -> dict[str, AuditValue]:
     """Return an audit row's or a verdict's details; JSON's lists are tuples again."""
     loaded: dict[str, Any] = orjson.loads(text)
@@ -111,6 +134,7 @@ def _with_port(host: str, port: int | None) -> str:
 PROJECT = "number, id, name, require_if_match, created_at, updated_at, version, recheck_every"
 
 
+@as_written("a project")
 def project(row: Row) -> Project:
     """Return the project that PROJECT's columns are."""
     number, id_, name, require_if_match, created_at, updated_at, version, recheck_every = row
@@ -136,31 +160,26 @@ KEY_WIDTH = 13
 
 
 @lru_cache(maxsize=2048)
+@as_written("an API key")
 def stored_key(row: Row) -> StoredKey:
-    """Return the key that KEY's columns are. The same row gives the same object while it is kept.
-
-    Raise SealBroken for values that no write of this program leaves.
-    """
+    """Return the key that KEY's columns are; one row gives one object while it is kept."""
     (
         id_, project_id, name, role, operator, patterns, expires_at, disabled, created_at,
         last_used_at, version, digest, stamp,
     ) = row  # fmt: skip
-    try:
-        key = ApiKey(
-            id_,
-            UUID(project_id),
-            name,
-            Role(role),
-            instant(created_at),
-            operator=bool(operator),
-            image_patterns=tuple(map(ImagePattern.parse, split(patterns))),
-            expires_at=instant_or_none(expires_at),
-            disabled=bool(disabled),
-            last_used_at=instant_or_none(last_used_at),
-            version=version,
-        )
-    except (InvalidInput, ValueError, OverflowError) as error:
-        raise SealBroken("an API key") from error
+    key = ApiKey(
+        id_,
+        UUID(project_id),
+        name,
+        Role(role),
+        instant(created_at),
+        operator=bool(operator),
+        image_patterns=tuple(map(ImagePattern.parse, split(patterns))),
+        expires_at=instant_or_none(expires_at),
+        disabled=bool(disabled),
+        last_used_at=instant_or_none(last_used_at),
+        version=version,
+    )
     return StoredKey(key, digest, stamp)
 
 
@@ -174,6 +193,7 @@ CREDENTIAL = (
 )
 
 
+@as_written("a credential")
 def credential(row: Row) -> RegistryCredential:
     """Return the credential that CREDENTIAL's columns are."""
     (
@@ -205,6 +225,7 @@ def credential(row: Row) -> RegistryCredential:
 
 
 @lru_cache(maxsize=2048)
+@as_written("a credential")
 def delivery(
     provider: str, registry_url: str | None, scopes: str, username: str, settings: str
 ) -> Delivery:
@@ -230,6 +251,7 @@ def standing(
     )
 
 
+@as_written("a use")
 def use(row: Row) -> Use:
     """Return the use that (kind, name, created_at, expires_at) are."""
     kind, name, created_at, expires_at = row
@@ -242,6 +264,7 @@ EVENT = "e.number, e.project_id, e.at, e.kind, e.credential_id, e.credential_nam
 EVENT_WIDTH = 7
 
 
+@as_written("an event")
 def event(row: Row) -> Event:
     """Return the event that EVENT's columns are."""
     number, project_id, at, kind, credential_id, credential_name, told = row

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from regcred.adapters.storage.sql import audit_rows
 from regcred.adapters.storage.sql.audit import AuditLog
-from regcred.adapters.storage.sql.rows import Row
+from regcred.adapters.storage.sql.rows import Row, as_written
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 
 _ROW = f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
@@ -210,7 +210,13 @@ class SetBack(AuditLog):
 
     async def _pairs(self, statement: str) -> Sequence[tuple[UUID, UUID]]:
         found = await self._all(statement, (await self.last_acceptance(),))
-        return [(UUID(project), UUID(id_)) for project, id_ in found]
+        return [_pair(row) for row in found]
 
     async def _keys(self, statement: str) -> Sequence[str]:
         return [id_ for (id_,) in await self._all(statement, (await self.last_acceptance(),))]
+
+
+@as_written("a row's ids")
+def _pair(row: Row) -> tuple[UUID, UUID]:
+    project, id_ = row
+    return UUID(project), UUID(id_)

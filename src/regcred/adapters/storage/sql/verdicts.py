@@ -13,6 +13,7 @@ from regcred.adapters.storage.sql.logins import wake_logins
 from regcred.adapters.storage.sql.rows import (
     MAX_INTEGER,
     Row,
+    as_written,
     details,
     instant,
     json_text,
@@ -135,12 +136,13 @@ class Verdicts(Access):
     ) -> Sequence[tuple[int, Verdict]]:
         """Return (number, verdict), newest first, numbers below `before` (0: from the newest)."""
         place = (str(project_id), str(credential_id), before or MAX_INTEGER, limit)
-        return [
-            (number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence)))
-            for number, kind, checked_at, image, evidence in await self._all(
-                _PAGE, place, of=project_id
-            )
-        ]
+        return [_numbered(row) for row in await self._all(_PAGE, place, of=project_id)]
+
+
+@as_written("a verdict")
+def _numbered(row: Row) -> tuple[int, Verdict]:
+    number, kind, checked_at, image, evidence = row
+    return number, Verdict(VerdictKind(kind), instant(checked_at), image, details(evidence))
 
 
 async def _move(

@@ -52,7 +52,7 @@ def connect(path: Path, *, pragmas: Pragmas = PRAGMAS) -> sqlite3.Connection:
         for name, setting, wanted in pragmas:
             connection.execute(f"PRAGMA {name}={setting}").close()
             _require(connection, name, wanted)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise _unusable(path, error) from error
     except StartRefused:
@@ -78,6 +78,6 @@ def _require(connection: sqlite3.Connection, name: str, wanted: object) -> None:
         )
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> StartRefused:
+def _unusable(path: Path, error: Exception) -> StartRefused:
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return StartRefused(f"{path} cannot be opened as a store ({name}): restore a backup")

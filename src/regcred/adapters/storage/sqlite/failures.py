@@ -13,6 +13,8 @@ _WORDS = {
     "SQLITE_READONLY": "the database is read-only",
     "SQLITE_CORRUPT": "the database is damaged: restore a backup",
     "SQLITE_NOTADB": "the file is no database: restore a backup",
+    # SQLite's message quotes the schema, and what was damaged in it is no text any more.
+    "UnicodeDecodeError": "the database is damaged: restore a backup",
 }
 
 

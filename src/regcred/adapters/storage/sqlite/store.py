@@ -50,7 +50,7 @@ class _Reads(Access):
         """
         try:
             return self._reader.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise unavailable(error) from error
         except (UnicodeEncodeError, OverflowError):
             return []  # what SQLite cannot hold, it does not hold

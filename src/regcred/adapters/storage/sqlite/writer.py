@@ -31,6 +31,7 @@ from regcred.domain.tally import Tally
 
 _T = TypeVar("_T")
 
+_FAILURES = (sqlite3.Error, UnicodeDecodeError, Clash)
 MAX_BATCH = 512
 MAX_WAITING = 8192
 
@@ -223,7 +224,7 @@ def _attempt(transaction: SqliteTransaction, work: Work[_T]) -> tuple[_T | None,
         if not transaction.alive:
             raise
         transaction.roll_back_to(mark)
-        return None, unavailable(error) if isinstance(error, (sqlite3.Error, Clash)) else error
+        return None, unavailable(error) if isinstance(error, _FAILURES) else error
     transaction.release()
     return result, None
 
