@@ -1,14 +1,28 @@
-"""Every module of the campaign, in the order in which it runs: a list, and nothing is found."""
+"""Every module, in the order in which they run: a new one is one line here."""
 
 from __future__ import annotations
 
-from tools.campaign import f01_kill, f02_power, f03_flips
+from tools.campaign import (
+    f01_kill,
+    f02_power,
+    f03_flips,
+    f05_isolation,
+    f07_model,
+    f08_canary,
+    f13_races,
+    freshness,
+)
 from tools.campaign.running import Module
 
 _LIST = (
     Module("f01", f01_kill.run, 5400),
     Module("f02", f02_power.run, 3600),
     Module("f03", f03_flips.run, 1800),
+    Module("f05", f05_isolation.run, 1800),
+    Module("f07", f07_model.run, 3600),
+    Module("f08", f08_canary.run, 900),
+    Module("f13", f13_races.run, 1800),
+    Module("freshness", freshness.run, 1800),
 )
 
 MODULES = {module.name: module for module in _LIST}

@@ -1,0 +1,153 @@
+"""Stores with a defect each, which the searches must find. Everything else is the good store's."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from regcred.domain.audit import AuditEvent
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import CredentialInUse
+from regcred.domain.ports import ResolveRead, SealedSecret, Store
+from regcred.domain.use import Use
+
+
+class Planted:
+    """A store in front of a good one."""
+
+    def __init__(self, store: Store) -> None:
+        self.good = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.good, name)
+
+
+class ForgetsRevokes(Planted):
+    """Tells the audit of a revoke, and forgets the rest."""
+
+    async def delete_key(
+        self, project_id: UUID, key_id: str, expected: int | None, event: AuditEvent
+    ) -> None:
+        del project_id, key_id, expected
+        await self.good.record(event)
+
+
+class KeepsOldSecrets(Planted):
+    """Changes everything of a login but its secret."""
+
+    async def update_credential(
+        self,
+        credential: RegistryCredential,
+        expected: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> RegistryCredential:
+        del secret
+        return await self.good.update_credential(credential, expected, None, event)
+
+
+class SwapsSecrets(Planted):
+    """Gives each of two logins the other's secret."""
+
+    async def read_for_resolve(self, *asked: Any) -> ResolveRead:
+        read = await self.good.read_for_resolve(*asked)
+        others = [*read.candidates[1:], *read.candidates[:1]]
+        swapped = [
+            one._replace(sealed=other.sealed)
+            for one, other in zip(read.candidates, others, strict=True)
+        ]
+        return read._replace(candidates=swapped)
+
+
+class ForgetsUses(Planted):
+    """Answers a declared use and keeps none."""
+
+    async def put_use(
+        self, project_id: UUID, credential_id: UUID, use: Use, event: AuditEvent
+    ) -> None:
+        del use
+        await self.good.sealed_secret(project_id, credential_id)
+        await self.good.record(event)
+
+
+class RemembersNoRequest(Planted):
+    """Keeps no Idempotency-Key."""
+
+    async def find_idempotent(self, principal: str, key: str) -> None:
+        del principal, key
+
+    async def create_credential(self, *arguments: Any) -> RegistryCredential:
+        return await self.good.create_credential(*arguments[:3])
+
+
+class TakesAnyVersion(Planted):
+    """Writes whatever it is told over whatever is there."""
+
+    async def update_credential(
+        self,
+        credential: RegistryCredential,
+        expected: int | None,
+        secret: SealedSecret | None,
+        event: AuditEvent,
+    ) -> RegistryCredential:
+        del expected
+        return await self.good.update_credential(credential, None, secret, event)
+
+
+class LooksThenActs(Planted):
+    """Has no foreign key between uses and logins: looks first, acts a moment later."""
+
+    def __init__(self, store: Store, database: Path) -> None:
+        super().__init__(store)
+        self._raw = sqlite3.connect(database, isolation_level=None, timeout=10)
+        self._raw.execute("PRAGMA foreign_keys = OFF").close()
+
+    def close(self) -> None:
+        """Close both ways to the file."""
+        self._raw.close()
+
+    async def put_use(
+        self, project_id: UUID, credential_id: UUID, use: Use, event: AuditEvent
+    ) -> None:
+        await self.good.find_credential(project_id, credential_id)
+        await asyncio.sleep(0)
+        place = (str(project_id), str(credential_id), use.kind, use.name)
+        statement = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?, ?, 0, NULL)"
+        self._raw.execute(statement, place).close()
+        await self.good.record(event)
+
+    async def delete_credential(
+        self,
+        project_id: UUID,
+        credential_id: UUID,
+        expected: int | None,
+        event: AuditEvent,
+        *,
+        with_uses: bool = False,
+    ) -> None:
+        place = (str(project_id), str(credential_id))
+        if with_uses:
+            self._raw.execute("DELETE FROM uses WHERE (project_id, credential_id) = (?, ?)", place)
+        uses = await self.good.list_uses(project_id, credential_id, event.at)
+        if uses:
+            raise CredentialInUse(list(uses))
+        await asyncio.sleep(0)
+        self._raw.execute("DELETE FROM credentials WHERE (project_id, id) = (?, ?)", place).close()
+        await self.good.record(event)
+
+
+def planting(kind: type[Planted]) -> Callable[[Store], Store]:
+    """Return what puts such a store before a good one."""
+    return lambda store: cast("Store", kind(store))
+
+
+MODEL_PLANTS: dict[str, Callable[[Store], Store]] = {
+    "a store that forgets a revoke": planting(ForgetsRevokes),
+    "a store that keeps the old secret": planting(KeepsOldSecrets),
+    "a store that swaps two secrets": planting(SwapsSecrets),
+    "a store that forgets a use": planting(ForgetsUses),
+}

@@ -1,0 +1,138 @@
+"""A whole service in this process: the real store, key ring, use cases and web, without a socket.
+
+It can be closed and opened again, or be left as a killed process leaves its files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx2
+
+from regcred.bootstrap.service import first_run
+from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.wiring import wire
+from regcred.domain.ports import Store
+from regcred.domain.ports.measuring import UNMEASURED
+from regcred.settings import Settings
+from tests.fakes.registries import ScriptedRegistries
+
+PROJECTS = ("alpha", "beta")
+
+Plant = Callable[[Store], Store]
+"""Puts a broken store before a good one."""
+
+Answer = httpx2.Response
+
+
+def as_it_is(store: Store) -> Store:
+    """Plant nothing."""
+    return store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a service keeps what it has. Another database has another kind of place."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of a service that lives here."""
+        return Settings(data=self.folder, concurrency=4096, verify_per_project=1_000_000)
+
+    def copied(self, folder: Path) -> Place:
+        """Return a copy of all that is on the disk now, as whoever finds it would open it."""
+        shutil.copytree(self.folder, folder)
+        return Place(folder)
+
+    def remove(self) -> None:
+        """Clear everything away."""
+        shutil.rmtree(self.folder)
+
+
+class Whole:
+    """One service. `keys` has an admin's key for each of PROJECTS, and the operator's."""
+
+    def __init__(self, place: Place, keys: Mapping[str, str], plant: Plant = as_it_is) -> None:
+        self.place = place
+        self.keys = dict(keys)
+        self._plant = plant
+        self._crashes = itertools.count(1)
+        self._opened: AbstractAsyncContextManager[State] | None = None
+        self._client: httpx2.AsyncClient | None = None
+
+    async def open(self) -> Whole:
+        """Start on what the place holds."""
+        settings = self.place.settings
+        self._opened = open_state(settings, exclusive=True)
+        state = await self._opened.__aenter__()
+        self.state = replace(state, store=self._plant(state.store))  # type: ignore[arg-type]  # it stands for all of it
+        registries = ScriptedRegistries(self.state.clock)
+        app = wire(settings, self.state, registries, UNMEASURED).app
+        transport = httpx2.ASGITransport(app=app, client=("192.0.2.7", 5000))
+        self._client = httpx2.AsyncClient(
+            transport=transport, base_url="http://regcred.test", trust_env=False
+        )
+        return self
+
+    async def close(self) -> None:
+        """Stop as a signal stops it."""
+        assert self._opened is not None
+        assert self._client is not None
+        await self._client.aclose()
+        await self._opened.__aexit__(None, None, None)
+
+    async def restart(self) -> None:
+        """Stop and start."""
+        await self.close()
+        await self.open()
+
+    async def crash(self) -> None:
+        """Go on with the files as they are now, nothing written back, as after a kill."""
+        name = f"{self.place.folder.name}-after-crash-{next(self._crashes)}"
+        left = self.place.copied(self.place.folder.with_name(name))
+        await self.close()
+        self.place.remove()
+        self.place = left
+        await self.open()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str = PROJECTS[0],
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request below /v1 with the key of that name, or that text."""
+        assert self._client is not None
+        shown = {"Authorization": f"Bearer {self.keys.get(key, key)}", **(headers or {})}
+        content = None
+        if body is not None:
+            shown["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        return await self._client.request(method, f"/v1/{path}", headers=shown, content=content)
+
+
+async def prepared(folder: Path) -> tuple[Place, dict[str, str]]:
+    """Make a store with the two projects once, to be copied; return it with the admins' keys."""
+    place = Place(folder / "prepared")
+    whole = Whole(place, {})
+    await whole.open()
+    made = await first_run(whole.state)
+    whole.keys["operator"] = made.key.reveal()
+    for name in PROJECTS:
+        project = await whole.send("POST", "projects", {"name": name}, key="operator")
+        path = f"projects/{project.json()['id']}/keys"
+        key = await whole.send("POST", path, {"name": "admin", "role": "admin"}, key="operator")
+        whole.keys[name] = key.json()["key"]
+    await whole.close()
+    return place, whole.keys
