@@ -450,6 +450,8 @@ class MemoryStore(MemoryPods, MemoryWebhooks):
             found = await self.find_project(0 if where is None else where)
         except ProjectNotFound:
             return ResolveRead(key, None, ())
+        if key is not None and found.id != home and not key.key.operator:
+            return ResolveRead(key, None, ())
         limit = 256 if repository is None else 64
         matches = sorted(
             (

@@ -198,7 +198,7 @@ class TestResolve:
         other = await world.add_project("beta")
         await world.add("ours")
         await world.add("theirs", project_id=other.id)
-        key = await world.add_key()
+        key = await world.add_key(role=Role.ADMIN, operator=True)
         names = {}
         for ref in (None, world.id, 1, other.id, 2):
             read = await world.store.read_for_resolve(key.id, ref, HOST, "app")
@@ -211,6 +211,18 @@ class TestResolve:
             other.id: ["theirs"],
             2: ["theirs"],
         }
+
+    @pytest.mark.parametrize("role", Role)
+    async def test_of_anothers_project_nothing_is_read(self, world: World, role: Role) -> None:
+        """What is read and then refused shows in the time: foreign would differ from missing."""
+        other = await world.add_project("beta")
+        await world.add("theirs", project_id=other.id)
+        key = await world.add_key(role=role)
+
+        for ref in (other.id, 2):
+            for repository in ("app", None):
+                read = await world.store.read_for_resolve(key.id, ref, HOST, repository)
+                assert read == (stored(key), None, ())
 
     @pytest.mark.parametrize("ref", [9, 0, 2**80, -(2**80)])
     async def test_a_project_that_is_not_there_leaves_the_key(self, world: World, ref: int) -> None:

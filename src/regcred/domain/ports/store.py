@@ -172,8 +172,9 @@ class PullStore(Protocol):
 
         `project` None means the key's home. `key_id` None (someone who asks without a key, and
         names the project) reads no key. `repository` None asks by host alone: every scope at
-        the address. At most 64 candidates for an image, 256 for a host. The key and the project
-        are not compared here: the use case decides who may see what.
+        the address. At most 64 candidates for an image, 256 for a host. Of a project that is
+        neither the key's home nor an operator's to reach nothing is read, as of one that is
+        missing: the use case refuses both alike, and neither takes longer.
         """
         ...
 
