@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from uuid import UUID
 
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.errors import CredentialInUse
-from regcred.domain.ports import ResolveRead, SealedSecret, Store
+from regcred.domain.errors import CredentialInUse, ProjectNotFound
+from regcred.domain.ports import CredentialFilter, ProjectRef, ResolveRead, SealedSecret, Store
 from regcred.domain.use import Use
 
 
@@ -61,6 +62,19 @@ class SwapsSecrets(Planted):
             for one, other in zip(read.candidates, others, strict=True)
         ]
         return read._replace(candidates=swapped)
+
+
+class ReadsThenRefuses(Planted):
+    """Reads another's logins before anyone asks whether the caller may see them."""
+
+    async def read_for_resolve(
+        self, key_id: str | None, project: ProjectRef | None, *asked: Any
+    ) -> ResolveRead:
+        if project is not None:
+            with contextlib.suppress(ProjectNotFound):
+                found = await self.good.find_project(project)
+                await self.good.list_credentials(found.id, CredentialFilter(), 0, 64)
+        return await self.good.read_for_resolve(key_id, project, *asked)
 
 
 class ForgetsUses(Planted):

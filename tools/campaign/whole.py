@@ -64,7 +64,9 @@ class Whole:
         self.place = place
         self.keys = dict(keys)
         self._plant = plant
-        self._crashes = itertools.count(1)
+        self._crashes = (
+            place.folder.with_name(f"{place.folder.name}-{n}") for n in itertools.count(1)
+        )
         self._opened: AbstractAsyncContextManager[State] | None = None
         self._client: httpx2.AsyncClient | None = None
 
@@ -96,8 +98,7 @@ class Whole:
 
     async def crash(self) -> None:
         """Go on with the files as they are now, nothing written back, as after a kill."""
-        name = f"{self.place.folder.name}-after-crash-{next(self._crashes)}"
-        left = self.place.copied(self.place.folder.with_name(name))
+        left = self.place.copied(next(self._crashes))
         await self.close()
         self.place.remove()
         self.place = left
