@@ -18,7 +18,14 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tools.campaign.model import Model, Told
+from tools.campaign.model import (
+    Model,
+    Told,
+    list_told,
+    logins_told,
+    pairs_told,
+    shown_told,
+)
 from tools.campaign.plants import MODEL_PLANTS
 from tools.campaign.report import Control, Report
 from tools.campaign.running import memory, scaled, workspace
@@ -137,7 +144,7 @@ class Acts(RuleBasedStateMachine):
         path = f"projects/-/credentials/{id_}"
         answer = self.send(method, path, changes, key=project, headers=headers)
         told = self.model.change(project, id_, changes, expected, whole=method == "PUT")
-        self.agree(told, answer, _shown)
+        self.agree(told, answer, shown_told)
 
     @precondition(lambda self: self.logins)
     @rule(which=WHICH, force=st.booleans())
@@ -154,7 +161,7 @@ class Acts(RuleBasedStateMachine):
         project, id_ = self._pick(which)
         asking = next(p for p in PROJECTS if p != project) if others else project
         answer = self.send("GET", f"projects/-/credentials/{id_}", key=asking)
-        self.agree(self.model.show(asking, id_), answer, _shown)
+        self.agree(self.model.show(asking, id_), answer, shown_told)
 
     @precondition(lambda self: self.logins)
     @rule(which=WHICH, name=USES)
@@ -176,7 +183,7 @@ class Acts(RuleBasedStateMachine):
     def hand_out(self, which: int) -> None:
         project, id_ = self._pick(which)
         answer = self.send("GET", f"projects/-/dockerconfigjson?credential={id_}", key=project)
-        self.agree(self.model.hand_out(project, id_), answer, _pairs)
+        self.agree(self.model.hand_out(project, id_), answer, pairs_told)
 
     @rule(project=PROJECT, role=ROLES)
     def make_key(self, project: str, role: str) -> None:
@@ -207,14 +214,14 @@ class Acts(RuleBasedStateMachine):
     def resolve(self, which: int, path: str) -> None:
         id_, text = self.made_keys[which % len(self.made_keys)]
         answer = self.send("POST", "projects/-/resolve", {"image": f"r.example/{path}"}, key=text)
-        self.agree(self.model.resolve(id_, "r.example", path), answer, _logins)
+        self.agree(self.model.resolve(id_, "r.example", path), answer, logins_told)
 
     @precondition(lambda self: self.made_keys)
     @rule(which=WHICH)
     def look(self, which: int) -> None:
         id_, text = self.made_keys[which % len(self.made_keys)]
         answer = self.send("GET", "projects/-/credentials", key=text)
-        self.agree(self.model.look(id_), answer, _list)
+        self.agree(self.model.look(id_), answer, list_told)
 
     @rule(kill=st.booleans(), really=st.integers(0, 3))
     def restart(self, kill: bool, really: int) -> None:
@@ -227,7 +234,7 @@ class Acts(RuleBasedStateMachine):
         """Compare all that can be read: every login, its uses, and the audit, row by row."""
         for project, before in zip(PROJECTS, self.said, strict=True):
             answer = self.read_out("projects/-/credentials", project)
-            self.agree((200, self.model.list(project)), answer, _list)
+            self.agree((200, self.model.list(project)), answer, list_told)
             for id_, login in self.model.projects[project].logins.items():
                 uses = self.read_out(f"projects/-/credentials/{id_}/uses", project).json()
                 assert {one["name"] for one in uses["items"]} == login.uses
@@ -246,23 +253,6 @@ class Acts(RuleBasedStateMachine):
 
     def _pick(self, which: int) -> tuple[str, str]:
         return self.logins[which % len(self.logins)]
-
-
-def _shown(told: Any) -> tuple[Any, ...]:
-    names = ("name", "registry_url", "username", "version", "description")
-    return tuple(told[name] for name in names)
-
-
-def _list(told: Any) -> list[tuple[Any, ...]]:
-    return [_shown(one) for one in told["items"]]
-
-
-def _logins(told: Any) -> list[tuple[str, str, str]]:
-    return [(one["credential"]["name"], one["username"], one["password"]) for one in told["logins"]]
-
-
-def _pairs(told: Any) -> list[tuple[str, str]]:
-    return [(one["username"], one["password"]) for one in told["auths"].values()]
 
 
 def run(scale: float) -> Report:

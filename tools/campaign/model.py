@@ -210,3 +210,27 @@ def _covers(login: Login, registry: str, repository: str) -> bool:
     host, _, path = login.registry.partition("/")
     components = path.split("/") if path else []
     return host == registry and repository.split("/")[: len(components)] == components
+
+
+# What of an answer the model speaks of
+
+
+def shown_told(told: Any) -> tuple[Any, ...]:
+    """Return what is told of a login."""
+    names = ("name", "registry_url", "username", "version", "description")
+    return tuple(told[name] for name in names)
+
+
+def list_told(told: Any) -> list[tuple[Any, ...]]:
+    """Return what is told of each login of a list."""
+    return [shown_told(one) for one in told["items"]]
+
+
+def logins_told(told: Any) -> list[tuple[str, str, str]]:
+    """Return the logins that a pull got, in order."""
+    return [(one["credential"]["name"], one["username"], one["password"]) for one in told["logins"]]
+
+
+def pairs_told(told: Any) -> list[tuple[str, str]]:
+    """Return the logins of a docker configuration."""
+    return [(one["username"], one["password"]) for one in told["auths"].values()]
