@@ -7,20 +7,31 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 
+from regcred.adapters.sealing.rewrapping import Rewrapping
+from regcred.adapters.sealing.ring_changes import add_key, make_primary
+from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.commands.rotations import held
+from regcred.bootstrap.first_run import OPERATOR
 from regcred.bootstrap.service import first_run
-from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.state import State, open_state, utc_now
 from regcred.bootstrap.wiring import wire
 from regcred.domain.ports import Store
 from regcred.domain.ports.measuring import UNMEASURED
+from regcred.domain.ports.rotation import Lease
 from regcred.settings import Settings
+from regcred.usecases.reseal_project import ResealProject, lease_name
+from regcred.usecases.rewrap_keys import NAME as REWRAP
+from regcred.usecases.rewrap_keys import RewrapKeys
 from tests.fakes.registries import ScriptedRegistries
 
 PROJECTS = ("alpha", "beta")
@@ -76,8 +87,10 @@ class Whole:
         self._opened = open_state(settings, exclusive=True)
         state = await self._opened.__aenter__()
         self.state = replace(state, store=self._plant(state.store))  # type: ignore[arg-type]  # it stands for all of it
+        self._keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        await self._keeper.check(accept_rollback=False)
         registries = ScriptedRegistries(self.state.clock)
-        app = wire(settings, self.state, registries, UNMEASURED).app
+        app = wire(settings, self.state, self._keeper, registries, UNMEASURED).app
         transport = httpx2.ASGITransport(app=app, client=("192.0.2.7", 5000))
         self._client = httpx2.AsyncClient(
             transport=transport, base_url="http://regcred.test", trust_env=False
@@ -86,6 +99,10 @@ class Whole:
 
     async def close(self) -> None:
         """Stop as a signal stops it."""
+        await self._keeper.link()
+        await self._drop()
+
+    async def _drop(self) -> None:
         assert self._opened is not None
         assert self._client is not None
         await self._client.aclose()
@@ -99,10 +116,32 @@ class Whole:
     async def crash(self) -> None:
         """Go on with the files as they are now, nothing written back, as after a kill."""
         left = self.place.copied(next(self._crashes))
-        await self.close()
+        await self._drop()
         self.place.remove()
         self.place = left
         await self.open()
+
+    async def rotate(self) -> None:
+        """Have a new key wrap everything, as the operator's commands do beside the service."""
+        ring = self.place.settings.keyring_file
+        make_primary(ring, add_key(ring, random=os.urandom, now=utc_now()))
+        async with self._beside(REWRAP) as (state, lease):
+            rewrap = RewrapKeys(state.store, _wrapping(state), state.clock, OPERATOR)
+            await rewrap(lease, state.keyring.kids, lambda _: None)
+
+    async def reseal(self, project: UUID) -> None:
+        """Give a project another seed and seal all it has anew, likewise."""
+        async with self._beside(lease_name(project)) as (state, lease):
+            run = ResealProject(state.store, _wrapping(state), state.sealer, state.clock, OPERATOR)
+            seed = await run.begin(lease, project)
+            await run.move(lease, project, seed, lambda _: None)
+            await run.destroy(lease, project, seed)
+
+    @asynccontextmanager
+    async def _beside(self, lease: str) -> AsyncIterator[tuple[State, Lease]]:
+        settings = self.place.settings
+        async with open_state(settings, exclusive=False) as state, held(state, lease) as taken:
+            yield state, taken
 
     async def send(
         self,
@@ -121,6 +160,10 @@ class Whole:
             shown["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
         return await self._client.request(method, f"/v1/{path}", headers=shown, content=content)
+
+
+def _wrapping(state: State) -> Rewrapping:
+    return Rewrapping(state.keyring, state.random)
 
 
 async def prepared(folder: Path) -> tuple[Place, dict[str, str]]:
