@@ -1,4 +1,4 @@
-"""Every module, in the order in which they run: a new one is one line here."""
+"""Every module of the campaign, in the order in which it runs: a list, and nothing is found."""
 
 from __future__ import annotations
 
