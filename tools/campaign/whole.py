@@ -23,7 +23,8 @@ from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands.rotations import held
 from regcred.bootstrap.first_run import OPERATOR
 from regcred.bootstrap.service import first_run
-from regcred.bootstrap.state import State, open_state, utc_now
+from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.stores import utc_now
 from regcred.bootstrap.wiring import wire
 from regcred.domain.ports import Store
 from regcred.domain.ports.measuring import UNMEASURED
