@@ -104,9 +104,10 @@ lock: ## Lock the newest dependencies that pyproject.toml allows (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pipx install uv" >&2; exit 1; }
 	@$(LOCK) --group build -o requirements/build.txt
 	@$(LOCK) pyproject.toml -o requirements/client.txt
-	@$(LOCK) pyproject.toml --extra server --extra postgres --extra aws --extra gcp \
+	@$(LOCK) pyproject.toml --extra server --extra postgres --extra aws --extra gcp --extra vault \
 		-c requirements/client.txt -o requirements/server.txt
-	@$(LOCK) pyproject.toml --extra server --extra postgres --extra aws --extra gcp --extra kubernetes --extra otel --group dev \
+	@$(LOCK) pyproject.toml --extra server --extra postgres --extra aws --extra gcp --extra vault \
+		--extra kubernetes --extra otel --group dev \
 		-c requirements/server.txt -o requirements/dev.txt
 	@$(LOCK) pyproject.toml --extra kubernetes -c requirements/dev.txt -o requirements/kubernetes.txt
 	@echo 'atheris<3.1' | $(LOCK) - -o requirements/fuzzing.txt

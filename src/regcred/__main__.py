@@ -140,6 +140,24 @@ def keys_reseal(project: str, data: Data = None, keyring: Keyring = None) -> Non
     _operate("keys_reseal", project, data=data, keyring=keyring)
 
 
+@keys.command("escrow")
+def keys_escrow(
+    folder: Annotated[str, typer.Argument(help="Where the shares go, a file each; - prints them.")],
+    data: Data = None,
+    keyring: Keyring = None,
+    shares: Annotated[int, typer.Option(help="How many are made.")] = 5,
+    needed: Annotated[int, typer.Option(help="How many of them give the ring back.")] = 3,
+) -> None:
+    """Take the ring's file apart into shares for several people (SLIP-0039)."""
+    _operate("keys_escrow", folder, shares, needed, data=data, keyring=keyring)
+
+
+@keys.command("recover")
+def keys_recover(share: list[str], data: Data = None, keyring: Keyring = None) -> None:
+    """Write the ring's file again from enough SHARE files, where there is none."""
+    _operate("keys_recover", *share, data=data, keyring=keyring)
+
+
 @keys.command("remove")
 def keys_remove(kid: str, data: Data = None, keyring: Keyring = None) -> None:
     """Take a key that nothing needs any more out of the ring's file."""
@@ -180,7 +198,7 @@ def scrub(data: Data = None, keyring: Keyring = None, output: Output = "text") -
     _operate("scrub", output, data=data, keyring=keyring)
 
 
-def _operate(command: str, *words: str, **given: object) -> None:
+def _operate(command: str, *words: object, **given: object) -> None:
     try:
         from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server
     except ModuleNotFoundError as missing:

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     A file's path, `fd:N`, `awskms:ARN`, `gcpkms:RESOURCE` or `vault:MOUNT/KEY`.
     """
 
+    gcpkms_endpoint: str | None = None
+    """Where Google's key service is reached instead: `https://HOST`, a private endpoint."""
+
     vault_addr: str = ""
     """The Vault or OpenBao server that `vault:` keys are on."""
 

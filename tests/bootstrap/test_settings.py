@@ -38,6 +38,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
     given: dict[str, tuple[str, object]] = {
         "data": ("/srv/d", Path("/srv/d")),
         "keyring": ("/k/ring.json,awskms:arn", ("/k/ring.json", "awskms:arn")),
+        "gcpkms_endpoint": ("https://kms.example", "https://kms.example"),
         "vault_addr": ("https://v.example:8200", "https://v.example:8200"),
         "vault_namespace": ("team", "team"),
         "vault_ca_file": ("/v/ca.pem", Path("/v/ca.pem")),

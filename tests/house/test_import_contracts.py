@@ -27,6 +27,7 @@ SQL = "Only storage speaks SQL"
 NOUNS = "The store's nouns know neither database"
 DATABASES = "A database knows no other database"
 CRYPTOGRAPHY = "Only sealing touches cryptography"
+CLOUDS = "Clouds' own libraries only sign and wrap keys"
 METRICS = "Only metrics counts for Prometheus"
 TRACES = "Only tracing speaks OpenTelemetry"
 TOKENS = "Only identity reads tokens"
@@ -81,6 +82,9 @@ VIOLATIONS: list[tuple[str, Plants]] = [
         {"adapters/storage/postgres/planted.py": "import regcred.adapters.storage.sqlite.place"},
     ),
     (CRYPTOGRAPHY, {"adapters/storage/planted.py": "from cryptography.hazmat import primitives"}),
+    (CRYPTOGRAPHY, {"bootstrap/planted.py": "import shamir_mnemonic"}),
+    (CLOUDS, {"bootstrap/planted.py": "import hvac"}),
+    (CLOUDS, {"adapters/sealing/planted.py": "from botocore.session import Session"}),
     (METRICS, {"usecases/planted.py": "import prometheus_client"}),
     (METRICS, {"adapters/storage/planted.py": "from prometheus_client import Counter"}),
     (TRACES, {"web/planted.py": "from opentelemetry import trace"}),

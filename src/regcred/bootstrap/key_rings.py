@@ -61,4 +61,38 @@ def _of_descriptor(number: str) -> Ring:
     return FileKeyring.read_once(int(number), random=os.urandom)
 
 
-_SERVICES: Mapping[str, Callable[[str, Settings], KeyService]] = {}
+def _aws(key: str, _: Settings) -> KeyService:
+    from regcred.adapters.sealing.key_services.aws import AwsKey  # noqa: PLC0415  see above
+
+    return AwsKey(key)
+
+
+def _google(key: str, settings: Settings) -> KeyService:
+    from regcred.adapters.sealing.key_services.google import GoogleKey  # noqa: PLC0415  see above
+
+    return GoogleKey(key, endpoint=settings.gcpkms_endpoint)
+
+
+def _vault(key: str, settings: Settings) -> KeyService:
+    from regcred.adapters.sealing.key_services.vault import (  # noqa: PLC0415  see above
+        VaultAccess,
+        VaultKey,
+    )
+
+    access = VaultAccess(
+        settings.vault_addr,
+        settings.vault_namespace,
+        settings.vault_ca_file,
+        settings.vault_token_file,
+        settings.vault_role_id,
+        settings.vault_secret_id_file,
+        settings.vault_kubernetes_role,
+    )
+    return VaultKey(key, access)
+
+
+_SERVICES: Mapping[str, Callable[[str, Settings], KeyService]] = {
+    "awskms": _aws,
+    "gcpkms": _google,
+    "vault": _vault,
+}

@@ -53,8 +53,8 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "events cannot be claimed": _FAILED,
     "an event cannot be delivered": _FAILED | {"project"},
     "the key ring was read again": frozenset({"count"}),
+    "the key ring lost keys": _NONE,
     "the key ring cannot be read again": frozenset({"error"}),
-    "the key ring lost keys: what was read before stays until a restart": _NONE,
     CRASHED: _FAILED,
     LIBRARY: _FAILED | {"logger", "message"},
 }

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from regcred.bootstrap import log_lines, process, service
 from regcred.bootstrap.audit_keeper import AuditKeeper
-from regcred.bootstrap.commands import backups, keys, scrub
+from regcred.bootstrap.commands import backups, escrow, keys, scrub
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -31,7 +31,7 @@ from regcred.settings import Settings
 OK, FAILED, USAGE = 0, 1, 2
 
 
-def run(command: str, words: tuple[str, ...], options: dict[str, object]) -> int:
+def run(command: str, words: tuple[object, ...], options: dict[str, object]) -> int:
     """Run one command and return its exit code."""
     try:
         settings = Settings(**options)  # type: ignore[arg-type]  # checked by the model
@@ -130,6 +130,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "operator_key": _operator_key,
     "migrate": _migrate,
     **keys.COMMANDS,
+    **escrow.COMMANDS,
     "backup": backups.backup,
     "restore": backups.restore,
     "scrub": scrub.scrub,

@@ -171,7 +171,7 @@ class FileKeyring:
             _log.error("the key ring cannot be read again", error=type(refusal).__name__)
             return
         if not self._ring.roots.keys() <= ring.roots.keys():
-            _log.warning("the key ring lost keys: what was read before stays until a restart")
+            _log.warning("the key ring lost keys")
             return
         self._ring = ring
         _log.info("the key ring was read again", count=len(ring.roots))

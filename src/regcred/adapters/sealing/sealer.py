@@ -38,7 +38,7 @@ class EnvelopeSealer:
         monotonic: Callable[[], float],
         *,
         cache_ttl: float = 3600.0,
-        cache_size: int = 4096,
+        cache_size: int = 16384,
     ) -> None:
         self._keys = keys
         self._random = random

@@ -87,6 +87,8 @@ class ServiceRing:
         """Unwrap. Raise SealBroken, KeyringUnavailable; the service is asked once for many."""
         if kid != self._service.kid:
             raise KeyringUnavailable("it has no key of the id that a seed is wrapped by")
+        if not 0 < len(wrapped) <= MAX_WRAPPED:
+            raise SealBroken("a wrapped key")
         place = (context, wrapped)
         task = self._under_way.get(place)
         if task is None:

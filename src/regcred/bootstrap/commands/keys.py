@@ -61,13 +61,13 @@ def verify(settings: Settings, output: str = "text") -> int:
 
 def rotate(settings: Settings, step: str = "both") -> int:
     """Make a key in the ring's file (`prepare`), have it wrap (`promote`), or both."""
-    path = _file(settings)
+    path = ring_file(settings)
     waiting = FileKeyring.load(path, random=os.urandom).waiting
     if step == "promote" and waiting is None:
         raise StartRefused("no key waits to become primary: run `regcred keys rotate --prepare`")
     if waiting is None:
         waiting = add_key(path, random=os.urandom, now=utc_now())
-        say(f"{waiting} was made. Back up {path}: what it will wrap opens with it alone")
+        say(f"{waiting} was made. Back up {path} anew: what it wraps opens with it alone")
     if step == "prepare":
         say("Copy the file to every server, then run `regcred keys rotate --promote`")
     else:
@@ -120,7 +120,7 @@ def reseal(settings: Settings, project: str, settle: float = SETTLE) -> int:
 
 def remove(settings: Settings, kid: str) -> int:
     """Take a key out of the ring's file once nothing in the store needs it."""
-    path = _file(settings)
+    path = ring_file(settings)
     key = {key.kid: key for key in asyncio.run(key_statuses(settings))}.get(kid)
     if key is None or not key.removable:
         raise StartRefused(
@@ -147,7 +147,7 @@ def _wrapping(state: State) -> Rewrapping:
     return Rewrapping(state.keyring, state.random)
 
 
-def _file(settings: Settings) -> Path:
+def ring_file(settings: Settings) -> Path:
     """Return the file of the ring that wraps. Raise StartRefused if a service does."""
     first = settings.key_rings[0]
     if str(settings.keyring_file) != first:
