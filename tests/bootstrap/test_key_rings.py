@@ -14,7 +14,8 @@ from moto import mock_aws
 
 from regcred.bootstrap.key_rings import open_key_rings
 from regcred.bootstrap.service import first_run
-from regcred.bootstrap.state import open_state, utc_now
+from regcred.bootstrap.state import open_state
+from regcred.bootstrap.stores import utc_now
 from regcred.domain.errors import KeyringUnavailable, StartRefused
 from regcred.settings import Settings
 from tests.bootstrap.commands.filled import PASSWORDS, fill, passwords

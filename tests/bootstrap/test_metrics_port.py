@@ -73,7 +73,7 @@ async def test_a_taken_port_is_refused_before_a_key_is_shown(place: Place) -> No
         port = taken.getsockname()[1]
         settings = place.settings.model_copy(update={"metrics_port": port})
         with pytest.raises(StartRefused) as refused:
-            await service._serve(settings, nobody)
+            await service._serve_alone(settings, nobody)
 
     assert str(refused.value) == (
         f"cannot listen on 127.0.0.1:{port}: Address already in use. "

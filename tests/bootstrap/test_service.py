@@ -61,7 +61,7 @@ async def test_a_first_start_that_cannot_listen_makes_no_key(place: Place, taken
     settings = place.settings.model_copy(update={"port": taken})
 
     with pytest.raises(StartRefused, match="cannot listen"):
-        await service._serve(settings, _nobody)
+        await service._serve_alone(settings, _nobody)
 
     async with open_state(place.settings, exclusive=True) as state:
         assert state.fresh

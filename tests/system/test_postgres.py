@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.tools.postgres import Cluster
-from tests.tools.programs import NotReady
+from tests.tools.programs import Daemon, NotReady, wait_for
 from tests.tools.service import Service
 
 pytestmark = pytest.mark.system
@@ -102,3 +104,30 @@ def test_a_database_without_a_schema_says_what_to_run(database: Cluster, tmp_pat
     service.env["REGCRED_DATABASE"] = database.url("app", "postgres")
 
     assert "run `regcred migrate --database` as the database's owner" in service.run("init").err
+
+
+def workers_of(server: Daemon) -> list[int]:
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    return sorted(map(int, children.split()))
+
+
+def test_several_workers_serve_one_port_and_one_that_is_killed_comes_back(
+    database: Cluster, tmp_path: Path
+) -> None:
+    service = on(database, tmp_path / "service")
+    with service.serving("--workers", "2") as server:
+        (key,) = (word for word in server.text.split() if word.startswith("rgc_"))
+        service.key = key
+        first = wait_for(lambda: (now := workers_of(server))[1:] and now)
+        with service.api() as api:
+            api.add("web", "registry.example.com/team", "robot", "a-secret")
+        os.kill(first[0], signal.SIGKILL)
+        answers = []
+        for _ in range(20):
+            with service.api() as api:  # a connection of its own, to whichever worker takes it
+                answers.append(api.ask("POST", "projects/-/resolve", IMAGE)["logins"][0])
+        wait_for(lambda: len(workers_of(server)) == 2 and workers_of(server) != first)
+
+    assert {login["password"] for login in answers} == {"a-secret"}
+    assert server.code == 0
+    assert server.text.count("rgc_") == 1  # the key is made and shown once

@@ -8,6 +8,7 @@ them; what decides whether something was set back stays for ever.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ import structlog
 from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.bootstrap.audit_links import base_of, signed, trusted
+from regcred.bootstrap.shift import alone
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.ports import Clock
@@ -39,12 +41,15 @@ class AuditPruner:
     anchor: FileAnchor
     clock: Clock
     days: int | None
+    mine: Callable[[], Awaitable[bool]] = alone
+    """Whether this process is the one that prunes now. Raises StoreUnavailable."""
 
     async def run(self) -> None:
         """Take turns until cancelled; what fails is loud, and tried again."""
         while self.days is not None:
             try:
-                await self.turn(timedelta(days=self.days))
+                if await self.mine():
+                    await self.turn(timedelta(days=self.days))
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn comes
                 _log.error("the audit cannot be pruned", **kind_and_place(error))
             await asyncio.sleep(EVERY)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _CONNECTIONS = 16
 """Open at once, and from one address: scrapers are few."""
 
+_LAST_PORT = 65535
 _log = structlog.get_logger("regcred")
 
 
@@ -61,18 +62,31 @@ def prometheus_meter(settings: Settings, families: Families) -> PrometheusMeter 
 
 
 @contextmanager
-def metrics_port(settings: Settings) -> Iterator[socket.socket | None]:
-    """Hold the port of the metrics, if there is one. Raise StartRefused."""
+def metrics_port(settings: Settings, worker: int = 0) -> Iterator[socket.socket | None]:
+    """Hold the port of a worker's metrics, if there is one. Raise StartRefused.
+
+    Each worker counts what it does itself: the first on the port that was named, the second on
+    the next one, and so on.
+    """
     if settings.metrics_port is None:
         yield None
         return
+    port = settings.metrics_port and settings.metrics_port + worker
     # Neither listens yet, so the system would let both have it, and the first would get all.
-    if settings.metrics_port and settings.metrics_port == settings.port:
+    if port and port == settings.port:
         raise StartRefused(
             f"--metrics-port {settings.metrics_port} is the service's own port: choose another"
+            if worker == 0
+            else f"--metrics-port {settings.metrics_port} gives worker {worker + 1} the service's "
+            f"own port, {port}: choose another"
+        )
+    if port > _LAST_PORT:
+        raise StartRefused(
+            f"--metrics-port {settings.metrics_port} leaves no port for worker {worker + 1}: "
+            "choose a lower one"
         )
     option = "REGCRED_METRICS_HOST or --metrics-port"
-    with listen(settings.metrics_host, settings.metrics_port, option=option) as listening:
+    with listen(settings.metrics_host, port, option=option) as listening:
         yield listening
 
 

@@ -8,10 +8,12 @@ thousandth of a core.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
 
+from regcred.bootstrap.shift import alone
 from regcred.domain.errors import KeyringUnavailable
 from regcred.domain.ports.measuring import Meter
 from regcred.usecases.scrub_secrets import FIRST, Broken, Place, ScrubSecrets
@@ -37,6 +39,9 @@ class Scrubber:
     scrub: ScrubSecrets
     meter: Meter
     rate: int
+    mine: Callable[[], Awaitable[bool]] = alone
+    """Whether this process is the one that scrubs now. Raises StoreUnavailable."""
+
     _broken: int | None = field(default=None, init=False)
     """Rows of the last whole round that did not open; None: there was none yet."""
 
@@ -52,16 +57,18 @@ class Scrubber:
         loop = asyncio.get_running_loop()
         while self.rate:
             begun = loop.time()
-            await self.round()
-            await asyncio.sleep(max(0.0, begun + EVERY - loop.time()))
+            whole = await self.round()
+            await asyncio.sleep(max(0.0, begun + EVERY - loop.time()) if whole else AGAIN)
 
-    async def round(self) -> None:
-        """Walk all of it once, at the rate."""
+    async def round(self) -> bool:
+        """Walk all of it once, at the rate; False when another process does, or took over."""
         place: Place | None = FIRST
         opened = broken = 0
         rows = min(self.rate, _AT_ONCE)
         while place is not None:
             try:
+                if not await self.mine():
+                    return False
                 step = await self.scrub.step(place, rows)
             except KeyringUnavailable as away:
                 _log.warning("scrubbing waits for the key ring", reason=str(away))
@@ -82,6 +89,7 @@ class Scrubber:
             await asyncio.sleep(rows / self.rate)
         self._know(broken)
         _log.info("every sealed row was opened", count=opened)
+        return True
 
     def _know(self, broken: int) -> None:
         self._broken = broken

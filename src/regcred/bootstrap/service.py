@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from socket import socket
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -21,14 +24,18 @@ from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.protocol import Limits, configured
 from regcred.bootstrap.server import Server
+from regcred.bootstrap.shift import shift_of
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.tracing import tracing
-from regcred.bootstrap.wiring import open_registries, wire
-from regcred.domain.errors import StartRefused
+from regcred.bootstrap.wiring import Parts, open_registries, wire
+from regcred.bootstrap.workers import FAILED, OK, REFUSED, Workers
+from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports.measuring import UNMEASURED
 from regcred.settings import Settings
 
-OK, FAILED = 0, 1
+if TYPE_CHECKING:
+    from regcred.adapters.metrics.prometheus import PrometheusMeter
+
 _KEEP_ALIVE = 15
 _log = structlog.get_logger("regcred")
 
@@ -40,13 +47,31 @@ def serve(settings: Settings, *, on_first_run: OnFirstRun) -> int:
 
     The port opens only once everything is ready. Raise StartRefused.
     """
-    if settings.workers != 1:
+    if settings.workers == 1:
+        return _run(_serve_alone(settings, on_first_run))
+    if settings.database is None:
         raise StartRefused(
             f"--workers {settings.workers}: an SQLite store is served by one process, because "
-            "two that write one file wait for each other for seconds. Use --workers 1"
+            "two that write one file wait for each other for seconds. Use --workers 1, or a "
+            "PostgreSQL database (--database)"
         )
+    with listen(settings.host, settings.port) as listening:
+        # Not uvloop, which may leave threads behind, and workers are forked from here.
+        asyncio.run(_prepare(settings, listening, on_first_run))
+
+        def work(index: int) -> int:
+            try:
+                return _run(_serve_beside_others(settings, listening, index))
+            except RegcredError as refusal:
+                _log.error("a worker was refused its start", reason=str(refusal))
+                return REFUSED if isinstance(refusal, StartRefused) else FAILED
+
+        return Workers(settings.workers, work, settings.grace).run()
+
+
+def _run(work: Coroutine[None, None, int]) -> int:
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(_serve(settings, on_first_run))
+        return runner.run(work)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -55,33 +80,71 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(settings: Settings, on_first_run: OnFirstRun) -> int:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """All of a service but its ports."""
+
+    state: State
+    keeper: AuditKeeper
+    parts: Parts
+    meter: PrometheusMeter | None
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, accept_rollback: bool) -> AsyncIterator[_Opened]:
     async with open_state(settings, exclusive=True) as state, tracing(settings) as traces:
         keeper = _keeper(settings, state)
-        await keeper.check(accept_rollback=settings.accept_rollback)
-        # Before the key is made: it is shown once, so nothing may stop the start in between.
+        await keeper.check(accept_rollback=accept_rollback)
         registries = open_registries(settings, state)
         meter = prometheus_meter(settings, registries)
         parts = wire(settings, state, keeper, registries, meter or UNMEASURED, traces)
+        yield _Opened(state, keeper, parts, meter)
+
+
+async def _serve_alone(settings: Settings, on_first_run: OnFirstRun) -> int:
+    async with _opened(settings, accept_rollback=settings.accept_rollback) as opened:
+        # Before the key is made: it is shown once, so nothing may stop the start in between.
         with listen(settings.host, settings.port) as listening, metrics_port(settings) as metrics:
-            made = await first_run(state) if state.fresh else None
-            url = f"http://{authority(listening)}"
-            if made is not None:
-                on_first_run(made, url)
-            async with (
-                _kept(keeper),
-                beside(parts.rechecker.run()),
-                beside(parts.renewals.run()),
-                beside(parts.webhooks.run()),
-                beside(parts.scrubber.run()),
-                exposed(meter, metrics, parts.watch.figures),
-            ):
-                server = Server(_configured(settings, parts.app), parts.stopping)
-                _tune_interpreter()
-                _log.info("serving", address=url, version=__version__)
-                await server.serve([listening])
-                _log.info("stopped")
+            await _first(opened.state, listening, on_first_run)
+            await _serve(settings, opened, listening, metrics)
     return OK
+
+
+async def _prepare(settings: Settings, listening: socket, on_first_run: OnFirstRun) -> None:
+    """Do what is done once, and meet what would refuse every worker."""
+    async with _opened(settings, accept_rollback=settings.accept_rollback) as opened:
+        await _first(opened.state, listening, on_first_run)
+
+
+async def _serve_beside_others(settings: Settings, listening: socket, index: int) -> int:
+    async with _opened(settings, accept_rollback=False) as opened:
+        with metrics_port(settings, index) as metrics:
+            await _serve(settings, opened, listening, metrics)
+    return OK
+
+
+async def _first(state: State, listening: socket, on_first_run: OnFirstRun) -> None:
+    if state.fresh:
+        on_first_run(await first_run(state), f"http://{authority(listening)}")
+
+
+async def _serve(
+    settings: Settings, opened: _Opened, listening: socket, metrics: socket | None
+) -> None:
+    parts = opened.parts
+    async with (
+        _kept(opened.keeper),
+        beside(parts.rechecker.run()),
+        beside(parts.renewals.run()),
+        beside(parts.webhooks.run()),
+        beside(parts.scrubber.run()),
+        exposed(opened.meter, metrics, parts.watch.figures),
+    ):
+        server = Server(_configured(settings, parts.app), parts.stopping)
+        _tune_interpreter()
+        _log.info("serving", address=f"http://{authority(listening)}", version=__version__)
+        await server.serve([listening])
+        _log.info("stopped")
 
 
 async def first_run(state: State) -> FirstRun:
@@ -93,7 +156,9 @@ async def first_run(state: State) -> FirstRun:
 
 def _keeper(settings: Settings, state: State) -> AuditKeeper:
     parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
-    return AuditKeeper(*parts, AuditPruner(*parts, settings.audit_days))
+    return AuditKeeper(
+        *parts, AuditPruner(*parts, settings.audit_days, shift_of(settings, state, "pruning"))
+    )
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from regcred.bootstrap.rechecker import Rechecker
 from regcred.bootstrap.renewals import Renewals
 from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
+from regcred.bootstrap.shift import shift_of
 from regcred.bootstrap.state import State
 from regcred.bootstrap.watch import Watch
 from regcred.bootstrap.webhook_keeper import WebhookKeeper
@@ -116,7 +117,12 @@ def wire(
         "renewals": renewals.heartbeat,
         "webhooks": webhooks.heartbeat,
     }
-    scrubber = Scrubber(ScrubSecrets(state.store, state.sealer), meter, settings.scrub_rate)
+    scrubber = Scrubber(
+        ScrubSecrets(state.store, state.sealer),
+        meter,
+        settings.scrub_rate,
+        shift_of(settings, state, "scrubbing"),
+    )
     stopping = Stopping()
     watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping, scrubber)
     counts = [] if meter is UNMEASURED else [meter.answered]

@@ -136,7 +136,8 @@ class Workers:
 
     def _ended(self, worker: _Worker, code: int) -> None:
         if self._deadline is not None:
-            self._code = self._code or (OK if code == OK else FAILED)
+            # One that was told before it listened to signals ends by the signal itself.
+            self._code = self._code or (OK if code in {OK, -signal.SIGTERM} else FAILED)
             return
         if code == REFUSED:
             self._code = FAILED

@@ -1,0 +1,58 @@
+"""What one process is enough for, done by one of however many serve a store.
+
+A lease in the store decides (`domain/ports/rotation.py`). Nothing rests on it: a second process
+that thinks it has the shift does the same work again, and each of its writes is whole by itself.
+What must not be done twice (checks, exchanges, messages) is claimed row by row instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from regcred.bootstrap.state import State
+from regcred.bootstrap.stores import OpenStore
+from regcred.domain.ports import Clock
+from regcred.domain.ports.rotation import Lease
+from regcred.settings import Settings
+
+LASTS = timedelta(seconds=60)
+"""How long nobody does the work after whoever did it has died."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Shift:
+    """One process's part in the work called `name`; `owner` is a name that no other has."""
+
+    store: OpenStore
+    clock: Clock
+    name: str
+    owner: str
+    _until: datetime = field(default=_NEVER, init=False)
+    _lease: Lease | None = field(default=None, init=False)
+
+    async def mine(self) -> bool:
+        """Whether this process is to do the work now. Raise StoreUnavailable.
+
+        Asked at every step; the store is asked once in half a lease.
+        """
+        now = self.clock()
+        if self._until - now < LASTS / 2:
+            self._lease = await self.store.take_lease(self.name, self.owner, now, now + LASTS)
+            self._until = _NEVER if self._lease is None else now + LASTS
+        return self._lease is not None
+
+
+async def alone() -> bool:
+    """Return True: nobody else serves the store."""
+    return True
+
+
+def shift_of(settings: Settings, state: State, name: str) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether this process does the work called `name` now."""
+    if settings.database is None:
+        return alone
+    return Shift(state.store, state.clock, name, state.random(8).hex()).mine
