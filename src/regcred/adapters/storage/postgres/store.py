@@ -8,6 +8,8 @@ from typing import Self, TypeVar
 
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.checks import last_columns, look_over
+from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
+from regcred.adapters.storage.postgres.creates import PostgresCredentials
 from regcred.adapters.storage.postgres.failures import ERRORS, UNHOLDABLE, unavailable
 from regcred.adapters.storage.postgres.hot_reads import HotReads, PostgresResolving
 from regcred.adapters.storage.postgres.pool import Pool
@@ -41,7 +43,7 @@ _MAX_REVEALS = 512
 _T = TypeVar("_T")
 
 
-class PostgresStore(PostgresResolving, Nouns):
+class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     """Implements `regcred.domain.ports.Store`; nothing in it depends on being the only process.
 
     What it remembers are last uses that were moved within the minute: forgotten, they are moved
@@ -56,6 +58,7 @@ class PostgresStore(PostgresResolving, Nouns):
         self._reveal_log = PostgresRevealLog()
         self._moved = Recent()
         self._reveals = Together(self._write_reveals, most=_MAX_REVEALS)
+        self._creations = Together(self._create, most=MAX_CREATIONS)
 
     @classmethod
     async def open(cls, address: Address, *, sign: Sign | None = None, clock: Clock) -> Self:
@@ -95,12 +98,13 @@ class PostgresStore(PostgresResolving, Nouns):
     def figures(self) -> StoreFigures:
         """Return what the store says of its own work."""
         writes = self._writes
-        waiting = writes.running + self._reveals.waiting
+        waiting = writes.running + self._reveals.waiting + self._creations.waiting
         return StoreFigures(writes.commit_seconds, writes.commit_writes, waiting, None)
 
     async def close(self) -> None:
         """Commit what waits, and close. Closing twice is nothing."""
         await self._reveals.finish()
+        await self._creations.finish()
         await self._writes.finish()
         await self._hot.close()
         await self._pool.close()

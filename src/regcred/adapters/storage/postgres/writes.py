@@ -35,6 +35,9 @@ _T = TypeVar("_T")
 Work = Callable[[PostgresTransaction], Awaitable[_T]]
 
 ATTEMPTS = 10
+_LOOKS = 2
+"""Further attempts where a row is missing: if that is no race, no attempt will find it."""
+
 _PAUSE = 0.002
 """Seconds before the second attempt; each later one waits twice as long."""
 
@@ -127,6 +130,8 @@ class Writes:
                 result = await self._attempt(begin, work)
             except _CONFLICTS as error:
                 conflict = error
+                if attempt >= _LOOKS and isinstance(error, asyncpg.ForeignKeyViolationError):
+                    break
                 await asyncio.sleep(_PAUSE * 2**attempt)
             except (*ERRORS, Clash) as error:
                 self.last_commit = None

@@ -81,7 +81,7 @@ class Credentials(Access):
         idempotent: IdempotentRequest | None = None,
     ) -> RegistryCredential:
         """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
-        columns = _columns(credential)
+        columns = columns_of(credential)
         project_id, id_ = str(credential.project_id), str(credential.id)
 
         async def work(transaction: Transaction) -> RegistryCredential:
@@ -145,7 +145,7 @@ class Credentials(Access):
         event: AuditEvent,
     ) -> RegistryCredential:
         """Raise CredentialNotFound, VersionMismatch, NameTaken; see the port."""
-        columns = _columns(credential)
+        columns = columns_of(credential)
         place = (str(credential.project_id), str(credential.id))
 
         async def work(transaction: Transaction) -> RegistryCredential:
@@ -209,7 +209,7 @@ def _uuid(text: str) -> UUID | None:
     return id_ if str(id_) == text.lower() else None
 
 
-def _columns(credential: RegistryCredential) -> Row:
+def columns_of(credential: RegistryCredential) -> Row:
     """Return what create and update both write, in the statements' order."""
     return (
         credential.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regcred.adapters.storage.sql.rows import lookup_of
+from regcred.adapters.storage.sql.rows import Row, lookup_of
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.credential import RegistryCredential
 
@@ -19,21 +19,32 @@ _DELETE_LABELS = "DELETE FROM credential_labels WHERE project_id = ? AND number 
 
 async def index(transaction: Transaction, credential: RegistryCredential, number: int) -> None:
     """Write where the credential is found: by its scopes and by its labels."""
+    for row in scope_rows(credential, number):
+        await transaction.change(_INSERT_SCOPE, row)
+    for row in label_rows(credential, number):
+        await transaction.change(_INSERT_LABEL, row)
+
+
+def scope_rows(credential: RegistryCredential, number: int) -> list[Row]:
+    """Return the rows of the matching index, in the columns' order of its statement."""
     project_id = str(credential.project_id)
-    for scope in dict.fromkeys(credential.scopes):
-        await transaction.change(
-            _INSERT_SCOPE,
-            (
-                project_id,
-                number,
-                lookup_of(scope.host, scope.port),
-                scope.path,
-                str(scope),
-                not scope.path,
-            ),
+    return [
+        (
+            project_id,
+            number,
+            lookup_of(scope.host, scope.port),
+            scope.path,
+            str(scope),
+            not scope.path,
         )
-    for label, value in credential.labels.items():
-        await transaction.change(_INSERT_LABEL, (project_id, number, label, value))
+        for scope in dict.fromkeys(credential.scopes)
+    ]
+
+
+def label_rows(credential: RegistryCredential, number: int) -> list[Row]:
+    """Return the rows of its labels, likewise."""
+    project_id = str(credential.project_id)
+    return [(project_id, number, label, value) for label, value in credential.labels.items()]
 
 
 async def unindex(transaction: Transaction, project_id: str, number: int) -> None:

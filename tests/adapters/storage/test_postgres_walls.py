@@ -1,0 +1,183 @@
+"""What the database itself refuses, whatever a statement says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from regcred.adapters.storage.postgres import Address, PostgresStore, schema
+from regcred.domain.errors import StartRefused
+from tests.adapters.storage.samples import Clock, World, a_reveal
+from tests.tools.postgres import ADMINISTRATOR, Cluster, program
+
+EVERY_CREDENTIAL = "SELECT name FROM credentials ORDER BY name"
+
+
+@pytest.fixture
+async def two(postgres_store: PostgresStore, clock: Clock) -> World:
+    """A world whose project is `alpha`, with a login, beside a project `beta` with one."""
+    world = await World(postgres_store, clock).begin()
+    other = await world.add_project("beta")
+    await world.add("mine")
+    await world.store.record_reveal(a_reveal(world.id, (await world.add("mine-too")).id))
+    credential = await _add_elsewhere(world, other.id)
+    assert credential == "theirs"
+    return world
+
+
+async def _add_elsewhere(world: World, project_id: object) -> str:
+    beta = World(world.store, world.clock)
+    beta.project = await world.store.find_project(2)
+    seeded = await world.store.project_seed(beta.id)
+    assert (project_id, seeded.generation) == (beta.id, 1)
+    return (await beta.add("theirs")).name
+
+
+@pytest.fixture
+async def app(database: Cluster) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database.url("app", "regcred"))
+    yield connection
+    await connection.close()
+
+
+async def test_a_statement_that_forgets_its_project_sees_the_one_that_was_said(
+    two: World, postgres_store: PostgresStore
+) -> None:
+    assert await postgres_store._all(EVERY_CREDENTIAL, of=two.id) == [("mine",), ("mine-too",)]
+    assert len(await postgres_store._all(EVERY_CREDENTIAL)) == 3
+
+
+async def test_a_write_reaches_no_other_project(two: World, postgres_store: PostgresStore) -> None:
+    renamed = await postgres_store._write(
+        lambda transaction: transaction.change("UPDATE credentials SET username = 'thief'"),
+        of=two.id,
+    )
+
+    assert renamed == 2
+    rows = await postgres_store._all("SELECT username FROM credentials WHERE name = 'theirs'")
+    assert rows == [("robot",)]
+
+
+async def test_nothing_is_seen_where_nothing_was_said_also_after_something_was(
+    two: World, app: asyncpg.Connection
+) -> None:
+    before = await app.fetch(EVERY_CREDENTIAL)
+    await app.execute(f"BEGIN; SET LOCAL regcred.project = '{two.id}'")
+    said = await app.fetch(EVERY_CREDENTIAL)
+    await app.execute("COMMIT")
+
+    assert (before, len(said), await app.fetch(EVERY_CREDENTIAL)) == ([], 2, [])
+
+
+def test_every_table_with_a_project_is_behind_the_wall(cluster: Cluster) -> None:
+    open_ = """
+        SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+            AND a.attname = 'project_id' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+    """
+    behind = "SELECT count(*) FROM pg_class WHERE relforcerowsecurity"
+
+    assert cluster.run_sql(open_, "regcred") == ""
+    assert int(cluster.run_sql(behind, "regcred")) >= 14
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_events SET principal = 'nobody'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "DELETE FROM audit_numbers",
+        "UPDATE alembic_version SET version_num = '0'",
+        "DROP TABLE health",
+        "ALTER TABLE credentials NO FORCE ROW LEVEL SECURITY",
+        "CREATE FUNCTION public.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+    ],
+)
+async def test_the_apps_role_may_not(app: asyncpg.Connection, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await app.execute(f"SET regcred.project = '*'; {statement}")
+
+
+async def test_the_audits_writer_may_append_and_nothing_else(database: Cluster) -> None:
+    writer = await asyncpg.connect(database.url(ADMINISTRATOR, "regcred"))
+    await writer.execute("SET ROLE regcred_audit_writer; SET regcred.project = '*'")
+    appended = """
+        INSERT INTO audit_events
+        VALUES (1, 0, 'none', 'key.created', 'p', 't', NULL, 'r', 'r', 1, 'p', '{}', '')
+    """
+    try:
+        assert await writer.execute(appended) == "INSERT 0 1"
+        for refused in ("SELECT 1 FROM audit_events", "SELECT 1 FROM credentials"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await writer.execute(refused)
+    finally:
+        await writer.close()
+
+
+async def test_the_hot_read_leaves_no_wider_view_behind_and_is_the_apps_alone(
+    two: World, app: asyncpg.Connection, database: Cluster
+) -> None:
+    call = """
+        SELECT s_scope FROM regcred_resolve_1(
+            ARRAY[NULL], ARRAY[NULL], ARRAY[CAST(2 AS bigint)], ARRAY['r.example'], ARRAY['*2'],
+            ARRAY[E'\\nteam']
+        )
+    """
+    async with app.transaction():
+        await app.execute(f"SET LOCAL regcred.project = '{two.id}'")
+        found = await app.fetch(call)
+        seen = await app.fetch(EVERY_CREDENTIAL)
+    backup = await asyncpg.connect(database.url("backup", "regcred"))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await backup.fetch(call)
+    finally:
+        await backup.close()
+
+    assert ([row[0] for row in found], len(seen)) == (["r.example"], 2)
+
+
+@pytest.mark.usefixtures("two")
+async def test_a_dump_by_the_backups_role_is_whole(database: Cluster) -> None:
+    def dump() -> str:
+        done = subprocess.run(
+            [program("pg_dump"), "--enable-row-security", database.url("backup", "regcred")],
+            capture_output=True,
+            env={**os.environ, "PGOPTIONS": "-c regcred.project=*"},
+            timeout=60,
+            check=True,
+        )
+        return done.stdout.decode()
+
+    text = await asyncio.to_thread(dump)
+
+    assert all(name in text for name in ("\tmine\t", "\ttheirs\t", "credential.revealed"))
+
+
+async def test_a_role_that_sees_or_may_too_much_does_not_serve(
+    database: Cluster, clock: Clock
+) -> None:
+    for user in (ADMINISTRATOR, "owner"):
+        with pytest.raises(StartRefused, match="member of regcred_app alone"):
+            await PostgresStore.open(Address(database.url(user, "regcred")), clock=clock)
+
+
+async def test_an_owner_without_the_roles_or_with_an_open_schema_is_told(
+    cluster: Cluster,
+) -> None:
+    cluster.run_sql("DROP DATABASE IF EXISTS open; CREATE DATABASE open OWNER owner")
+    cluster.run_sql("GRANT CREATE ON SCHEMA public TO PUBLIC", "open")
+    with pytest.raises(StartRefused, match="REVOKE CREATE ON SCHEMA public"):
+        await schema.migrate(Address(cluster.url("owner", "open")))
+    cluster.run_sql("ALTER ROLE regcred_backup RENAME TO other")
+    try:
+        with pytest.raises(StartRefused, match="no role regcred_backup"):
+            await schema.migrate(Address(cluster.url("owner", "open")))
+    finally:
+        cluster.run_sql("ALTER ROLE other RENAME TO regcred_backup")
