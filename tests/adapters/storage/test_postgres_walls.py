@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 
 from regcred.adapters.storage.postgres import Address, PostgresStore, schema
+from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
-from tests.adapters.storage.samples import Clock, World, a_reveal
+from tests.adapters.storage.samples import START, Clock, World, a_reveal
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program
 
 EVERY_CREDENTIAL = "SELECT name FROM credentials ORDER BY name"
@@ -90,7 +92,6 @@ def test_every_table_with_a_project_is_behind_the_wall(cluster: Cluster) -> None
     "statement",
     [
         "UPDATE audit_events SET principal = 'nobody'",
-        "DELETE FROM audit_events",
         "TRUNCATE audit_events",
         "DELETE FROM audit_numbers",
         "UPDATE alembic_version SET version_num = '0'",
@@ -102,6 +103,23 @@ def test_every_table_with_a_project_is_behind_the_wall(cluster: Cluster) -> None
 async def test_the_apps_role_may_not(app: asyncpg.Connection, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await app.execute(f"SET regcred.project = '*'; {statement}")
+
+
+async def test_only_old_audit_rows_that_decide_nothing_can_be_deleted(
+    two: World, postgres_store: PostgresStore, app: asyncpg.Connection
+) -> None:
+    everything = "SET regcred.project = '*'; DELETE FROM audit_events"
+    assert await app.execute(everything) == "DELETE 0"
+    reveal = (await postgres_store.links_after(0, 100))[4]
+    checkpoint = StoredCheckpoint(reveal.number, START, b"h" * 32, b"d" * 32, True, b"m" * 32)
+    told = AuditEvent(Action.AUDIT_PRUNED, NO_PROJECT, "operator:cli", START)
+    await postgres_store.begin_pruning(checkpoint, told)
+    before = await postgres_store.last_number()
+
+    assert await postgres_store.prune(0, reveal.number) == reveal.number
+    kept = [link.number for link in await postgres_store.links_after(0, 100)]
+    assert kept == [n for n in range(1, before + 1) if n != reveal.number]
+    assert await app.execute(everything) == "DELETE 0"
 
 
 async def test_the_audits_writer_may_append_and_nothing_else(database: Cluster) -> None:

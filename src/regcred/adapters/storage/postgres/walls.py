@@ -1,6 +1,6 @@
 """Who may do what in the database, and whose rows are seen: the wall behind the statements.
 
-Four roles: the owner migrates; `regcred_app` serves, owns nothing and may not change an audit row;
+Four roles: the owner migrates; `regcred_app` serves, owns nothing, changes no audit row and deletes only old ones;
 `regcred_audit_writer`, which the app's role is a member of, may only append to the audit;
 `regcred_backup` only reads. Row-level security is forced on every table that has a project: rows
 are seen of the one project that the transaction has set, or, where it says so, of every one. Put up
@@ -10,6 +10,8 @@ anew after every migration, from the catalogue, so that no new table is forgotte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+
+from regcred.adapters.storage.sql.audit_rows import DECIDING
 
 APP, AUDIT_WRITER, BACKUP = "regcred_app", "regcred_audit_writer", "regcred_backup"
 ROLES = (APP, AUDIT_WRITER, BACKUP)
@@ -31,11 +33,23 @@ TABLES = """
             AND a.attname = CASE c.relname WHEN 'projects' THEN 'id' ELSE 'project_id' END
     ), c.relrowsecurity AND c.relforcerowsecurity AND (
         SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid
-    ) = 2
+    ) = CASE c.relname WHEN 'audit_events' THEN 3 ELSE 2 END
     FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
     ORDER BY c.relname
 """
 """(table, the column that holds its project or NULL, whether its rows are behind the wall)."""
+
+# What pruning may take: rows behind a checkpoint that says so, which decide nothing.
+_ONLY_OLD = (
+    f"DROP POLICY IF EXISTS only_old ON {_AUDIT}",
+    f"""
+    CREATE POLICY only_old ON {_AUDIT} AS RESTRICTIVE FOR DELETE USING (
+        number <= (SELECT max(p.number) FROM audit_checkpoints p WHERE p.pruned = 1)
+        AND action NOT IN {DECIDING}
+        AND action NOT IN ('store.rollback_accepted', 'audit.pruned')
+    )
+    """,  # noqa: S608  constants alone
+)
 
 MISSING_ROLES = """
     SELECT wanted FROM unnest(CAST($1 AS text[])) AS wanted
@@ -57,11 +71,14 @@ def put_up(tables: Sequence[tuple[str, str | None, bool]]) -> Iterator[str]:
     for table, project, behind in tables:
         if project is not None and not behind:
             yield from _policies(table, project)
+            if table == _AUDIT:
+                yield from _ONLY_OLD
         yield f"REVOKE ALL ON {table} FROM PUBLIC, {', '.join(ROLES)}"
         yield f"GRANT SELECT ON {table} TO {APP}, {BACKUP}"
         if table not in {_AUDIT, _NUMBERS, _REVISION}:
             yield f"GRANT INSERT, UPDATE, DELETE ON {table} TO {APP}"
     yield f"GRANT INSERT ON {_AUDIT} TO {AUDIT_WRITER}"
+    yield f"GRANT DELETE ON {_AUDIT} TO {APP}"  # of what `_ONLY_OLD` leaves
     yield f"GRANT SELECT, UPDATE ON {_NUMBERS} TO {AUDIT_WRITER}"
     yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {BACKUP}"
     yield f"REVOKE ALL ON FUNCTION {_RESOLVE} FROM PUBLIC"
