@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.tools.programs import LOOPBACK, ProgramMissing, free_port, wait_for
+from tests.tools.programs import LOOPBACK, ProgramMissing, find, free_port, wait_for
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
@@ -175,6 +176,45 @@ class Cluster:
         except RuntimeError:
             return False
         return True
+
+
+@contextmanager
+def pooled(cluster: Cluster, folder: Path) -> Iterator[int]:
+    """Run pgbouncer in transaction mode before a cluster, and yield its port.
+
+    `folder` must be one that the server's user may read. Raise ProgramMissing.
+    """
+    port = free_port()
+    users = folder / "users.txt"
+    users.write_text('"app" ""\n"owner" ""\n')
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={LOOPBACK} port={cluster.port}\n[pgbouncer]\n"
+        f"listen_addr = {LOOPBACK}\nlisten_port = {port}\nauth_type = trust\nauth_file = {users}\n"
+        "pool_mode = transaction\ndefault_pool_size = 3\nunix_socket_dir =\n"
+    )
+    with (folder / "pgbouncer.log").open("ab") as log:
+        process = subprocess.Popen(
+            [find("pgbouncer"), str(settings)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=_environment(),
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  nothing else runs here yet
+            **_as_nobody_special(),
+        )
+    try:
+        wait_for(lambda: _listens(port) or process.poll() is not None)
+        yield port
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 @contextmanager

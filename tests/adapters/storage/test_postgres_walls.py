@@ -105,8 +105,9 @@ async def test_the_apps_role_may_not(app: asyncpg.Connection, statement: str) ->
         await app.execute(f"SET regcred.project = '*'; {statement}")
 
 
+@pytest.mark.usefixtures("two")
 async def test_only_old_audit_rows_that_decide_nothing_can_be_deleted(
-    two: World, postgres_store: PostgresStore, app: asyncpg.Connection
+    postgres_store: PostgresStore, app: asyncpg.Connection
 ) -> None:
     everything = "SET regcred.project = '*'; DELETE FROM audit_events"
     assert await app.execute(everything) == "DELETE 0"

@@ -1,7 +1,7 @@
 """Who may do what in the database, and whose rows are seen: the wall behind the statements.
 
-Four roles: the owner migrates; `regcred_app` serves, owns nothing, changes no audit row and deletes only old ones;
-`regcred_audit_writer`, which the app's role is a member of, may only append to the audit;
+Four roles: the owner migrates; `regcred_app` serves, owns nothing, changes no audit row and deletes
+old ones alone; `regcred_audit_writer`, which the app's role is a member of, may only append to it;
 `regcred_backup` only reads. Row-level security is forced on every table that has a project: rows
 are seen of the one project that the transaction has set, or, where it says so, of every one. Put up
 anew after every migration, from the catalogue, so that no new table is forgotten.
