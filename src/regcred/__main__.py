@@ -201,6 +201,9 @@ def scrub(data: Data = None, keyring: Keyring = None, output: Output = "text") -
 def _operate(command: str, *words: object, **given: object) -> None:
     try:
         from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server
+
+        if command == "serve":  # No other command needs the web, which takes a second.
+            import regcred.bootstrap.service  # noqa: F401, PLC0415  see above
     except ModuleNotFoundError as missing:
         if missing.name is not None and missing.name.startswith("regcred."):
             raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regcred.bootstrap.audit_keeper import AuditKeeper
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential

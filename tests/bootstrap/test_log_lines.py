@@ -21,7 +21,9 @@ log = structlog.get_logger("regcred.test")
 
 def logged(folder: Path, program: str, level: str = "info") -> list[dict[str, Any]]:
     """Return what lines of a program log, each without its time."""
-    done = run([sys.executable, "-c", LOGGING + program, level], env=environment(folder))
+    done = run(
+        [sys.executable, "-c", LOGGING + program, level], env=environment(folder), followed=True
+    )
     assert "Traceback" not in done.text
     lines = [json.loads(line) for line in done.err.splitlines()]
     for line in lines:

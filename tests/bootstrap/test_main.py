@@ -30,14 +30,16 @@ CLIENT = (
 
 def module(home: Path, *arguments: str) -> Finished:
     """Run `python -m regcred`."""
-    return run([sys.executable, "-m", "regcred", *arguments], env=environment(home))
+    return run([sys.executable, "-m", "regcred", *arguments], env=environment(home), followed=True)
 
 
 def without(home: Path, missing: str, *arguments: str) -> Finished:
     """Run it where a module of the server is not installed."""
     hide = f"import sys; sys.modules[{missing!r}] = None; sys.argv[0] = 'regcred'; "
     start = "from regcred.__main__ import main; main()"
-    return run([sys.executable, "-c", hide + start, *arguments], env=environment(home))
+    return run(
+        [sys.executable, "-c", hide + start, *arguments], env=environment(home), followed=True
+    )
 
 
 def test_help_names_the_program_and_every_command(tmp_path: Path) -> None:
@@ -70,7 +72,8 @@ def test_the_program_has_one_name_however_it_is_called(
     [
         ("fastapi", "serve"),
         ("pydantic_settings", "serve"),
-        *(("uvicorn", command) for command in OPERATOR),
+        ("uvicorn", "serve"),
+        *(("structlog", command) for command in OPERATOR),
     ],
 )
 def test_without_the_server_its_commands_say_how_to_get_it(

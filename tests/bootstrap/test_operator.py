@@ -13,7 +13,7 @@ import pytest
 
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken

@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Path:
 
 def python(home: Path, program: str, *arguments: str) -> Finished:
     """Run a program of a few lines."""
-    done = run([sys.executable, "-c", program, *arguments], env=environment(home))
+    done = run([sys.executable, "-c", program, *arguments], env=environment(home), followed=True)
     assert done.code == 0, done.text
     return done
 

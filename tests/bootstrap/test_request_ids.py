@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.tracing.traces import Traces
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.wiring import open_registries, wire
 from regcred.domain.ports.measuring import UNMEASURED

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
-from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.watch import Watch
 from regcred.domain.errors import SealBroken, StoreUnavailable

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.wiring import open_registries, wire
 from regcred.domain.access import Caller, Principal, Role

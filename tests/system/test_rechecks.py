@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from regcred.adapters.registries.registries import RealRegistries
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.rechecker import Rechecker
-from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.domain.access import Caller, Principal, Role

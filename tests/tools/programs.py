@@ -19,7 +19,8 @@ _T = TypeVar("_T")
 LOOPBACK = "127.0.0.1"
 _BIN = Path(sys.executable).parent
 # How Python's modules are found, and how coverage follows the programs that are started here.
-_KEPT = ("PYTHONPATH", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+_FOLLOWED = frozenset({"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"})
+_KEPT = ("PYTHONPATH", "LANG", *_FOLLOWED)
 _SBIN = "/usr/sbin:/sbin"
 _POLL_SECONDS = 0.02
 
@@ -90,11 +91,16 @@ def run(
     stdin: str = "",
     seconds: float = 60,
     cwd: Path | None = None,
+    followed: bool = False,
 ) -> Finished:
-    """Run a program to its end. Raise subprocess.TimeoutExpired."""
+    """Run a program to its end. Raise subprocess.TimeoutExpired.
+
+    Coverage follows it only if asked to, which doubles what a command line costs: what these do
+    is looked at where they run inside of a test.
+    """
     done = subprocess.run(
         argv,
-        env=dict(env),
+        env=dict(env) if followed else _unfollowed(env),
         input=stdin.encode(),
         capture_output=True,
         timeout=seconds,
@@ -104,6 +110,10 @@ def run(
     return Finished(
         done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     )
+
+
+def _unfollowed(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name not in _FOLLOWED}
 
 
 class Watched(NamedTuple):
@@ -123,7 +133,7 @@ def run_watched(
     """
     process = subprocess.Popen(
         argv,
-        env=dict(env),
+        env=_unfollowed(env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

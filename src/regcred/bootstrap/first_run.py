@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from regcred.bootstrap.state import State
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes, Sealer, Store, StoredKey
@@ -45,6 +46,13 @@ class FirstRun:
 
     project: Project
     key: Secret
+
+
+async def first_run(state: State) -> FirstRun:
+    """Make project 1 and its operator's key in a fresh store."""
+    return await make_first_project(
+        state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
+    )
 
 
 async def make_first_project(

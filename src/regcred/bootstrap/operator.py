@@ -15,12 +15,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from regcred.bootstrap import log_lines, process, service
+from regcred.bootstrap import log_lines, process
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands import backups, escrow, keys, scrub
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
+    first_run,
     make_operator_key,
 )
 from regcred.bootstrap.state import open_state
@@ -51,6 +52,9 @@ def run(command: str, words: tuple[object, ...], options: dict[str, object]) -> 
 
 
 def _serve(settings: Settings) -> int:
+    # The web: half of what any other command costs.
+    from regcred.bootstrap import service  # noqa: PLC0415  see above
+
     return service.serve(settings, on_first_run=_welcome)
 
 
@@ -62,7 +66,7 @@ def _init(settings: Settings, output: str = "text") -> int:
                     f"{settings.data} is initialised already; a key is shown only once: "
                     "`regcred operator-key` makes another"
                 )
-            made = await service.first_run(state)
+            made = await first_run(state)
             await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
             return made
 

@@ -19,7 +19,7 @@ from regcred import __version__
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.beside import beside
-from regcred.bootstrap.first_run import FirstRun, make_first_project
+from regcred.bootstrap.first_run import FirstRun, first_run
 from regcred.bootstrap.listening import authority, listen
 from regcred.bootstrap.metrics_port import exposed, metrics_port, prometheus_meter
 from regcred.bootstrap.protocol import Limits, configured
@@ -145,13 +145,6 @@ async def _serve(
         _log.info("serving", address=f"http://{authority(listening)}", version=__version__)
         await server.serve([listening])
         _log.info("stopped")
-
-
-async def first_run(state: State) -> FirstRun:
-    """Make project 1 and its operator's key in a fresh store."""
-    return await make_first_project(
-        state.store, state.sealer, state.digests, state.clock, state.new_id, state.random
-    )
 
 
 def _keeper(settings: Settings, state: State) -> AuditKeeper:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from regcred.bootstrap.commands import rotations
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.domain.audit import NO_PROJECT, Action
