@@ -139,6 +139,14 @@ def test_in_two_steps_the_key_is_readable_everywhere_before_it_wraps(filled: Pla
     assert statuses(filled)[0]["kid"] == new
 
 
+def test_where_several_servers_may_be_the_two_steps_are_asked_for(filled: Place) -> None:
+    shared = {"database": "postgresql://regcred@127.0.0.1:9/regcred"}
+
+    assert "rotate --prepare" in refusal(filled.run("keys_rotate", **shared))
+    new = filled.run("keys_rotate", "prepare", **shared).out
+    assert filled.run("keys_rotate", "promote", **shared).out == new
+
+
 def test_keys_of_a_service_are_not_made_here(filled: Place) -> None:
     for command, *words in (("keys_rotate",), ("keys_remove", "x")):
         said = refusal(filled.run(command, *words, keyring=("vault:transit/regcred",)))

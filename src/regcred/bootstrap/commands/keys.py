@@ -62,6 +62,11 @@ def verify(settings: Settings, output: str = "text") -> int:
 def rotate(settings: Settings, step: str = "both") -> int:
     """Make a key in the ring's file (`prepare`), have it wrap (`promote`), or both."""
     path = ring_file(settings)
+    if step == "both" and settings.database:
+        raise StartRefused(
+            "several servers may use this database, and each must be able to read a key before it"
+            " wraps: run `regcred keys rotate --prepare` first (docs/keys.md)"
+        )
     waiting = FileKeyring.load(path, random=os.urandom).waiting
     if step == "promote" and waiting is None:
         raise StartRefused("no key waits to become primary: run `regcred keys rotate --prepare`")
