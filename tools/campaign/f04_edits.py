@@ -31,6 +31,8 @@ PAIRS = 992
 Column = tuple[str, str]
 """A table and a column of it."""
 
+_TABLES = "SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name"
+
 Edit = Callable[[sqlite3.Connection], None]
 
 
@@ -87,9 +89,7 @@ class _Bench:
     def columns(self) -> list[Column]:
         """Return every column of every table, as the schema has them."""
         with self._copied(self.made.data), self._database() as database:
-            tables = database.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-            ).fetchall()
+            tables = database.execute(_TABLES).fetchall()
             return [
                 (table, row[1])
                 for (table,) in tables
@@ -183,11 +183,12 @@ class _Bench:
             if thing[0] != "decides":
                 continue
             was, there = self._whole.found.get(thing), now.found.get(thing)
-            if was == there and (thing in self._whole.errors) == (thing in now.errors):
+            before, error = (repr(one.errors.get(thing)) for one in (self._whole, now))
+            if (was, before) == (there, error):
                 continue
-            if there is None and thing in now.errors:
+            if error not in {before, "None"}:
                 told = True
-            elif there not in {None, NOTHING}:
+            elif there not in {was, None, NOTHING}:
                 changed.append(f"{thing[1]}: {was} -> {there}")
         return _Outcome(told, changed, wrong)
 
@@ -198,19 +199,32 @@ class _Bench:
                 row[0]
                 for row in database.execute(f'SELECT DISTINCT "{name}" FROM {table}')  # noqa: S608  from the schema
             ]
+        old = values[0] if values else None
+        update = f'UPDATE {table} SET "{name}" = ? WHERE "{name}" IS ?'  # noqa: S608  likewise
         for value in _others(values):
-            for old in values[:2]:
-                if value != old:
-                    update = f'UPDATE {table} SET "{name}" = ? WHERE "{name}" IS ?'  # noqa: S608  likewise
-                    yield f"{_short(old)} -> {_short(value)}", _script((update, (value, old)))
+            if value != old:
+                yield f"{_short(old)} -> {_short(value)}", _script((update, (value, old)))
 
     def _rollbacks(self) -> Iterator[tuple[str, str, Edit]]:
         for what, statements in ROWS.items():
             yield what, "", _script(*((statement, ()) for statement in statements))
-        for table in sorted({table for table, _ in self.columns()}):
+        for table in self._changed_tables():
             clear = f"DELETE FROM main.{table}"  # noqa: S608  from the schema
             fill = f"INSERT INTO main.{table} SELECT * FROM earlier.{table}"  # noqa: S608  likewise
             yield f"the table {table} was put back", table, _script((clear, ()), (fill, ()))
+
+    def _changed_tables(self) -> list[str]:
+        """Return the tables that were others earlier."""
+        with self._copied(self.made.data), self._database() as database:
+            return [
+                table
+                for table in sorted({row[0] for row in database.execute(_TABLES)})
+                if _rows(database, "main", table) != _rows(database, "earlier", table)
+            ]
+
+
+def _rows(database: sqlite3.Connection, schema: str, table: str) -> set[tuple[Any, ...]]:
+    return set(database.execute(f"SELECT * FROM {schema}.{table}"))  # noqa: S608  from the schema
 
 
 def _script(*statements: tuple[str, tuple[object, ...]]) -> Edit:
