@@ -192,10 +192,12 @@ def _contents(talkative: Talkative, daemon: Daemon) -> dict[str, bytes]:
 
 
 def _just_written(talkative: Talkative, wal: Path) -> bytes:
-    """Return the -wal after a secret was written: at rest the service empties it."""
-    for _ in range(100):
-        body = {"password": talkative.scanner.mint.secret()}
-        talkative.send("PATCH", f"{_LOGINS}/own", body=body)
+    """Return the -wal after a login was stored: once a secret died the service empties it."""
+    login = {"registry_url": f"{LOOPBACK}:1", "username": "u"}
+    for number in range(100):
+        password = talkative.scanner.mint.secret()
+        body = {**login, "name": f"last-{number}", "password": password}
+        talkative.send("POST", _LOGINS, body=body)
         if found := wal.read_bytes():
             return found
     return b""

@@ -26,12 +26,11 @@ NAME = "freshness"
 SEED = 0
 CLIENTS = 64
 CHANGES = 1_000
-_CONTROL_CHANGES = 32
+_TARGETS = 8
+_CONTROL_CHANGES = 2 * _TARGETS
 _REVOKED = -1
 _OLD_KEY = 5
 """One pull of so many tries a key that was revoked before."""
-
-_TARGETS = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ class Matrix:
         self._report = report
         self._plant = plant
         self._requests = Requests()
+        self.shown: dict[str, list[str]] = {}
+        """What each project shows its own admin before anything was done."""
 
     async def play(self, operation: Operation, caller: str | None, slots: list[Slot]) -> None:
         """Play every cell of an operation and a caller on rows of their own."""
@@ -65,13 +67,15 @@ class _Act:
         self._requests = matrix._requests  # noqa: SLF001  likewise
 
     async def play(self, slots: list[Slot]) -> None:
-        before = await self._read_out()
+        # Every act begins from the same rows: they are read once.
+        if self._theirs not in self._matrix.shown:
+            self._matrix.shown[self._theirs] = await self._read_out()
         for slot in slots:
             await self._play_slot(slot)
         if len(self._operation.parameters) > 1:
             await self._play_whole_path()
         await self._own_cell()
-        if await self._read_out() != before:
+        if await self._read_out() != self._matrix.shown[self._theirs]:
             self._blame("something of the other project changed", None, "", None)
 
     async def _play_slot(self, slot: Slot) -> None:
