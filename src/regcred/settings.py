@@ -123,8 +123,11 @@ class Settings(BaseSettings):
     connections_per_peer: int | None = Field(default=None, ge=1)
     """Connections of one address at once, more are closed: half of `concurrency` if not set.
 
-    Behind a proxy all clients are one address.
+    Behind a proxy that is not trusted all clients are one address.
     """
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks (CIDR) of proxies that are believed on whom they serve."""
 
     grace: int = Field(default=10, ge=0, le=600)
     """Seconds that running requests get when the service stops."""
@@ -154,7 +157,7 @@ class Settings(BaseSettings):
             raise ValueError("must hold no password: use database_password_file or ~/.pgpass")
         return value
 
-    @field_validator("allow_networks", "allow_http", "allow_raw", mode="before")
+    @field_validator("allow_networks", "allow_http", "allow_raw", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -176,7 +179,7 @@ class Settings(BaseSettings):
             raise ValueError("must be http(s)://HOST:PORT, with a path if it has one")
         return value
 
-    @field_validator("allow_networks")
+    @field_validator("allow_networks", "trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:

@@ -15,6 +15,7 @@ from regcred.domain.audit import Action
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.token import ApiToken
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.lock_out import LockOut
 from tests.adapters.storage.samples import ALL_AUDIT, Clock, a_project
 from tests.fakes.sealer import PlainSealer
 from tests.fakes.store import MemoryStore
@@ -55,7 +56,7 @@ async def test_the_first_project_has_a_key_that_may_everything() -> None:
         store, PlainSealer(), DIGESTS, clock, lambda: UUID(int=7), os.urandom
     )
 
-    caller = await Authenticate(store, DIGESTS, clock)(
+    caller = await Authenticate(store, DIGESTS, clock, LockOut(store, clock))(
         made.key.reveal(), request_id="r", peer="192.0.2.1"
     )
 

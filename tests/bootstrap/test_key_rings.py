@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
+from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.key_rings import open_key_rings
-from regcred.bootstrap.service import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.domain.errors import KeyringUnavailable, StartRefused

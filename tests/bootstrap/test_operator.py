@@ -18,6 +18,7 @@ from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken
 from regcred.usecases.authenticate import Authenticate
+from regcred.usecases.lock_out import LockOut
 from tests.adapters.storage.old_store import at_first_revision
 from tests.bootstrap.conftest import Place
 from tests.tools.programs import Finished
@@ -37,7 +38,9 @@ def refusal(done: Finished) -> str:
 async def opens(place: Place, key: str) -> bool:
     """Whether the key is an operator's of this store."""
     async with open_state(place.settings, exclusive=False) as state:
-        authenticate = Authenticate(state.store, state.digests, state.clock)
+        authenticate = Authenticate(
+            state.store, state.digests, state.clock, LockOut(state.store, state.clock)
+        )
         return (await authenticate(key, request_id="r", peer="")).operator
 
 

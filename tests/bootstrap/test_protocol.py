@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import repeat
 from typing import Any, ClassVar
 
@@ -359,6 +360,18 @@ def test_an_address_has_so_many_connections_and_others_have_theirs(serve: Serve)
             assert answer(line) == b"/still"
 
 
+def test_a_trusted_proxy_has_as_many_connections_as_there_are(serve: Serve) -> None:
+    served = serve(Limits(1, 1000, shared="127.0.0.1".__eq__, header_deadline=PATIENCE))
+    with ExitStack() as held:
+        for _ in range(5):
+            line = held.enter_context(served.connected())
+            line.sendall(REQUEST % b"/mine")
+            assert answer(line) == b"/mine"
+        held.enter_context(served.connected("127.0.0.2"))
+        with served.connected("127.0.0.2") as more:
+            assert is_closed(more)
+
+
 def test_all_peers_together_have_no_more_than_there_are(serve: Serve) -> None:
     served = serve(Limits(per_peer=3, connections=3, header_deadline=PATIENCE))
     with ExitStack() as held:
@@ -383,24 +396,6 @@ def test_a_connection_that_ends_gives_its_place_back(serve: Serve) -> None:
         served.lost.clear()
 
     assert not served.peers
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:1:2:3", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("fe80::1%eth0", "fe80::1%eth0", True),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-    ],
-)
-def test_a_peer_is_an_ipv4_address_or_an_ipv6_network(one: str, other: str, *, same: bool) -> None:
-    peers = [_peer(asyncio.Transport({"peername": (host, 1)})) for host in (one, other)]
-
-    assert (peers[0] == peers[1]) is same
 
 
 def test_a_peer_that_is_gone_already_is_still_counted_as_one() -> None:
@@ -556,11 +551,14 @@ def test_quiet_connections_do_not_hold_the_service_up(serve: Serve) -> None:
 
 
 def test_the_service_serves_with_these_limits() -> None:
-    config = _configured(Settings(concurrency=64, connections_per_peer=7), app)
+    settings = Settings(concurrency=64, connections_per_peer=7, trusted_proxies=("10.0.0.0/8",))
+    config = _configured(settings, app)
 
     assert isinstance(config.http, type)
     assert issubclass(config.http, GuardedProtocol)
-    assert config.http.bounds == Limits(per_peer=7, connections=128)
+    bounds = config.http.bounds
+    assert replace(bounds, shared=all) == Limits(per_peer=7, connections=128, shared=all)
+    assert [bounds.shared(host) for host in ("10.1.2.3", "192.0.2.1")] == [True, False]
 
 
 def test_two_servers_count_their_peers_apart() -> None:

@@ -68,6 +68,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "rate_per_key": ("60", 60),
         "concurrency": ("16", 16),
         "connections_per_peer": ("1", 1),
+        "trusted_proxies": ("10.0.0.0/8 ::1", ("10.0.0.0/8", "::1")),
         "grace": ("0", 0),
         "log_level": ("debug", "debug"),
         "accept_rollback": ("true", True),
@@ -138,10 +139,11 @@ def test_what_is_no_host_is_named_before_anything_is_made(
 @pytest.mark.parametrize(
     "network", ["10.0.0.300/8", "10.0.0.1/8", "internal", "10.0.0.0/33", "::/x"]
 )
-def test_a_network_that_is_none_is_named(network: str) -> None:
-    [(field, message)] = refused(allow_networks=("10.0.0.0/8", network))
+@pytest.mark.parametrize("name", ["allow_networks", "trusted_proxies"])
+def test_a_network_that_is_none_is_named(name: str, network: str) -> None:
+    [(field, message)] = refused(**{name: ("10.0.0.0/8", network)})
 
-    assert field == "allow_networks"
+    assert field == name
     assert network in message
 
 

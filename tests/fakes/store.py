@@ -59,6 +59,7 @@ from regcred.domain.use import Use
 from regcred.domain.verdict import DEAD, Standing, Verdict
 from tests.fakes.pods import MemoryPods
 from tests.fakes.webhooks import MemoryWebhooks
+from tests.fakes.wrong_keys import MemoryWrongKeys
 
 _T = TypeVar("_T")
 
@@ -95,7 +96,7 @@ class _Exchanged:
     claim: str | None = None
 
 
-class MemoryStore(MemoryPods, MemoryWebhooks):
+class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
     """Implements `regcred.domain.ports.Store` for tests.
 
     Every method does its work without suspending, so each is atomic. `broken` makes every call

@@ -59,6 +59,7 @@ REVIEWED = {
     ("clusters.py", "Clusters.find_cluster"): "of no project",
     ("clusters.py", "Clusters.list_clusters"): "of no project",
     ("clusters.py", "Clusters.delete_cluster"): "in use by any project's workloads",
+    ("wrong_keys.py", "WrongKeyCounts.count_wrong_key"): "of no project",
     # The chain is over the rows of every project; none of it leaves the process.
     ("checkpoints.py", "Checkpoints.checkpoints"): "of no project",
     ("checkpoints.py", "Checkpoints.put_checkpoint"): "of no project",

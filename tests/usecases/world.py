@@ -41,6 +41,7 @@ from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
@@ -288,8 +289,16 @@ class World:
         self.clusters = ManageClusters(store, tokens, self.stamps, clock, new_id)
         self.workloads = ManageWorkloads(store, self.stamps, clock, new_id)
         self.pods = AuthenticatePod(store, tokens, self.stamps, clock)
+        self.lock_out = LockOut(store, clock)
         self.resolve = ResolveImage(
-            store, sealer, self.digests, clock, self.registries, self.exchanges, self.pods
+            store,
+            sealer,
+            self.digests,
+            clock,
+            self.registries,
+            self.exchanges,
+            self.pods,
+            self.lock_out,
         )
         self.docker = ServeDockerHelper(self.credentials)
         self.hand_out = HandOutLogins(
@@ -300,7 +309,7 @@ class World:
             store, sealer, self.sender, clock, new_id, random, self.allowance
         )
         self.deliveries = DeliverEvents(store, sealer, self.sender, clock, random)
-        self.authenticate = Authenticate(store, self.digests, clock)
+        self.authenticate = Authenticate(store, self.digests, clock, self.lock_out)
 
     async def open(self) -> World:
         """Make the first project, with the operator's key in it."""

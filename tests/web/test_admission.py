@@ -13,6 +13,8 @@ from starlette.types import Scope
 from regcred.domain.access import Caller, Principal, Role
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.ports import LoginPlace, ProjectRef
+from regcred.domain.token import ApiToken
+from regcred.usecases.lock_out import OF_KEY
 from regcred.web.admission import Admission
 from tests.web.dialects.driver import Said, Speaker, driver_of, every_dialect
 from tests.web.world import World, problem
@@ -202,6 +204,28 @@ async def test_every_face_tells_a_rate_in_its_own_words(name: str, rate: str) ->
     for reply in (refused, *pulls):
         assert 1 <= int(reply.headers["retry-after"]) <= 60
     assert (unknown.status_code, other.status_code) == (401, 200)
+
+
+@every_dialect
+async def test_every_face_tells_who_sends_wrong_keys_to_wait(name: str) -> None:
+    world = await World().populate()
+    world.keys["wrong"] = ApiToken(ApiToken.parse(world.keys["admin"]).id, "A" * 43).reveal()
+    speaker = Speaker(world, driver_of(name))
+    said = Said("GET", speaker.driver.collection)
+    for _ in range(OF_KEY):
+        await speaker.refused(said, 401, who="wrong")
+
+    refused = await speaker.refused(said, 429, who="wrong")
+    pulls = [
+        await world.send("POST", f"/v1/projects/-/{path}", key="wrong", **what)
+        for path, what in PULLS
+    ]
+
+    assert [problem(pull) for pull in pulls] == ["quota-exceeded"] * len(PULLS)
+    for reply in (refused, *pulls):
+        assert 1 <= int(reply.headers["retry-after"]) <= 60
+        assert "www-authenticate" not in reply.headers
+    assert (await speaker.say(said)).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "what"), PULLS)

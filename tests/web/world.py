@@ -28,6 +28,7 @@ from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
@@ -52,6 +53,7 @@ from regcred.web.delivery.exchange import Endpoint, HotPath
 from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
+from regcred.web.forwarded import TrustedProxies
 from regcred.web.services import Services
 from tests.fakes.registries import ScriptedRegistries
 from tests.fakes.sealer import PlainSealer
@@ -89,6 +91,7 @@ class World:
         budgets: Mapping[str, Budget] = MappingProxyType({}),
         most_at_once: int = 100,
         rates: Mapping[str, int] = MappingProxyType({}),
+        trusted_proxies: Sequence[str] = (),
         make_registries: Callable[[Clock], RealRegistries] = ScriptedRegistries,
         checks_a_minute: int = 1_000,
         answered: Callable[[str, str, str, int, float], None] | None = None,
@@ -97,6 +100,7 @@ class World:
         self.budgets = budgets
         self.checks_a_minute = checks_a_minute
         self.clock = TickingClock()
+        self.proxies = TrustedProxies(trusted_proxies)
         self.admission = Admission(most_at_once, self.clock.monotonic, **rates)
         self.store = make_store(self.clock)
         self.sealer = PlainSealer()
@@ -122,6 +126,7 @@ class World:
             TaskBell(),
             self,
         )
+        self.lock_out = LockOut(self.store, self.clock)
         self.services = self._services()
         resolve = ResolveImage(
             self.store,
@@ -131,6 +136,7 @@ class World:
             self.registries,
             self.exchanges,
             self.services.authenticate_pod,
+            self.lock_out,
         )
         endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),
@@ -232,7 +238,7 @@ class World:
         digests, stamps = self.service_keys.key_digests, self.service_keys.pod_stamps
         tokens = PodTokenVerifier(clock.monotonic)
         return Services(
-            authenticate=Authenticate(store, digests, clock),
+            authenticate=Authenticate(store, digests, clock, self.lock_out),
             authenticate_pod=AuthenticatePod(store, tokens, stamps, clock),
             projects=ManageProjects(store, self.sealer, clock, self.new_id),
             keys=ManageKeys(store, digests, clock, os.urandom),
@@ -260,6 +266,7 @@ class World:
             monotonic=self.clock.monotonic,
             budgets=self.budgets,
             admission=self.admission,
+            proxies=self.proxies,
             new_request_id=lambda: f"made-{next(self._requests):05}",
             readiness=self._readiness,
             watched=self._watched,

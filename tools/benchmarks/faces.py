@@ -29,6 +29,7 @@ from regcred.domain.secret import Secret
 from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.change_credential import audited, drafted
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_keys import KeyDraft, ManageKeys
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.seal_secret import seal_for
@@ -226,7 +227,7 @@ async def _seed(service: Service, sizes: dict[str, int]) -> list[Project]:
     settings = Settings(data=service.data, keyring=service.data / "keys" / "keyring.json")
     async with open_state(settings, exclusive=True) as state:
         store, clock = state.store, state.clock
-        authenticate = Authenticate(store, state.digests, clock)
+        authenticate = Authenticate(store, state.digests, clock, LockOut(store, clock))
         operator = await authenticate(service.key, request_id="seed", peer="")
         projects = ManageProjects(store, state.sealer, clock, state.new_id)
         keys = ManageKeys(store, state.digests, clock, state.random)

@@ -22,11 +22,12 @@ from uuid import UUID
 
 from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.domain.access import Caller
-from regcred.domain.errors import RegcredError
+from regcred.domain.errors import NotAuthenticated, RegcredError
 from regcred.domain.ports import CredentialFilter, KeyDigests, Store
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.authenticate_pod import AuthenticatePod
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.resolve_image import Presented, ResolveImage, question_for_image
 from tests.fakes.registries import ScriptedRegistries
@@ -137,7 +138,7 @@ async def _fill(whole: Whole) -> None:
 async def _pairs(whole: Whole) -> Mapping[str, tuple[Ask, Ask, float]]:
     """Return two questions with one answer each, and by how much they may differ."""
     store, key = whole.state.store, whole.keys[PROJECTS[0]]
-    authenticate = Authenticate(store, whole.state.digests, whole.state.clock)
+    authenticate = Authenticate(store, whole.state.digests, whole.state.clock, _NOT_COUNTED)
     caller = await authenticate(key, request_id="r", peer="p")
     foreign = await authenticate(whole.keys[PROJECTS[1]], request_id="r", peer="p")
     theirs = await store.find_project(foreign.project_id)
@@ -173,8 +174,8 @@ async def _controls(whole: Whole) -> Mapping[str, tuple[Ask, Ask]]:
     key = whole.keys[PROJECTS[0]]
     state = whole.state
     digests = cast("KeyDigests", _Impatient(state.digests, ApiToken.parse(key).secret))
-    impatient = Authenticate(state.store, digests, state.clock)
-    caller = await Authenticate(state.store, state.digests, state.clock)(
+    impatient = Authenticate(state.store, digests, state.clock, _NOT_COUNTED)
+    caller = await Authenticate(state.store, state.digests, state.clock, _NOT_COUNTED)(
         key, request_id="r", peer="p"
     )
     reading = plants.planting(plants.ReadsThenRefuses)(state.store)
@@ -188,6 +189,17 @@ async def _controls(whole: Whole) -> Mapping[str, tuple[Ask, Ask]]:
             cases.pull(key, theirs.number), cases.pull(key, _MISSING_NUMBER),
         ),
     }  # fmt: skip
+
+
+class _NotCounted(LockOut):
+    """Counts no wrong key: a lock-out would answer quickly, and that is no secret."""
+
+    def __init__(self) -> None: ...
+
+    async def refused(self, why: NotAuthenticated, key_id: str, peer: str) -> None: ...
+
+
+_NOT_COUNTED = _NotCounted()
 
 
 class _UseCases:
@@ -205,7 +217,14 @@ class _UseCases:
         self._projects = ManageProjects(store, state.sealer, state.clock, state.new_id)
         self._credentials = inside.credentials
         self._resolve = ResolveImage(
-            store, state.sealer, state.digests, state.clock, registries, inside.exchanges, pods
+            store,
+            state.sealer,
+            state.digests,
+            state.clock,
+            registries,
+            inside.exchanges,
+            pods,
+            _NOT_COUNTED,
         )
 
     def login(self, id_: UUID) -> Ask:

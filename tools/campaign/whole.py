@@ -21,8 +21,7 @@ from regcred.adapters.sealing.rewrapping import Rewrapping
 from regcred.adapters.sealing.ring_changes import add_key, make_primary
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands.rotations import held
-from regcred.bootstrap.first_run import OPERATOR
-from regcred.bootstrap.service import first_run
+from regcred.bootstrap.first_run import OPERATOR, first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.bootstrap.wiring import wire

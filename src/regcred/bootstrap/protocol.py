@@ -12,8 +12,8 @@ refusal written at once would be read as the answer of an earlier request that s
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from regcred.bootstrap.cycle import LeanProtocol
 from regcred.bootstrap.no_request import refusal, refusing, require_same_host
+from regcred.domain.peer import counted_as
 
 _TICKS = 6
 _SHORTEST_WAIT = 0.01
@@ -38,6 +39,9 @@ class Limits:
 
     connections: int
     """Connections of all together."""
+
+    shared: Callable[[str], bool] = lambda _host: False
+    """Whether an address stands for many clients, who are counted by their requests instead."""
 
     header_deadline: float = 15
     """From the connection, the last answer or a request's first byte to the headers' end."""
@@ -117,8 +121,8 @@ class GuardedProtocol(LeanProtocol):
     ) -> None:
         """Take the connection, unless its peer has as many as it may, or all have."""
         peer = _peer(transport)
-        crowded = len(self.connections) >= self.bounds.connections
-        if crowded or self.peers[peer] >= self.bounds.per_peer:
+        crowded = self.peers[peer] >= self.bounds.per_peer and not self.bounds.shared(peer)
+        if crowded or len(self.connections) >= self.bounds.connections:
             self.transport = transport
             transport.abort()
             return
@@ -252,12 +256,6 @@ def _is_running(newest: RequestResponseCycle | None) -> bool:
 
 
 def _peer(transport: asyncio.Transport) -> str:
-    """Return what a peer is counted as: an IPv6 host picks any address of its 64-bit network."""
+    """Return what a peer is counted as."""
     name = transport.get_extra_info("peername")
-    host = str(name[0]) if name else ""
-    if ":" not in host:
-        return host
-    address = ipaddress.IPv6Address(host)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()
+    return counted_as(str(name[0]) if name else "")

@@ -32,6 +32,7 @@ from regcred.bootstrap.workers import FAILED, OK, REFUSED, Workers
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.domain.ports.measuring import UNMEASURED
 from regcred.settings import Settings
+from regcred.web.forwarded import TrustedProxies
 
 if TYPE_CHECKING:
     from regcred.adapters.metrics.prometheus import PrometheusMeter
@@ -179,5 +180,6 @@ def _tune_interpreter() -> None:
 
 
 def _configured(settings: Settings, app: ASGIApp) -> uvicorn.Config:
-    limits = Limits(settings.peer_connections, 2 * settings.concurrency)
+    proxies = TrustedProxies(settings.trusted_proxies)
+    limits = Limits(settings.peer_connections, 2 * settings.concurrency, proxies.has)
     return configured(app, limits, keep_alive=_KEEP_ALIVE, grace=settings.grace)

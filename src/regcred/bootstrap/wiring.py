@@ -37,6 +37,7 @@ from regcred.usecases.deliver_events import DeliverEvents
 from regcred.usecases.exchange_logins import ExchangeLogins
 from regcred.usecases.explain_image import ExplainImage
 from regcred.usecases.hand_out_logins import HandOutLogins
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_clusters import ManageClusters
 from regcred.usecases.manage_credentials import ManageCredentials
 from regcred.usecases.manage_keys import ManageKeys
@@ -62,6 +63,7 @@ from regcred.web.delivery.exchange import HotPath
 from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
+from regcred.web.forwarded import TrustedProxies
 from regcred.web.services import Counts, Services
 
 if TYPE_CHECKING:
@@ -189,9 +191,10 @@ def _app(
     prove = ProveLogin(store, asked, allowance, exchanges, meter)
     credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
     tokens, stamps = PodTokenVerifier(time.monotonic), state.keys.pod_stamps
+    lock_out = LockOut(store, clock)
     pods = AuthenticatePod(store, tokens, stamps, clock)
     services = Services(
-        authenticate=Authenticate(store, state.digests, clock),
+        authenticate=Authenticate(store, state.digests, clock, lock_out),
         authenticate_pod=pods,
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),
@@ -221,13 +224,17 @@ def _app(
             time.monotonic,
             per_project=settings.rate_per_project,
             per_key=settings.rate_per_key,
+            per_client=settings.peer_connections,
         ),
+        proxies=TrustedProxies(settings.trusted_proxies),
         new_request_id=new_request_id,
         readiness=watch.needed,
         watched=watch.watched,
         answered=_together(counts),
     )
-    resolve = ResolveImage(store, sealer, state.digests, clock, registries, exchanges, pods, meter)
+    resolve = ResolveImage(
+        store, sealer, state.digests, clock, registries, exchanges, pods, lock_out, meter
+    )
     hot = HotPath(
         {
             "resolve": Resolve(resolve),

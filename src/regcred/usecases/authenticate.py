@@ -13,27 +13,36 @@ from regcred.domain.errors import NotAuthenticated, SealBroken
 from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token
+from regcred.usecases.lock_out import LockOut
 
 
 class Authenticate:
     """Who sent this request."""
 
-    def __init__(self, store: Store, digests: KeyDigests, clock: Clock) -> None:
+    def __init__(self, store: Store, digests: KeyDigests, clock: Clock, lock_out: LockOut) -> None:
         self._store = store
         self._digests = digests
         self._clock = clock
+        self._lock_out = lock_out
 
     async def __call__(self, presented: str | None, *, request_id: str, peer: str) -> Caller:
-        """Return the caller behind a presented key. Raise NotAuthenticated, SealBroken."""
+        """Return the caller behind a presented key.
+
+        Raise NotAuthenticated, SealBroken, QuotaExceeded (wrong keys from this peer).
+        """
         if not presented:
             raise NotAuthenticated("missing")
         if is_pod_token(presented):
             raise NotAuthenticated("misplaced")
         token = ApiToken.parse(presented)
         stored = await self._store.key_for_authentication(token.id)
-        return caller_behind(
-            token, stored, self._digests, self._clock(), request_id=request_id, peer=peer
-        )
+        try:
+            return caller_behind(
+                token, stored, self._digests, self._clock(), request_id=request_id, peer=peer
+            )
+        except NotAuthenticated as why:
+            await self._lock_out.refused(why, token.id, peer)
+            raise
 
 
 def caller_behind(

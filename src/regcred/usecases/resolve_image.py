@@ -36,6 +36,7 @@ from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.kept_login import Patience
+from regcred.usecases.lock_out import LockOut
 from regcred.usecases.open_login import Login, OpenLogin, Withheld
 
 # All are pure functions of text that many nodes ask about again and again.
@@ -119,6 +120,7 @@ class ResolveImage:
         registries: Registries,
         exchanges: ExchangeLogins,
         pods: AuthenticatePod,
+        lock_out: LockOut,
         meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
@@ -126,6 +128,7 @@ class ResolveImage:
         self._clock = clock
         self._open = OpenLogin(sealer, registries, exchanges)
         self._pods = pods
+        self._lock_out = lock_out
         self._meter = meter
 
     async def __call__(
@@ -220,14 +223,18 @@ class ResolveImage:
             return caller, read, presented._replace(node=pod.node, namespace=pod.namespace)
         token = ApiToken.parse(key)
         read = await self._store.read_for_resolve(token.id, presented.project, address, repository)
-        caller = caller_behind(
-            token,
-            read.key,
-            self._digests,
-            now,
-            request_id=presented.request_id,
-            peer=presented.peer,
-        )
+        try:
+            caller = caller_behind(
+                token,
+                read.key,
+                self._digests,
+                now,
+                request_id=presented.request_id,
+                peer=presented.peer,
+            )
+        except NotAuthenticated as why:
+            await self._lock_out.refused(why, token.id, presented.peer)
+            raise
         return caller, read, presented
 
 

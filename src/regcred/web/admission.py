@@ -7,6 +7,7 @@ are not looked at unless the operator set them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from starlette.types import Scope
 
 from regcred.domain.access import Caller, Principal
 from regcred.domain.errors import QuotaExceeded
+from regcred.domain.peer import counted_as
 from regcred.web.windows import Windows
 
 _T = TypeVar("_T")
@@ -24,6 +26,9 @@ _SOON = 1
 
 _HOLDER = "holder_of_a_place"
 """Where a request's scope says whose place it has."""
+
+_CLIENT = "client_of_a_proxy"
+"""Where it says as whose it was counted that a proxy brought."""
 
 
 class Admission:
@@ -42,14 +47,22 @@ class Admission:
         *,
         per_project: int | None = None,
         per_key: int | None = None,
+        per_client: int | None = None,
     ) -> None:
-        """Take how many requests may be under way, and rates a minute; None: no limit."""
+        """Take how many requests may be under way, of all and of one client behind proxies.
+
+        Rates are a minute's. None: no limit.
+        """
         self.most = most
         self.under_way = 0
         """Requests of all, whoever asks."""
 
         self._held: dict[int, int] = {}
         """Places by project; none stands with 0."""
+
+        self._per_client = per_client
+        self._clients: Counter[str] = Counter()
+        """Requests of clients that share a proxy's connections; none stands with 0."""
 
         self._per_project, self._per_key = per_project, per_key
         self._projects: Windows[int] = Windows(monotonic)
@@ -67,11 +80,27 @@ class Admission:
     def end(self, scope: Scope) -> None:
         """Give back what a request holds."""
         self.under_way -= 1
-        project = scope.get("state", {}).get(_HOLDER)
+        state = scope.get("state", {})
+        if _CLIENT in state:
+            self._clients[state[_CLIENT]] -= 1
+            if not self._clients[state[_CLIENT]]:
+                del self._clients[state[_CLIENT]]
+        project = state.get(_HOLDER)
         if project is not None:
             self._held[project] -= 1
             if not self._held[project]:
                 del self._held[project]
+
+    def admit_client(self, scope: Scope, client: str) -> None:
+        """Count a request that a proxy brought as its client's. Raise QuotaExceeded.
+
+        Clients of their own have so many connections, each with one request at a time.
+        """
+        counted = counted_as(client)
+        if self._per_client is not None and self._clients[counted] >= self._per_client:
+            raise QuotaExceeded("requests of this address under way", _SOON)
+        self._clients[counted] += 1
+        scope.setdefault("state", {})[_CLIENT] = counted
 
     def admit(self, scope: Scope, caller: Caller) -> None:
         """Give the request a place of its caller's project, once. Raise QuotaExceeded."""

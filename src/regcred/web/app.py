@@ -10,13 +10,19 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regcred.domain.errors import NotFound, StartRefused
+from regcred.domain.errors import (
+    MalformedRequest,
+    NotFound,
+    QuotaExceeded,
+    RegcredError,
+    StartRefused,
+)
 from regcred.web.border import Border
 from regcred.web.budget import Budget, Meter
 from regcred.web.dialect import Dialect
 from regcred.web.dialects import DIALECTS, native
 from regcred.web.health import HEALTH_PATHS, Health
-from regcred.web.middleware import request_id
+from regcred.web.middleware import peer_of, request_id
 from regcred.web.refusals import Overloaded
 from regcred.web.services import Services
 
@@ -77,6 +83,7 @@ class _Web:
         )
         self._nothing = Border(_nothing, fallback, answered=services.answered_on("none"))
         self._admission = services.admission
+        self._proxies = services.proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -92,18 +99,38 @@ class _Web:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Whether the process lives is asked most when it is busy: else a probe would end it.
-        overloaded = self._admission.full and scope["path"] not in HEALTH_PATHS
-        if not overloaded and self._hot is not None and self._hot.takes(scope):
+        refusal = self._refusal(scope)
+        if refusal is None and self._hot is not None and self._hot.takes(scope):
             await self._hot(scope, receive, send)
             return
         state = scope.setdefault("state", {})
         state["request_id"] = request_id(scope, self._new_request_id)
         border = self._behind(scope["path"])
-        if overloaded:
-            await border.refuse(scope, Overloaded(), send)
-        else:
+        if refusal is None:
             await border(scope, receive, send)
+        else:
+            await border.refuse(scope, refusal, send)
+
+    def _refusal(self, scope: Scope) -> RegcredError | None:
+        """Return why nobody looks at a request, or None."""
+        # Whether the process lives is asked most when it is busy: else a probe would end it.
+        if self._admission.full and scope["path"] not in HEALTH_PATHS:
+            return Overloaded()
+        return self._brought(scope) if self._proxies else None
+
+    def _brought(self, scope: Scope) -> RegcredError | None:
+        """Have a request that a trusted proxy brought come from its client, if it may have one."""
+        proxy = peer_of(scope)
+        if not self._proxies.has(proxy):
+            return None
+        try:
+            client = self._proxies.client_of(scope)
+            scope["client"] = (client, 0)
+            if not self._proxies.has(client):
+                self._admission.admit_client(scope, client)
+        except (MalformedRequest, QuotaExceeded) as refused:
+            return refused
+        return None
 
     def _behind(self, path: str) -> Border:
         if path in HEALTH_PATHS:

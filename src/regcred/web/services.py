@@ -26,6 +26,7 @@ from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
 from regcred.web.admission import Admission
 from regcred.web.budget import Budget
+from regcred.web.forwarded import TrustedProxies
 
 Counts = Callable[[str, str, str, int, float], None]
 """(face, route, method, status, seconds): counts an answer."""
@@ -73,6 +74,9 @@ class Services:
 
     admission: Admission
     """Asked of every request whose caller is known."""
+
+    proxies: TrustedProxies
+    """Believed on where a request comes from."""
 
     readiness: Callable[[], Awaitable[Mapping[str, str]]]
     """Name of a check -> "ok", or in a few words what is wrong (no secrets, no addresses)."""

@@ -48,6 +48,9 @@ from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveRead as ResolveRead
 from regcred.domain.ports.webhooks import Claimed as Claimed
 from regcred.domain.ports.webhooks import WebhookSender as WebhookSender
+from regcred.domain.ports.wrong_keys import Count as Count
+from regcred.domain.ports.wrong_keys import WrongKeys as WrongKeys
+from regcred.domain.ports.wrong_keys import WrongKeyStore as WrongKeyStore
 
 Clock = Callable[[], datetime]
 """Returns now, aware, in UTC, to the microsecond."""

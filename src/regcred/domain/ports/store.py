@@ -27,6 +27,7 @@ from regcred.domain.ports.values import (
     ResolveRead,
 )
 from regcred.domain.ports.webhooks import WebhookStore
+from regcred.domain.ports.wrong_keys import WrongKeyStore
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.use import Use
 from regcred.domain.verdict import Verdict
@@ -236,6 +237,7 @@ class Store(
     CheckStore,
     WebhookStore,
     PodStore,
+    WrongKeyStore,
     Protocol,
 ):
     """Everything durable. One conformance suite runs on every implementation.

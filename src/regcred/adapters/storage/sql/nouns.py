@@ -24,6 +24,7 @@ from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.verdicts import Uses, Verdicts
 from regcred.adapters.storage.sql.webhooks import Webhooks
 from regcred.adapters.storage.sql.workloads import Workloads
+from regcred.adapters.storage.sql.wrong_keys import WrongKeyCounts
 
 
 class Nouns(
@@ -50,5 +51,6 @@ class Nouns(
     Seeds,
     SealedRows,
     RowsToOpen,
+    WrongKeyCounts,
 ):
     """All of them, over whatever implements `Access`."""
