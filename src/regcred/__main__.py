@@ -34,6 +34,10 @@ def serve(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(help="The audit anchor's file, if it is not to be beside the key ring."),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (SQLite: one).")] = None,
@@ -59,6 +63,7 @@ def serve(
         data=data,
         database=database,
         keyring=keyring,
+        anchor=anchor,
         host=host,
         port=port,
         workers=workers,
@@ -170,11 +175,13 @@ def backup(
         Path, typer.Argument(help="A directory that only this user may open; made if need be.")
     ],
     data: Data = None,
+    database: Database = None,
     keyring: Keyring = None,
     output: Output = "text",
 ) -> None:
     """Copy the store, also while it is served, and print the copy's file. Not the key ring."""
-    _operate("backup", str(destination), output, data=data, keyring=keyring)
+    where = {"data": data, "database": database, "keyring": keyring}
+    _operate("backup", str(destination), output, **where)
 
 
 @app.command(rich_help_panel="Operator")
@@ -193,9 +200,14 @@ def restore(
 
 
 @app.command(rich_help_panel="Operator")
-def scrub(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+def scrub(
+    data: Data = None,
+    database: Database = None,
+    keyring: Keyring = None,
+    output: Output = "text",
+) -> None:
     """Open every sealed row, also beside a server, and print what does not open. No secrets."""
-    _operate("scrub", output, data=data, keyring=keyring)
+    _operate("scrub", output, data=data, database=database, keyring=keyring)
 
 
 def _operate(command: str, *words: object, **given: object) -> None:

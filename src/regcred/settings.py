@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     vault_secret_id_file: Path | None = None
     vault_kubernetes_role: str | None = None
 
+    anchor: Path | None = None
+    """Where the audit's anchor is kept, if not beside the key ring."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -219,8 +222,8 @@ class Settings(BaseSettings):
 
     @property
     def anchor_file(self) -> Path:
-        """Where the audit chain's head is anchored: beside the key ring, not in the store."""
-        return self.keyring_file.parent / "anchor.json"
+        """Where the audit chain's head is anchored: beside the key ring, or where it was put."""
+        return self.anchor or self.keyring_file.parent / "anchor.json"
 
 
 def _pairs(value: object, form: str) -> object:

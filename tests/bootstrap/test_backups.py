@@ -509,3 +509,19 @@ async def test_a_store_whose_audit_was_pruned_is_backed_up_and_checked_like_any(
 
     assert done.code == 0, done.text
     assert re.search(r"audit rows verified +7$", done.out, re.MULTILINE)
+
+
+async def test_an_anchor_elsewhere_is_used_and_must_have_its_place(
+    place: Place, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere" / "anchor.json"
+    settings = place.settings.model_copy(update={"anchor": elsewhere})
+    with pytest.raises(StartRefused, match=r"--anchor: .*elsewhere is not there"):
+        async with open_state(settings, exclusive=True):
+            pass
+    elsewhere.parent.mkdir(mode=0o700)
+
+    await fill(settings)
+
+    assert elsewhere.exists()
+    assert not (place.data / "keys" / "anchor.json").exists()

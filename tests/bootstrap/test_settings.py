@@ -59,6 +59,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "allow_raw": ("gcp, acr", ("gcp", "acr")),
         "recheck": ("false", False),
         "scrub_rate": ("0", 0),
+        "anchor": ("/mnt/a.json", Path("/mnt/a.json")),
         "audit_days": ("400", 400),
         "metrics_host": ("::1", "::1"),
         "metrics_port": ("9090", 9090),

@@ -11,6 +11,7 @@ from tools.campaign import (
     f07_model,
     f08_canary,
     f13_races,
+    f19_backups,
     f21_timing,
     freshness,
 )
@@ -25,6 +26,7 @@ _LIST = (
     Module("f07", f07_model.run, 3600),
     Module("f08", f08_canary.run, 900),
     Module("f13", f13_races.run, 1800),
+    Module("f19", f19_backups.run, 900),
     Module("f21", f21_timing.run, 900),
     Module("freshness", freshness.run, 1800),
 )

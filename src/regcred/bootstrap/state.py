@@ -18,10 +18,12 @@ from uuid_utils.compat import uuid7
 
 from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.joined_rings import Ring
+from regcred.adapters.sealing.private_file import make_directory
 from regcred.adapters.sealing.sealer import EnvelopeSealer
 from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
 from regcred.bootstrap.key_rings import open_key_rings
 from regcred.bootstrap.stores import OpenStore, open_store, utc_now
+from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock, KeyDigests, NewId, RandomBytes
 from regcred.settings import Settings
 
@@ -73,9 +75,24 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
             keyring=keyring,
             sealer=EnvelopeSealer(keyring, os.urandom, time.monotonic),
             keys=keys,
-            anchor=FileAnchor(settings.anchor_file),
+            anchor=_open_anchor(settings),
             clock=utc_now,
             new_id=new_uuid,
             random=os.urandom,
             fresh=not await store.list_projects(0, 1),
         )
+
+
+def _open_anchor(settings: Settings) -> FileAnchor:
+    """Return the anchor. Raise StartRefused where the place that was named for it is not there.
+
+    A disk that is not mounted would otherwise get a new anchor, and nothing be noticed.
+    """
+    directory = settings.anchor_file.parent
+    if settings.anchor is None:
+        make_directory(directory)
+    elif not directory.is_dir():
+        raise StartRefused(
+            f"--anchor: {directory} is not there: make it (0700, this user's), or mount what it is"
+        )
+    return FileAnchor(settings.anchor_file)

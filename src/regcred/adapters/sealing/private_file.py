@@ -50,7 +50,7 @@ def create_private(path: Path, data: bytes, *, what: str, suffix: str) -> None:
     `suffix` makes the temporary name unique. Raise StartRefused when the path is taken, whatever
     stands there.
     """
-    _make_directory(path.parent)
+    make_directory(path.parent)
     with _directory(path.parent) as directory:
         temporary = f".{path.name}.{suffix}"
         _write(temporary, data, os.O_EXCL, directory)
@@ -64,7 +64,7 @@ def written_private(path: Path, *, what: str, suffix: str) -> Iterator[Path]:
     Makes the directory if needed. Where the block fails, nothing is left. Raise StartRefused when
     the path is taken, or others may read its directory.
     """
-    _make_directory(path.parent)
+    make_directory(path.parent)
     with _directory(path.parent) as directory:
         if os.path.lexists(path):
             raise _taken(path, what)
@@ -141,7 +141,8 @@ def _write(name: str, data: bytes, flag: int, directory: int) -> None:
         os.fsync(descriptor)
 
 
-def _make_directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
+    """Make a private directory where none is; one that is there is left as it is."""
     try:
         path.mkdir(mode=DIRECTORY_MODE, parents=True)
     except FileExistsError:
