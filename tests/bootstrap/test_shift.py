@@ -53,7 +53,7 @@ async def test_the_store_is_not_asked_at_every_step(place: Place, clock: Clock) 
 
 async def test_a_file_is_served_by_one_process_which_does_everything(place: Place) -> None:
     async with open_state(place.settings, exclusive=True) as state:
-        mine = shift_of(place.settings, state, "scrubbing")
+        mine = shift_of(state, "scrubbing")
 
         assert mine is alone
         assert await mine()

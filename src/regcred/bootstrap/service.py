@@ -150,9 +150,7 @@ async def _serve(
 
 def _keeper(settings: Settings, state: State) -> AuditKeeper:
     parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
-    return AuditKeeper(
-        *parts, AuditPruner(*parts, settings.audit_days, shift_of(settings, state, "pruning"))
-    )
+    return AuditKeeper(*parts, AuditPruner(*parts, settings.audit_days, shift_of(state, "pruning")))
 
 
 @asynccontextmanager

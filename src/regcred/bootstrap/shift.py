@@ -15,7 +15,6 @@ from regcred.bootstrap.state import State
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.ports import Clock
 from regcred.domain.ports.rotation import Lease
-from regcred.settings import Settings
 
 LASTS = timedelta(seconds=60)
 """How long nobody does the work after whoever did it has died."""
@@ -51,8 +50,8 @@ async def alone() -> bool:
     return True
 
 
-def shift_of(settings: Settings, state: State, name: str) -> Callable[[], Awaitable[bool]]:
+def shift_of(state: State, name: str) -> Callable[[], Awaitable[bool]]:
     """Return what tells whether this process does the work called `name` now."""
-    if settings.database is None:
+    if not state.store.shared:
         return alone
     return Shift(state.store, state.clock, name, state.random(8).hex()).mine

@@ -123,7 +123,7 @@ def wire(
         ScrubSecrets(state.store, state.sealer),
         meter,
         settings.scrub_rate,
-        shift_of(settings, state, "scrubbing"),
+        shift_of(state, "scrubbing"),
     )
     stopping = Stopping()
     watch = Watch(state, keeper, tasks, rechecker.recheck.due, stopping, scrubber)

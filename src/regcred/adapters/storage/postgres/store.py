@@ -50,6 +50,9 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     once too often. `close` commits what waits.
     """
 
+    shared = True
+    """Other processes serve it too."""
+
     def __init__(self, pool: Pool, writes: Writes, clock: Clock) -> None:
         self._pool = pool
         self._writes = writes

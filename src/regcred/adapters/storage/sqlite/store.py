@@ -71,6 +71,9 @@ class SqliteStore(Nouns, _Reads):
     through one thread that commits waiting writes together. `close` commits what waits.
     """
 
+    shared = False
+    """One process serves it."""
+
     def __init__(
         self, path: Path, reader: sqlite3.Connection, writer: Writer, clock: Clock
     ) -> None:
