@@ -37,6 +37,9 @@ def test_the_defaults_listen_on_this_machine_alone_and_reach_no_private_network(
 def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, tuple[str, object]] = {
         "data": ("/srv/d", Path("/srv/d")),
+        "database": ("postgresql://app@db/regcred", "postgresql://app@db/regcred"),
+        "database_password_file": ("/p", Path("/p")),
+        "database_prepared": ("false", False),
         "keyring": ("/k/ring.json,awskms:arn", ("/k/ring.json", "awskms:arn")),
         "gcpkms_endpoint": ("https://kms.example", "https://kms.example"),
         "vault_addr": ("https://v.example:8200", "https://v.example:8200"),

@@ -101,7 +101,7 @@ async def test_a_wrapped_key_that_lost_a_part_is_a_broken_seal(
     """A flipped bit in a record's header reads as NULL, whatever the table's constraints say."""
     await sqlite_store.put_service_key("service", WrappedSeed("kid", 1, b"wrapped"))
 
-    async def lost(*_: object) -> list[tuple[object, ...]]:
+    async def lost(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(None, 1, None)]
 
     monkeypatch.setattr(sqlite_store, "_all", lost)

@@ -30,7 +30,8 @@ _NUMBERS = (
 # search path and every name in full, and sees every project for as long as it runs (only an
 # administrator may bind that setting to a function, so it is set and put back). It reads, has no
 # dynamic SQL, and gives one request nothing but: the key of exactly that id, and the logins of
-# exactly the project that the request names (or the key's own) at the places that it names.
+# exactly the project that the request names (or the key's own) at the places that it names. Of a
+# project that the key does not reach it reads nothing: that would show in the time.
 #
 # Request n: key id or NULL; project by id or number, or neither: the key's own; two lookups; path
 # prefixes joined by line feeds, NULL where a host alone is asked for. What a request finds comes
@@ -78,7 +79,7 @@ _HOT_READ = """
                     SELECT z.id FROM public.projects z WHERE z.number = r.project_number
                 )
                 ELSE coalesce(r.project_id, k.project_id)
-            END
+            END AND (r.key_id IS NULL OR q.id = k.project_id OR k.operator = 1)
             LIMIT 1
         ) p ON true
         LEFT JOIN LATERAL (
