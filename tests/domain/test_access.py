@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -150,7 +149,7 @@ def test_a_principal_is_written_with_its_kind() -> None:
 
 
 def test_an_event_takes_who_and_whence_from_the_caller() -> None:
-    who = replace(caller(), request_id="r1", peer="192.0.2.1")
+    who = caller()._replace(request_id="r1", peer="192.0.2.1")
 
     event = AuditEvent.by(
         who, Action.USE_PUT, HOME, NOON, "t", secret_version=3, kind="pod", name="web"

@@ -248,8 +248,8 @@ async def test_a_change_never_makes_a_key_stronger_than_who_changes_it(
         assert await world.keys.get(world.operator, None, key.id) == key
         return
 
-    before = replace(target, image_patterns=key.image_patterns, expires_at=key.expires_at)
-    after = replace(target, image_patterns=changed.image_patterns, expires_at=changed.expires_at)
+    before = target._replace(image_patterns=key.image_patterns, expires_at=key.expires_at)
+    after = target._replace(image_patterns=changed.image_patterns, expires_at=changed.expires_at)
     harmless = changed.disabled or (within(after, before) and not key.disabled)
     assert harmless or within(after, parent)
 

@@ -333,7 +333,7 @@ class World:
         """Return the text of a new key."""
         ref = (project or self.home).id
         draft = KeyDraft(f"a {role}", role, patterns, expires_at, operator=operator)
-        created = await self.keys.create(replace(self.operator, project_id=ref), ref, draft)
+        created = await self.keys.create(self.operator._replace(project_id=ref), ref, draft)
         assert created.text is not None
         return created.text.reveal()
 

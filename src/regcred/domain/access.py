@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from regcred.domain.credential import RegistryCredential
@@ -43,8 +44,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(NamedTuple):
     """Who acts: `kind` is `key` or `pod`; people and CI jobs later.
 
     A pod's id is CLUSTER/NAMESPACE/SERVICEACCOUNT.
@@ -74,8 +74,7 @@ class ApiKey:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """An authenticated principal with the request it came in, on which audit rows are written."""
 
     principal: Principal

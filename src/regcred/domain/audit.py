@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from regcred.domain.access import Caller
@@ -95,25 +96,30 @@ class AuditEvent:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reveal:
+class Reveal(NamedTuple):
     """One answer that hands out logins; reveals of one commit that are alike become one row."""
 
     project_id: str
     """As text, as the read that found the logins gave it."""
 
     principal: str
-    at: datetime
     image: str
     client: str
-    request_id: str
     peer: str
     logins: tuple[tuple[str, int], ...]
     """(credential id, secret version) of every login handed out, in order."""
 
-    node: str = ""
-    namespace: str = ""
+    node: str
+    namespace: str
     """Where the logins go, as the client says; "" if it does not."""
+
+    at: datetime
+    request_id: str
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """Return what reveals that are alike have in common: everything but when."""
+        return self[:-2]
 
     @property
     def details(self) -> dict[str, AuditValue]:

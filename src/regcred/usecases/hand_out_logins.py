@@ -150,14 +150,14 @@ class HandOutLogins:
             yield Reveal(
                 opening.project_id,
                 str(caller.principal),
-                now,
                 image,
                 client,
-                caller.request_id,
                 caller.peer,
                 tuple((id_, opening.versions[id_]) for id_ in ids),
                 asking.node,
                 asking.namespace,
+                now,
+                caller.request_id,
             )
 
     async def _gathered(

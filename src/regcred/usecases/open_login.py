@@ -66,7 +66,16 @@ class OpenLogin:
         """
         place = self._registries.place(candidate.delivery, address)
         if place is None:
-            return await self._open(project_id, candidate, address)
+            context = SealContext(
+                project_id,
+                candidate.id,
+                PASSWORD_FIELD,
+                candidate.secret_version,
+                candidate.delivery,
+            )
+            password = await self._sealer.open(candidate.seed, context, candidate.sealed)
+            username = candidate.delivery.username
+            return _login(candidate, address, username, password, candidate.expires_at)
         if place == UNKNOWN_PLACE:
             kind = str(VerdictKind.UNSUPPORTED)
             return Withheld(candidate.id, candidate.name, kind, NOWHERE)
@@ -78,20 +87,6 @@ class OpenLogin:
         if isinstance(login, NoLogin):
             return Withheld(candidate.id, candidate.name, str(login.kind), login.note)
         return _login(candidate, address, login.username, login.password, login.expires_at)
-
-    async def _open(
-        self, project_id: str, candidate: Candidate, address: RegistryAddress | None
-    ) -> Login:
-        context = SealContext(
-            project_id,
-            candidate.id,
-            PASSWORD_FIELD,
-            candidate.secret_version,
-            candidate.delivery,
-        )
-        password = await self._sealer.open(candidate.seed, context, candidate.sealed)
-        username = candidate.delivery.username
-        return _login(candidate, address, username, password, candidate.expires_at)
 
 
 def _login(

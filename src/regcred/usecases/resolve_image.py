@@ -38,12 +38,9 @@ from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.kept_login import Patience
 from regcred.usecases.lock_out import LockOut
 from regcred.usecases.open_login import Login, OpenLogin, Withheld
+from regcred.usecases.together import together
 
-# All are pure functions of text that many nodes ask about again and again.
-# Small: what strangers ask fills them too, before anyone looks at a key.
-_parse = lru_cache(maxsize=4096)(ImageReference.parse)
-_address = lru_cache(maxsize=4096)(RegistryAddress.parse)
-_uuid = lru_cache(maxsize=16384)(UUID)
+_uuid = lru_cache(maxsize=4096)(UUID)
 
 
 class Question(NamedTuple):
@@ -100,10 +97,13 @@ class Resolution(NamedTuple):
     """When whoever asked may ask no longer; None: never."""
 
 
+# A pure function of text that many nodes ask about again and again.
+# Small: what strangers ask fills it too, before anyone looks at a key.
+@lru_cache(maxsize=2048)
 def question_for_image(text: str) -> tuple[ImageReference, Question]:
     """Return the reference and the question it asks. Raise InvalidReference, InvalidInput."""
-    reference = _parse(text)
-    address = _address(reference.registry)
+    reference = ImageReference.parse(text)
+    address = RegistryAddress.parse(reference.registry)
     asked = f"{reference.registry}/{reference.repository}"
     return reference, Question(address, reference.repository, asked)
 
@@ -146,9 +146,9 @@ class ResolveImage:
         ProjectNotFound, AccessDenied, QuotaExceeded, SealBroken, KeyringUnavailable,
         StoreUnavailable, and what AuthenticatePod raises.
         """
-        patience = Patience(self._clock() + PATIENCE)
+        now = self._clock()
+        patience = Patience(now + PATIENCE)
         while True:
-            now = self._clock()
             caller, read, told = await self._read(presented, question, now)
             presented.admit(caller)
             project_id = _permit(caller, read)
@@ -159,20 +159,20 @@ class ResolveImage:
             if not patience.waited:
                 break
             # The key, the workload and the logins may be others by now: all is decided anew.
-            patience.waited = False
+            patience.waited, now = False, self._clock()
         if opened:
             await self._store.record_reveal(
                 Reveal(
                     project_id,
                     str(caller.principal),
-                    now,
                     question.text,
                     told.client,
-                    told.request_id,
                     told.peer,
-                    tuple((c.id, c.secret_version) for c, _ in opened),
+                    tuple([(c.id, c.secret_version) for c, _ in opened]),
                     told.node,
                     told.namespace,
+                    now,
+                    told.request_id,
                 )
             )
         self._meter.resolved(len(opened), [login.verdict for login in withheld])
@@ -198,6 +198,7 @@ class ResolveImage:
                 kind = str(candidate.standing.last)
                 withheld.append(Withheld(candidate.id, candidate.name, kind))
                 continue
+            await together()
             login = await self._open(project_id, candidate, question.address, patience)
             if isinstance(login, Withheld):
                 withheld.append(login)

@@ -99,7 +99,7 @@ class _Web:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope)
+        refusal = self._refusal(scope) if self._proxies or self._admission.full else None
         if refusal is None and self._hot is not None and self._hot.takes(scope):
             await self._hot(scope, receive, send)
             return

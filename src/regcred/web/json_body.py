@@ -31,6 +31,8 @@ def require_media_type(content_types: list[str], *accepted: str) -> None:
     """Pass if the one Content-Type is among `accepted`, in UTF-8. Raise UnsupportedMediaType."""
     if len(content_types) != 1:
         raise UnsupportedMediaType(*accepted)
+    if content_types[0] in accepted:
+        return
     essence, _, parameters = content_types[0].partition(";")
     charset = parameters.replace(" ", "").replace('"', "").lower()
     if essence.strip().lower() not in accepted or charset not in {"", "charset=utf-8"}:

@@ -140,6 +140,8 @@ def a_reveal(project_id: UUID, *logins: UUID, at: datetime = START, **more: Any)
         "client": "docker",
         "request_id": "req-1",
         "peer": "192.0.2.1",
+        "node": "",
+        "namespace": "",
         **more,
     }
     return Reveal(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -77,6 +77,7 @@ class Asked(NamedTuple):
 
 _TYPE = b"content-type"
 _NO_CONTENT = 204
+_NOWHERE = (None, "")
 
 Endpoint = Callable[[Asked], Awaitable[Answer]]
 
@@ -100,6 +101,8 @@ class HotPath:
         self._new_request_id = services.new_request_id
         self._answered = services.answered_on(FACE)
         self._admit = services.admission.admit
+        # The same few paths come again and again; what strangers ask fills it too.
+        self._split = lru_cache(maxsize=512)(self._parted)
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request is for the hot path; any other method or path is not."""
@@ -131,8 +134,8 @@ class HotPath:
     async def _answer(self, scope: Scope, body: bytes, asked_id: str) -> Answer:
         if scope["query_string"]:
             raise InvalidInput("query", "must be empty: this operation has no parameters")
-        project, suffix = self._split(scope["path"]) or ("", "")
-        asked = Asked(scope, body, bearer(scope), _project(project), asked_id, self._admit)
+        project, suffix = self._split(scope["path"]) or _NOWHERE
+        asked = Asked(scope, body, bearer(scope), project, asked_id, self._admit)
         return await self._endpoints[suffix](asked)
 
     async def _told_first(
@@ -144,12 +147,12 @@ class HotPath:
         """
         if isinstance(error, NotAuthenticated | QuotaExceeded):
             return error
-        project, suffix = self._split(scope["path"]) or ("", "")
+        project, suffix = self._split(scope["path"]) or _NOWHERE
         token_in = self._token_in.get(suffix)
         try:
             key, peer = (token_in and token_in(body)) or bearer(scope), peer_of(scope)
             if key is not None and is_pod_token(key):
-                await self._authenticate_pod(key, _project(project), request_id=asked_id, peer=peer)
+                await self._authenticate_pod(key, project, request_id=asked_id, peer=peer)
             else:
                 await self._authenticate(key, request_id=asked_id, peer=peer)
         except RegcredError as refused:
@@ -178,12 +181,12 @@ class HotPath:
         """Return the pattern of a path of ours."""
         return f"{PREFIX}{{project}}/{path[len(PREFIX) :].partition('/')[2]}"
 
-    def _split(self, path: str) -> tuple[str, str] | None:
+    def _parted(self, path: str) -> tuple[ProjectRef | None, str] | None:
         """Return (project, suffix) of a path of ours."""
         if not path.startswith(PREFIX):
             return None
         project, slash, suffix = path[len(PREFIX) :].partition("/")
-        return (project, suffix) if slash and suffix in self._endpoints else None
+        return (_project(project), suffix) if slash and suffix in self._endpoints else None
 
 
 async def _admitted(scope: Scope, receive: Receive) -> bytes:

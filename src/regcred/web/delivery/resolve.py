@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import ImageReference
 from regcred.usecases.open_login import Login, Withheld
-from regcred.usecases.resolve_image import Resolution, ResolveImage, question_for_image
+from regcred.usecases.resolve_image import (
+    Question,
+    Resolution,
+    ResolveImage,
+    question_for_image,
+)
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
 from regcred.web.dialect import Answer
 from regcred.web.json_body import parse_object
@@ -17,6 +23,16 @@ from regcred.web.times import timestamp
 
 _FIELDS = frozenset({"image", "client", "force"})
 _MAX_CLIENT = 64
+_MAX_REMEMBERED = 512
+
+
+class _Ask(NamedTuple):
+    """What a body asks for."""
+
+    reference: ImageReference
+    question: Question
+    client: str
+    force: bool
 
 
 class Resolve:
@@ -27,13 +43,14 @@ class Resolve:
 
     async def __call__(self, asked: Asked) -> Answer:
         """Answer one question. Raise any RegcredError."""
-        image, client, force = _read(parse_object(asked.json_body()))
-        reference, question = question_for_image(image)
-        resolution = await self._resolve(asked.presented(client), question, force=force)
-        return Answer(200, JSON_HEADERS, orjson.dumps(_rendered(reference, resolution)))
+        body = asked.json_body()
+        ask = _remembered(body) if len(body) <= _MAX_REMEMBERED else _read(body)
+        resolution = await self._resolve(asked.presented(ask.client), ask.question, force=ask.force)
+        return Answer(200, JSON_HEADERS, orjson.dumps(_rendered(ask.reference, resolution)))
 
 
-def _read(body: dict[str, Any]) -> tuple[str, str, bool]:
+def _read(content: bytes) -> _Ask:
+    body = parse_object(content)
     if not body.keys() <= _FIELDS:
         raise InvalidInput("body", f"must have no other fields than {', '.join(sorted(_FIELDS))}")
     image, client, force = body.get("image"), body.get("client", ""), body.get("force", False)
@@ -43,7 +60,12 @@ def _read(body: dict[str, Any]) -> tuple[str, str, bool]:
         raise InvalidInput("client", f"must be at most {_MAX_CLIENT} printable characters")
     if not isinstance(force, bool):
         raise InvalidInput("force", "must be true or false")
-    return image, client, force
+    return _Ask(*question_for_image(image), client, force)
+
+
+# A pure function of bytes without a secret, which many nodes send again and again.
+# Small: what strangers send fills it too, before anyone looks at a key.
+_remembered = lru_cache(maxsize=2048)(_read)
 
 
 def _rendered(reference: ImageReference, resolution: Resolution) -> dict[str, Any]:

@@ -54,5 +54,5 @@ def signed_bytes(row: Row) -> bytes:
     How many parts there are, how long each is (4 bytes each, big-endian), then the parts: a
     label and every column. Numbers are decimal text; an absent secret_version is the empty part.
     """
-    parts = [_LABEL, *(b"" if value is None else str(value).encode() for value in row)]
+    parts = [_LABEL, *[b"" if value is None else str(value).encode() for value in row]]
     return _LENGTHS.pack(1 + _WIDTH, *map(len, parts)) + b"".join(parts)

@@ -39,9 +39,6 @@ class LastUses(NamedTuple):
     key_id: str | None
 
 
-_Alike = tuple[str, str, str, str, str, tuple[tuple[str, int], ...], str, str]
-
-
 class RevealLog:
     """Writes reveals, and remembers whose last use is fresh. Belongs to the writer's thread."""
 
@@ -53,12 +50,9 @@ class RevealLog:
 
     async def write(self, transaction: Transaction, reveals: Sequence[Reveal]) -> None:
         """Write one row for each group of reveals that are alike."""
-        groups: dict[_Alike, list[Reveal]] = {}
-        for r in reveals:
-            alike = (
-                r.project_id, r.principal, r.image, r.client, r.peer, r.logins, r.node, r.namespace
-            )  # fmt: skip
-            groups.setdefault(alike, []).append(r)
+        groups: dict[tuple[object, ...], list[Reveal]] = {}
+        for reveal in reveals:
+            groups.setdefault(reveal.way, []).append(reveal)
         rows = [_row(group) for group in groups.values()]
         await transaction.audit_rows(rows)
         await self.move(transaction, [group[-1] for group in groups.values()])

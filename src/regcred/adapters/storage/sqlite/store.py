@@ -20,6 +20,7 @@ from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
 from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
+from regcred.adapters.storage.sqlite.waves import Waves
 from regcred.adapters.storage.sqlite.writer import Writer, finished
 from regcred.domain.audit import Reveal
 from regcred.domain.errors import StartRefused, StoreUnavailable
@@ -64,7 +65,7 @@ class _Reads(Access):
         return self._writer.sign
 
 
-class SqliteStore(Nouns, _Reads):
+class SqliteStore(Waves, Nouns, _Reads):
     """Implements `regcred.domain.ports.Store` on one file.
 
     Reads run where they are called, on the event loop's thread, in microseconds; writes go
@@ -82,6 +83,7 @@ class SqliteStore(Nouns, _Reads):
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._waiting = []
 
     @classmethod
     def open(cls, directory: Path, *, sign: Sign | None = None, clock: Clock) -> Self:
