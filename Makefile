@@ -8,7 +8,8 @@ SHELL := /bin/bash
 HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= ./data
-JOBS ?= 2
+# One more than there are processors: tests of real programs wait for them a sixth of the time.
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 FUZZ ?= 3340000
 SCALE ?= 1
 CAMPAIGN ?=
@@ -62,7 +63,7 @@ demo: setup test-programs ## Watch the proof: real registries, wrong and right l
 
 .PHONY: test
 test: setup test-programs ## Run the tests, system tests and coverage gate included
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 .PHONY: test-programs
 test-programs: ## Get the programs that system tests run (Debian packages, as root)

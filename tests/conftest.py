@@ -24,6 +24,9 @@ settings.register_profile(
 settings.load_profile(os.environ.get("REGCRED_HYPOTHESIS_PROFILE", "default"))
 
 
+_LONG = ("tests/system/", "tests/campaign/", "tests/house/", "tests/adapters/storage/")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL server with a migrated database `regcred`, one for each worker of the tests.
@@ -47,6 +50,14 @@ async def database(cluster: Cluster) -> Cluster:
     """The server, its database empty."""
     await cluster.empty("regcred")
     return cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take longest: workers get whole files.
+
+    A long one at the end would be waited for by all who have nothing left to do.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

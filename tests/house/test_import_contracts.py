@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,12 +127,34 @@ def contracts() -> list[str]:
     return [contract["name"] for contract in settings["tool"]["importlinter"]["contracts"]]
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The source tree and its contracts, where a test may spoil them."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    shutil.copytree(SRC, tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source tree and its contracts, where tests may spoil them and mend them again."""
+    root = tmp_path_factory.mktemp("copy")
+    shutil.copy(ROOT / "pyproject.toml", root)
+    shutil.copytree(SRC, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@contextmanager
+def planted(root: Path, plants: Plants) -> Iterator[None]:
+    """Add lines to files, or make them, and take all of it back."""
+    paths = {root / "src" / "regcred" / file: text for file, text in plants.items()}
+    before = {path: path.read_text() if path.exists() else None for path in paths}
+    made = {parent for path in paths for parent in path.parents if not parent.exists()}
+    try:
+        for path, text in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{before[path] or ''}\n{text}\n")
+        yield
+    finally:
+        for path, text_before in before.items():
+            if text_before is None:
+                path.unlink()
+            else:
+                path.write_text(text_before)
+        for folder in made:
+            shutil.rmtree(folder)
 
 
 def test_every_wall_stands(copy: Path) -> None:
@@ -140,17 +163,19 @@ def test_every_wall_stands(copy: Path) -> None:
 
 @pytest.mark.parametrize(("contract", "plants"), VIOLATIONS)
 def test_a_violation_is_found_and_named(copy: Path, contract: str, plants: Plants) -> None:
-    for file, text in plants.items():
-        path = copy / "src" / "regcred" / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as source:
-            source.write(f"\n{text}\n")
-
-    broken = broken_contracts(copy)
+    with planted(copy, plants):
+        broken = broken_contracts(copy)
 
     assert contract in broken
     # An import that points outwards often closes a circle as well.
     assert broken <= {contract, CYCLES}
+
+
+def test_what_was_planted_is_gone_again(copy: Path) -> None:
+    """Else a test above could have found what another planted."""
+    files = {path.relative_to(copy): path.read_text() for path in copy.rglob("*.py")}
+
+    assert files == {path.relative_to(ROOT): path.read_text() for path in SRC.rglob("*.py")}
 
 
 def test_every_wall_was_tried() -> None:
