@@ -96,6 +96,7 @@ class Watch:
             audit_unlinked=unlinked,
             audit_link_age=self.keeper.heartbeat.age,
             seal_failures=self.state.sealer.failures,
+            key_services=self.state.keyring.figures(),
             turn_ages={name: heartbeat.age for name, heartbeat in self.tasks.items()},
             log_dropped=ALLOW_LIST.dropped,
         )

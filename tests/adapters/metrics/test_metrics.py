@@ -19,7 +19,13 @@ from regcred.adapters.metrics.registries import MeasuredRegistries
 from regcred.domain.credential import Delivery
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.event import Event, EventKind
-from regcred.domain.ports.measuring import UNMEASURED, Meter, StoreFigures, Trigger
+from regcred.domain.ports.measuring import (
+    UNMEASURED,
+    KeyServiceFigures,
+    Meter,
+    StoreFigures,
+    Trigger,
+)
 from regcred.domain.registry import ImageReference
 from regcred.domain.secret import Secret
 from regcred.domain.tally import Tally
@@ -33,7 +39,7 @@ CANARY = "tenants-own-word"
 
 def figures(**changed: Any) -> Figures:
     """Return a look at a service that has done nothing."""
-    none = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, {}, 0)
+    none = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, (), {}, 0)
     return replace(none, **changed)
 
 
@@ -101,6 +107,10 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         audit_unlinked=12,
         audit_link_age=0.5,
         seal_failures={"seal": 0, "open": 2},
+        key_services=[
+            KeyServiceFigures(seconds, 1, 2, left_alone=False),
+            KeyServiceFigures(Tally((1,)), 0, 0, left_alone=True),
+        ],
         turn_ages={"webhooks": 1.5},
         log_dropped=3,
     )
@@ -116,12 +126,18 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         "regcred_audit_unlinked_rows 12.0",
         "regcred_audit_link_age_seconds 0.5",
         'regcred_seal_failures_total{operation="open"} 2.0',
+        'regcred_key_service_calls_total{outcome="answered",service="1"} 1.0',
+        'regcred_key_service_calls_total{outcome="refused",service="1"} 1.0',
+        'regcred_key_service_calls_total{outcome="failed",service="1"} 2.0',
+        'regcred_key_service_seconds_count{service="1"} 4.0',
+        'regcred_key_service_left_alone{service="1"} 0.0',
+        'regcred_key_service_left_alone{service="2"} 1.0',
         'regcred_task_turn_age_seconds{task="webhooks"} 1.5',
         "regcred_log_dropped_total 3.0",
         "process_open_fds ",
         "process_resident_memory_bytes ",
     ):
-        assert f"\n{line}" in exposed, line
+        assert f"\n{line}" in ordered(exposed), line
     build = (
         f'regcred_build_info{{python="{platform.python_version()}",version="{__version__}"}} 1.0'
     )

@@ -186,6 +186,22 @@ async def test_broken_boxes_do_not_count_as_an_outage(ring: ServiceRing, service
     assert (await ring.wrap(PLACE, SEED))[0] == service.kid
 
 
+async def test_what_it_was_asked_is_counted_by_how_it_ended(
+    ring: ServiceRing, service: Scripted
+) -> None:
+    wrapped = await wrapped_by(ring)
+    with pytest.raises(SealBroken):
+        await ring.unwrap(ring.primary, WrapContext("seed", "elsewhere", 1), wrapped)
+    with service.away():
+        for _ in range(4):
+            with pytest.raises(KeyringUnavailable):
+                await ring.wrap(WrapContext("seed", "project", 1), bytes(32))
+    [figures] = JoinedRings([ring]).figures()
+
+    assert (figures.refused, figures.failed, figures.left_alone) == (1, 3, True)
+    assert figures.seconds.up_to()[-1][1] == 5, "who is left alone is not asked"
+
+
 async def test_what_is_remembered_is_served_and_the_rest_is_refused(
     ring: ServiceRing, service: Scripted, clock: Hand
 ) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from regcred.adapters.metrics.spreads import buckets
-from regcred.domain.ports.measuring import StoreFigures
+from regcred.domain.ports.measuring import KeyServiceFigures, StoreFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Figures:
 
     seal_failures: Mapping[str, int]
     """By operation."""
+
+    key_services: Sequence[KeyServiceFigures]
 
     turn_ages: Mapping[str, float]
     """Seconds since what runs beside the server last came round, by its name."""
@@ -60,9 +62,38 @@ class Figures:
         for task, age in self.turn_ages.items():
             ages.add_metric((task,), age)
         yield from (failures, ages)
+        yield from self._key_services()
         yield CounterMetricFamily(
             "regcred_log_dropped", "Log events and fields not let through.", self.log_dropped
         )
+
+    def _key_services(self) -> Iterator[Metric]:
+        """Yield what key services did; which one is an address, so no label says it."""
+        services = list(enumerate(self.key_services, start=1))
+        calls = CounterMetricFamily(
+            "regcred_key_service_calls",
+            "Calls of key services, by how they ended.",
+            labels=("service", "outcome"),
+        )
+        seconds = HistogramMetricFamily(
+            "regcred_key_service_seconds", "How long key services were asked.", labels=("service",)
+        )
+        alone = GaugeMetricFamily(
+            "regcred_key_service_left_alone",
+            "1: it failed so often that it is not asked for a while.",
+            labels=("service",),
+        )
+        for number, its in services:
+            label, (*_, (_, all_calls)) = str(number), its.seconds.up_to()
+            for outcome, count in (
+                ("answered", all_calls - its.refused - its.failed),
+                ("refused", its.refused),
+                ("failed", its.failed),
+            ):
+                calls.add_metric((label, outcome), count)
+            seconds.add_metric((label,), buckets(its.seconds), its.seconds.total)
+            alone.add_metric((label,), int(its.left_alone))
+        yield from (calls, seconds, alone)
 
     def _store(self) -> Iterator[Metric]:
         store = self.store

@@ -42,13 +42,18 @@ class Breaker:
 
         Raise KeyringUnavailable.
         """
-        if self._failed < self._failures:
+        if not self.open:
             return
         left = self._until - self._monotonic()
         if self._probing or left > 0:
             wait = max(1, ceil(left))
             raise KeyringUnavailable(f"the key service does not answer; asked again in {wait} s")
         self._probing = True
+
+    @property
+    def open(self) -> bool:
+        """Whether the service is left alone, but for one request now and then."""
+        return self._failed >= self._failures
 
     def succeeded(self) -> None:
         """Close: the service answered, were it with a refusal."""

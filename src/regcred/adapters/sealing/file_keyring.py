@@ -7,7 +7,7 @@ where a store already needs another one, and a damaged one stops the start.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from regcred.adapters.sealing.key_file import (
 from regcred.adapters.sealing.private_file import create_private, read_private
 from regcred.domain.errors import KeyringUnavailable, SealBroken, StartRefused
 from regcred.domain.ports import RandomBytes
+from regcred.domain.ports.measuring import KeyServiceFigures
 
 WRAPPED_SIZE = 1 + OVERHEAD + ROOT_SIZE
 WHAT = "key ring"
@@ -135,6 +136,10 @@ class FileKeyring:
     async def away(self) -> bool:
         """A file that was read does not go away."""
         return False
+
+    def figures(self) -> Sequence[KeyServiceFigures]:
+        """It asks no service."""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

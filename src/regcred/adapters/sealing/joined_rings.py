@@ -11,6 +11,7 @@ from typing import Protocol
 
 from regcred.adapters.sealing.key_encryption import KeyEncryption, WrapContext
 from regcred.domain.errors import KeyringUnavailable
+from regcred.domain.ports.measuring import KeyServiceFigures
 
 
 class Ring(KeyEncryption, Protocol):
@@ -27,6 +28,10 @@ class Ring(KeyEncryption, Protocol):
 
     async def away(self) -> bool:
         """Whether that service does not answer now; asked seldom, however often this is."""
+        ...
+
+    def figures(self) -> Sequence[KeyServiceFigures]:
+        """Return what it says of each service that it asks."""
         ...
 
     def close(self) -> None:
@@ -77,6 +82,10 @@ class JoinedRings:
     async def away(self) -> bool:
         """Whether the first ring's service does not answer."""
         return await self._rings[0].away()
+
+    def figures(self) -> Sequence[KeyServiceFigures]:
+        """Return what every ring says."""
+        return [figures for ring in self._rings for figures in ring.figures()]
 
     def close(self) -> None:
         """Close every ring."""

@@ -7,7 +7,7 @@ once; they share one call. What one of them gives up on the others still wait fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -16,11 +16,14 @@ from regcred.adapters.sealing.breaker import Breaker
 from regcred.adapters.sealing.key_encryption import MAX_WRAPPED, WrapContext
 from regcred.domain.errors import KeyringUnavailable, SealBroken, StartRefused
 from regcred.domain.ports import RandomBytes
+from regcred.domain.ports.measuring import KeyServiceFigures
+from regcred.domain.tally import Tally
 
 DEADLINE = 10.0
 """Seconds that a request waits for a key service, waiting for a thread included."""
 
 THREADS = 8
+_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, DEADLINE)
 _WELL_FOR, _AWAY_FOR = 20.0, 3.0
 _PROOF = WrapContext("proof", "one", 1)
 _OTHER = WrapContext("proof", "other", 1)
@@ -47,8 +50,8 @@ class ServiceRing:
     """Implements KeyEncryption with one key of a service."""
 
     __slots__ = (
-        "_breaker", "_deadline", "_is_away", "_look_again", "_monotonic", "_service", "_threads",
-        "_under_way",
+        "_breaker", "_deadline", "_failed", "_is_away", "_look_again", "_monotonic", "_refused",
+        "_seconds", "_service", "_threads", "_under_way",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +59,8 @@ class ServiceRing:
     ) -> None:
         self._service = service
         self._breaker = Breaker(monotonic)
+        self._seconds = Tally(_SECONDS)
+        self._refused = self._failed = 0
         self._deadline = deadline
         # Threads of its own: an outage must not take those of everything else.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="key-service")
@@ -136,6 +141,11 @@ class ServiceRing:
             self._look_again = self._monotonic() + rest
         return self._is_away
 
+    def figures(self) -> Sequence[KeyServiceFigures]:
+        """Return how often and how long it was asked, and how that ended."""
+        counts = (self._seconds, self._refused, self._failed, self._breaker.open)
+        return [KeyServiceFigures(*counts)]
+
     def close(self) -> None:
         """Ask nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -144,17 +154,22 @@ class ServiceRing:
         self, call: Callable[[WrapContext, bytes], bytes], context: WrapContext, data: bytes
     ) -> bytes:
         self._breaker.admit()
+        began = self._monotonic()
         try:
             answer = await self._in_time(call, context, data)
         except SealBroken:
+            self._refused += 1
             self._breaker.succeeded()
             raise
         except KeyringUnavailable:
+            self._failed += 1
             self._breaker.failed()
             raise
         except BaseException:
             self._breaker.gave_up()
             raise
+        finally:
+            self._seconds.add(self._monotonic() - began)
         self._breaker.succeeded()
         return answer
 

@@ -35,6 +35,22 @@ class StoreFigures(NamedTuple):
     """Size of the write-ahead log; None: this store keeps none of its own."""
 
 
+class KeyServiceFigures(NamedTuple):
+    """What a key ring says of the service that it asks, since it was opened."""
+
+    seconds: Tally
+    """How long the service was asked, however that ended."""
+
+    refused: int
+    """Calls that it answered with a refusal: what it was given does not open."""
+
+    failed: int
+    """Calls that it did not answer in time, or as nobody should."""
+
+    left_alone: bool
+    """Whether it failed so often that it is not asked for a while."""
+
+
 class Meter(Protocol):
     """Counts and times, for whoever watches the service."""
 
