@@ -276,6 +276,31 @@ def test_a_login_that_goes_bad_by_itself(watch: Watch) -> None:
     watch.api.remove("rechecked")
 
 
+def test_keys_change_beside_the_server_and_nothing_is_shown(watch: Watch, tmp_path: Path) -> None:
+    secret = watch.canary("rewrapped")
+    stored(watch, "rewrapped", secret)
+    data = ("--data", str(watch.world.service.data))
+    ring = watch.world.service.data / "keys" / "keyring.json"
+
+    said = [
+        watch.cli("keys", *command, *data)
+        for command in (
+            *(["status"], ["rotate"], ["rewrap"], ["status", "-o", "json"], ["verify"]),
+            ["escrow", str(tmp_path / "shares")],
+        )
+    ]
+
+    key = json.loads(said[3])["keys"][0]
+    assert key["primary"]
+    assert key["seeds"] >= 1
+    with watch.world.service.api(watch.api.key) as unscanned:
+        logins = unscanned.resolve(watch.world.image())["logins"]
+    assert secret in [login["password"] for login in logins]
+    for entry in json.loads(ring.read_text())["keys"]:
+        bare = base64.b64decode(entry["key"])
+        assert not any(form in "".join(said) for form in (entry["key"], bare.hex()))
+
+
 def test_a_password_that_was_replaced_or_deleted_is_gone(watch: Watch) -> None:
     old, new = watch.canary("old"), watch.canary("new")
     stored(watch, "gone", old)
