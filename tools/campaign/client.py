@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 LOOPBACK = "127.0.0.1"
 SECONDS = 30.0
@@ -33,6 +33,28 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         """Return the body's JSON."""
         return json.loads(self.body)
+
+
+class Asking(Protocol):
+    """Whatever takes requests and answers them."""
+
+    key: str
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        request_id: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and return the answer. Raise Broken."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of whatever it holds."""
+        ...
 
 
 class Client:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
 
-from tools.campaign.client import Client
+from tools.campaign.client import Asking
 
 Thing = tuple[str, ...]
 """("login", name), ("use", login's name, use's name) or ("key", name)."""
@@ -51,7 +51,7 @@ class Actor:
     """One client: what it did, what was acknowledged, and what it does next."""
 
     name: str
-    client: Client
+    client: Asking
     seed: str
     acknowledged: list[Act] = field(default_factory=list)
     doubt: Act | None = None
