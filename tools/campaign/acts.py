@@ -20,7 +20,8 @@ from tools.campaign.model import (
     pairs_told,
     shown_told,
 )
-from tools.campaign.whole import PROJECTS, Answer, Place, Plant, Whole
+from tools.campaign.places import Place, Plant
+from tools.campaign.whole import PROJECTS, Answer, Whole
 
 WHICH = st.integers(0, 5)
 PROJECT = st.sampled_from(PROJECTS)

@@ -11,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tools.campaign.acts import Acts
+from tools.campaign.places import KINDS, Kind, Place, Plant, as_it_is, every_kind
 from tools.campaign.plants import MODEL_PLANTS
 from tools.campaign.report import Control, Report
 from tools.campaign.running import memory, scaled, workspace
-from tools.campaign.whole import Place, Plant, as_it_is, prepared
+from tools.campaign.whole import prepared
 
 NAME = "f07 model"
 SEED = 7
@@ -33,25 +36,34 @@ _CONTROL_RUNS = 60
 _RUNS_OF_A_SEED = 200
 
 
-def run(scale: float) -> Report:
-    """Take 200,000 steps at scale 1, and let every planted defect be found."""
-    report = Report(NAME, SEED, demands={"steps": STEPS})
-    report.counts = dict.fromkeys(("steps", "runs", "restarts", "crashes", "rotations"), 0)
-    with workspace(NAME.replace(" ", "-"), below=memory()) as folder:
-        place, keys = asyncio.run(prepared(folder))
-        wanted, seeds = scaled(STEPS, scale), itertools.count(SEED)
-        while report.counts["steps"] < wanted and not report.violations:
-            left = wanted - report.counts["steps"]
-            runs = min(_RUNS_OF_A_SEED, math.ceil(left / _STEPS_TAKEN_IN_ONE))
-            acts = _acts(folder, place, keys, report.counts, as_it_is)
-            report.violations += _search(acts, next(seeds), runs)
-        for what, plant in MODEL_PLANTS.items():
-            counts = dict.fromkeys(report.counts, 0.0)
-            acts = _acts(folder, place, keys, counts, plant)
-            found = _search(acts, SEED, _CONTROL_RUNS)
-            after = f"after {counts['steps']:,.0f} steps"
-            report.controls.append(Control(what, caught=bool(found), found=after))
+def run(scale: float, kinds: Sequence[Kind] | None = None) -> Report:
+    """Take 200,000 steps on each store at scale 1, and let every planted defect be found."""
+    report = Report(NAME, SEED, demands={f"steps on {kind}": STEPS for kind in KINDS})
+    with ExitStack() as held:
+        folder = held.enter_context(workspace(NAME.replace(" ", "-"), below=memory()))
+        for kind in kinds or held.enter_context(every_kind()):
+            _run(report, folder / kind.name, kind, scaled(STEPS, scale))
     return report
+
+
+def _run(report: Report, folder: Path, kind: Kind, wanted: int) -> None:
+    folder.mkdir()
+    place, keys = asyncio.run(prepared(folder, kind))
+    counts, seeds = _counts(), itertools.count(SEED)
+    while counts["steps"] < wanted and not report.violations:
+        runs = min(_RUNS_OF_A_SEED, math.ceil((wanted - counts["steps"]) / _STEPS_TAKEN_IN_ONE))
+        acts = _acts(folder, place, keys, counts, as_it_is)
+        report.violations += [f"{kind.name}: {x}" for x in _search(acts, next(seeds), runs)]
+    report.counts |= {f"{name} on {kind.name}": count for name, count in counts.items()}
+    for what, plant in MODEL_PLANTS.items():
+        tried = _counts()
+        found = _search(_acts(folder, place, keys, tried, plant), SEED, _CONTROL_RUNS)
+        after = f"after {tried['steps']:,.0f} steps"
+        report.controls.append(Control(f"{what}, {kind.name}", bool(found), after))
+
+
+def _counts() -> dict[str, float]:
+    return dict.fromkeys(("steps", "runs", "restarts", "crashes", "rotations"), 0)
 
 
 def _acts(

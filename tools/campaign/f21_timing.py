@@ -33,6 +33,7 @@ from regcred.usecases.resolve_image import Presented, ResolveImage, question_for
 from tests.fakes.registries import ScriptedRegistries
 from tests.tools.inside import use_cases
 from tools.campaign import plants
+from tools.campaign.places import OnSqlite
 from tools.campaign.report import Control, Report
 from tools.campaign.running import memory, scaled, workspace
 from tools.campaign.whole import PROJECTS, Whole, prepared
@@ -107,7 +108,7 @@ def run(scale: float) -> Report:
 
 
 async def _run(report: Report, folder: Path, samples: int) -> None:
-    place, keys = await prepared(folder)
+    place, keys = await prepared(folder, OnSqlite())
     whole = await Whole(place.copied(folder / "asked"), keys).open()
     try:
         await _fill(whole)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.tools import postgres
 from tests.tools.programs import LOOPBACK
 from tests.tools.service import Service
 from tools.campaign.report import Control, Report
@@ -29,6 +30,7 @@ CHANGES = 1_000
 _TARGETS = 8
 _CONTROL_CHANGES = 2 * _TARGETS
 _REVOKED = -1
+_DATABASE = "campaign"
 _OLD_KEY = 5
 """One pull of so many tries a key that was revoked before."""
 
@@ -52,6 +54,22 @@ def one_on_sqlite(folder: Path) -> Iterator[Served]:
     service.init()
     with service.serving():
         yield Served([service.port], service.key)
+
+
+@contextmanager
+def two_on_postgres(folder: Path) -> Iterator[Served]:
+    """Serve a PostgreSQL database by two processes. Raise ProgramMissing."""
+    with postgres.running() as cluster:
+        cluster.make(_DATABASE)
+        services = [Service(folder / "one"), Service(folder / "two")]
+        for service in services:
+            # One key ring and one anchor for both.
+            service.data = services[0].data
+            service.env["REGCRED_DATABASE"] = cluster.url("app", _DATABASE)
+        services[0].run("migrate", "--database", cluster.url("owner", _DATABASE))
+        services[0].init()
+        with services[0].serving(), services[1].serving():
+            yield Served([service.port for service in services], services[0].key)
 
 
 @dataclass
@@ -110,11 +128,16 @@ class Client:
             self._streams[1].close()
 
 
-def run(scale: float) -> Report:
-    """Make 1,000 changes at scale 1 under 64 clients, on each kind of store that there is."""
-    report = Report(NAME, SEED, demands={"changes": CHANGES, "clients": CLIENTS})
+STORES: tuple[Serving, ...] = (one_on_sqlite, two_on_postgres)
+
+
+def run(scale: float, stores: Sequence[Serving] = STORES) -> Report:
+    """Make 1,000 changes at scale 1 under 64 clients, on each kind of store."""
+    report = Report(
+        NAME, SEED, demands={"changes": 2 * CHANGES, "clients": CLIENTS, "processes": 3}
+    )
     report.counts |= {"changes": 0, "pulls": 0, "clients": CLIENTS, "processes": 0}
-    for serving in STORES:
+    for serving in stores:
         with workspace(NAME) as folder, serving(folder) as served:
             watched = asyncio.run(_campaign(served, scaled(CHANGES, scale), early=False))
             early = asyncio.run(_campaign(served, _CONTROL_CHANGES, early=True))
@@ -221,7 +244,3 @@ async def _pull(
         if known == _REVOKED or seen is None or seen < known:
             watched.stale.append(f"{target.registry}: {status} {seen}, though {known} was told")
     client.close()
-
-
-STORES: tuple[Serving, ...] = (one_on_sqlite,)
-"""On SQLite one process serves; other stores stand here with as many as they let serve."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -25,47 +24,17 @@ from regcred.bootstrap.first_run import OPERATOR, first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.bootstrap.wiring import wire
-from regcred.domain.ports import Store
 from regcred.domain.ports.measuring import UNMEASURED
 from regcred.domain.ports.rotation import Lease
-from regcred.settings import Settings
 from regcred.usecases.reseal_project import ResealProject, lease_name
 from regcred.usecases.rewrap_keys import NAME as REWRAP
 from regcred.usecases.rewrap_keys import RewrapKeys
 from tests.fakes.registries import ScriptedRegistries
+from tools.campaign.places import Kind, Place, Plant, as_it_is
 
 PROJECTS = ("alpha", "beta")
 
-Plant = Callable[[Store], Store]
-"""Puts a broken store before a good one."""
-
 Answer = httpx2.Response
-
-
-def as_it_is(store: Store) -> Store:
-    """Plant nothing."""
-    return store
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a service keeps what it has. Another database has another kind of place."""
-
-    folder: Path
-
-    @property
-    def settings(self) -> Settings:
-        """Return the settings of a service that lives here."""
-        return Settings(data=self.folder, concurrency=4096, verify_per_project=1_000_000)
-
-    def copied(self, folder: Path) -> Place:
-        """Return a copy of all that is on the disk now, as whoever finds it would open it."""
-        shutil.copytree(self.folder, folder)
-        return Place(folder)
-
-    def remove(self) -> None:
-        """Clear everything away."""
-        shutil.rmtree(self.folder)
 
 
 class Whole:
@@ -75,9 +44,8 @@ class Whole:
         self.place = place
         self.keys = dict(keys)
         self._plant = plant
-        self._crashes = (
-            place.folder.with_name(f"{place.folder.name}-{n}") for n in itertools.count(1)
-        )
+        folder = place.settings.data
+        self._crashes = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(1))
         self._opened: AbstractAsyncContextManager[State] | None = None
         self._client: httpx2.AsyncClient | None = None
 
@@ -115,9 +83,10 @@ class Whole:
 
     async def crash(self) -> None:
         """Go on with the files as they are now, nothing written back, as after a kill."""
-        left = self.place.copied(next(self._crashes))
+        left = self.place.left_by_a_kill(next(self._crashes))
         await self._drop()
-        self.place.remove()
+        if left is not self.place:
+            self.place.remove()
         self.place = left
         await self.open()
 
@@ -166,9 +135,9 @@ def _wrapping(state: State) -> Rewrapping:
     return Rewrapping(state.keyring, state.random)
 
 
-async def prepared(folder: Path) -> tuple[Place, dict[str, str]]:
+async def prepared(folder: Path, kind: Kind) -> tuple[Place, dict[str, str]]:
     """Make a store with the two projects once, to be copied; return it with the admins' keys."""
-    place = Place(folder / "prepared")
+    place = await kind.first(folder / f"prepared-{kind.name}")
     whole = Whole(place, {})
     await whole.open()
     made = await first_run(whole.state)
