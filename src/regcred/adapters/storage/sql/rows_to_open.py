@@ -12,6 +12,7 @@ from typing import NamedTuple
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.rows import Row, delivery
 from regcred.domain.credential import Delivery
+from regcred.domain.errors import SealBroken
 from regcred.domain.ports import WrappedSeed
 from regcred.domain.ports.scrubbing import Position, RowToOpen, SealedKind
 from regcred.domain.webhook import delivery_to
@@ -49,8 +50,8 @@ def _of_credential(row: Row) -> Delivery | None:
         return None
     try:
         return delivery(provider, registry_url, scopes, username, settings)
-    except (ValueError, TypeError):
-        return None  # settings that are no JSON object: not ours
+    except (SealBroken, ValueError, TypeError):
+        return None  # not what this program writes
 
 
 class _Walk(NamedTuple):
