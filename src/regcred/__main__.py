@@ -191,12 +191,13 @@ def restore(
         bool, typer.Option("--check", help="Open everything in it, and put nothing in place.")
     ] = False,
     data: Data = None,
+    database: Database = None,
     keyring: Keyring = None,
     output: Output = "text",
 ) -> None:
     """Check a backup and, where no store is, put it in place."""
     words = (str(backup), "check" if check else "", output)
-    _operate("restore", *words, data=data, keyring=keyring)
+    _operate("restore", *words, data=data, database=database, keyring=keyring)
 
 
 @app.command(rich_help_panel="Operator")

@@ -153,8 +153,9 @@ async def test_a_copy_that_the_database_refuses_is_unavailable(place: Place) -> 
     await fill(place.settings)
     copier = SqliteCopier(place.settings.store_directory)
 
-    with pytest.raises(StoreUnavailable), copier.copied(place.data / "missing" / "x"):
-        pytest.fail("there is nothing to copy into")
+    with pytest.raises(StoreUnavailable):
+        async with copier.copied(place.data / "missing" / "x"):
+            pytest.fail("there is nothing to copy into")
 
 
 async def test_a_store_that_was_set_back_is_backed_up_and_said_to_be(place: Place) -> None:
@@ -343,7 +344,10 @@ NO_BACKUPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no file": (lambda backup: backup.unlink(), "there is no backup at"),
     "no manifest's text": (lambda backup: making.manifest_of(backup).write_text("{}"), "damaged"),
     "another release's": (_manifest_says(format=2), "a format that this release cannot read"),
-    "another database's": (_manifest_says(engine="postgresql"), "a backup of postgresql"),
+    "another database's": (
+        _manifest_says(engine="postgresql"),
+        "one of postgresql: name an empty one with --database",
+    ),
 }
 
 

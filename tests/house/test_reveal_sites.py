@@ -36,6 +36,7 @@ REVIEWED: dict[tuple[str, str], tuple[int, str]] = {
     ("adapters/sealing/webhook_signature.py", "sign_message"): (1, "the HMAC's key"),
     # The database's own password, to the driver alone.
     ("adapters/storage/postgres/address.py", "Address.connect"): (1, "who connects"),
+    ("adapters/storage/postgres/copying.py", "_pass_line"): (1, "a private file for pg_dump"),
     # Answers that exist to reveal, after their audit row is durable.
     ("web/delivery/resolve.py", "_login"): (1, "a login in resolve's answer"),
     ("web/delivery/docker_credential.py", "DockerCredential.__call__"): (1, "a login for docker"),

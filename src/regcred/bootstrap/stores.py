@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from regcred.adapters.storage.copies import Copier
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.sqlite.copying import SqliteCopier
 from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.errors import InvalidInput, StartRefused
@@ -51,10 +54,40 @@ async def open_store(settings: Settings, *, exclusive: bool) -> AsyncIterator[Op
         yield sqlite
 
 
+def copier(settings: Settings) -> Copier:
+    """Return what copies the store while it is served. Raise StartRefused."""
+    if settings.database is None:
+        return SqliteCopier(settings.store_directory)
+    address = address_of(settings)
+    from regcred.adapters.storage.postgres.copying import PostgresCopier  # noqa: PLC0415  an extra
+
+    return PostgresCopier(address)
+
+
+@asynccontextmanager
+async def restored(settings: Settings, backup: Path) -> AsyncIterator[PostgresStore]:
+    """Restore a dump into the empty database that is named, at this schema, and yield its store.
+
+    Raise StartRefused, StoreUnavailable.
+    """
+    address = address_of(settings)
+    from regcred.adapters.storage.postgres import PostgresStore  # noqa: PLC0415  an extra
+    from regcred.adapters.storage.postgres import schema as shared  # noqa: PLC0415  an extra
+    from regcred.adapters.storage.postgres.copying import restore_into  # noqa: PLC0415  an extra
+
+    await restore_into(address, backup)
+    await shared.migrate(address)
+    store = PostgresStore.to_look_over(address, clock=utc_now)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 def migrate_store(settings: Settings) -> tuple[str | None, str]:
     """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
     if settings.database is not None:
-        address = _address(settings)
+        address = address_of(settings)
         from regcred.adapters.storage.postgres import schema as shared  # noqa: PLC0415  an extra
 
         return asyncio.run(shared.migrate(address))
@@ -69,7 +102,7 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
 
 @asynccontextmanager
 async def _open_postgres(settings: Settings) -> AsyncIterator[PostgresStore]:
-    address = _address(settings)
+    address = address_of(settings)
     from regcred.adapters.storage.postgres import PostgresStore  # noqa: PLC0415  an extra
 
     store = await PostgresStore.open(address, clock=utc_now)
@@ -79,7 +112,8 @@ async def _open_postgres(settings: Settings) -> AsyncIterator[PostgresStore]:
         await store.close()
 
 
-def _address(settings: Settings) -> Address:
+def address_of(settings: Settings) -> Address:
+    """Return where the database is, and as whom. Raise StartRefused without its driver."""
     try:
         from regcred.adapters.storage.postgres import Address  # noqa: PLC0415  an extra
     except ModuleNotFoundError as missing:

@@ -7,11 +7,16 @@ read from that same moment, so that whoever restores it can compare.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
+
+KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys ORDER BY kid"
+MACS = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
+COUNTED = ("projects", "credentials", "credential_secrets", "api_keys", "audit_events")
+"""The tables whose rows a manifest counts."""
 
 
 class Contents(NamedTuple):
@@ -28,16 +33,15 @@ class Contents(NamedTuple):
 class Copy(Protocol):
     """A copy that was just made."""
 
-    @property
-    def contents(self) -> Contents:
+    async def contents(self) -> Contents:
         """What is in it."""
         ...
 
-    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+    async def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return the signed states of its audit chain, newest first."""
         ...
 
-    def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
+    async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of its audit rows above `number`, in number order."""
         ...
 
@@ -55,7 +59,7 @@ class Copier(Protocol):
         """What the copy's file name ends with."""
         ...
 
-    def copied(self, into: Path) -> AbstractContextManager[Copy]:
+    def copied(self, into: Path) -> AbstractAsyncContextManager[Copy]:
         """Write a copy to `into`, a file that is empty and private, and yield it.
 
         Raise StartRefused when there is nothing to copy, StoreUnavailable when the copy fails.

@@ -10,8 +10,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,19 +26,21 @@ from regcred.adapters.sealing.manifest import (
 from regcred.adapters.sealing.sealer import EnvelopeSealer
 from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
 from regcred.adapters.storage.sqlite import schema
-from regcred.adapters.storage.sqlite.copying import faults
+from regcred.adapters.storage.sqlite.copying import SqliteCopier, faults
 from regcred.adapters.storage.sqlite.place import DATABASE
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.audit_links import base_of
 from regcred.bootstrap.backups.making import manifest_of, sha256_of
 from regcred.bootstrap.key_rings import open_key_rings
 from regcred.bootstrap.set_back import set_back
-from regcred.bootstrap.stores import utc_now
+from regcred.bootstrap.stores import OpenStore, restored, utc_now
 from regcred.domain.errors import SealBroken, StartRefused, StoreUnavailable
 from regcred.settings import Settings
 from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets
 
 _BATCH = 500
+
+_Opened = Callable[[Settings, Path, "Report"], AbstractAsyncContextManager[OpenStore]]
 
 
 @dataclass
@@ -59,28 +61,61 @@ class Report:
 async def check(settings: Settings, backup: Path) -> Report:
     """Restore a backup into a temporary private place and open all of it.
 
-    Raise StartRefused for what is no backup, for a key ring that does not open it, and for a
-    schema that is newer than this program's.
+    On PostgreSQL the place is the empty database that is named, and stays. Raise StartRefused for
+    what is no backup, for a key ring that does not open it, and for a schema that is newer than
+    this program's.
     """
     manifest, mac = _manifest(backup)
-    if manifest.engine != "sqlite":
-        raise StartRefused(
-            f"{backup} is a backup of {manifest.engine}: restore it with that database's own tools,"
-            " as docs/operating.md says"
-        )
-    keyring = await open_key_rings(settings, empty=False, needed=manifest.kids, now=utc_now())
     report = Report(manifest)
-    with closing(keyring), _place() as place:
-        _unpack(backup, place, report)
+    opened = _place_of(settings, report)
+    keyring = await open_key_rings(settings, empty=False, needed=manifest.kids, now=utc_now())
+    with closing(keyring):
         try:
-            schema.migrate(place)
-            with closing(SqliteStore.open(place, clock=utc_now)) as store:
+            async with opened(settings, backup, report) as store:
                 await _open_all(store, keyring, mac, report)
         except (StartRefused, StoreUnavailable) as refused:
             if not report.wrong:
                 raise
-            report.wrong.append(str(refused).replace(str(place / DATABASE), backup.name))
+            report.wrong.append(str(refused))
     return report
+
+
+def _place_of(settings: Settings, report: Report) -> _Opened:
+    """Return where a backup is tried. Raise StartRefused where it fits nowhere."""
+    engine, named = report.manifest.engine, settings.database is not None
+    if engine == SqliteCopier.engine and not named:
+        return _in_a_folder
+    if engine == "postgresql" and named:
+        return _in_a_database
+    raise StartRefused(
+        f"the backup is one of {engine}: "
+        + ("restore it without --database" if named else "name an empty one with --database")
+    )
+
+
+@asynccontextmanager
+async def _in_a_folder(
+    _settings: Settings, backup: Path, report: Report
+) -> AsyncIterator[OpenStore]:
+    with tempfile.TemporaryDirectory(prefix="regcred-check-") as made:
+        place = Path(made)
+        _unpack(backup, place, report)
+        try:
+            schema.migrate(place)
+            store = SqliteStore.open(place, clock=utc_now)
+        except StartRefused as refused:
+            raise StartRefused(str(refused).replace(str(place / DATABASE), backup.name)) from None
+        with closing(store):
+            yield store
+
+
+@asynccontextmanager
+async def _in_a_database(
+    settings: Settings, backup: Path, report: Report
+) -> AsyncIterator[OpenStore]:
+    _compare(backup, backup, report)
+    async with restored(settings, backup) as store:
+        yield store
 
 
 def _manifest(backup: Path) -> tuple[Manifest, bytes]:
@@ -97,12 +132,6 @@ def _manifest(backup: Path) -> tuple[Manifest, bytes]:
         raise StartRefused(f"the manifest {path} is damaged: {damage}") from None
 
 
-@contextmanager
-def _place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="regcred-check-") as place:
-        yield Path(place)
-
-
 def _unpack(backup: Path, place: Path, report: Report) -> None:
     """Put the file where it can be opened, and look at it as a file."""
     path = place / DATABASE
@@ -111,16 +140,22 @@ def _unpack(backup: Path, place: Path, report: Report) -> None:
         shutil.copyfile(backup, path)
     except FileNotFoundError:
         raise StartRefused(f"there is no backup at {backup}") from None
-    manifest = report.manifest
-    if (path.stat().st_size, sha256_of(path)) != (manifest.size, manifest.sha256):
-        report.wrong.append(f"the file is not the one that its manifest tells of: {backup.name}")
+    _compare(path, backup, report)
     try:
         report.wrong += faults(place)
     except StartRefused as refused:
         report.wrong.append(str(refused).replace(str(path), backup.name))
 
 
-async def _open_all(store: SqliteStore, keyring: KeyEncryption, mac: bytes, report: Report) -> None:
+def _compare(file: Path, backup: Path, report: Report) -> None:
+    manifest = report.manifest
+    if not file.exists():
+        raise StartRefused(f"there is no backup at {backup}")
+    if (file.stat().st_size, sha256_of(file)) != (manifest.size, manifest.sha256):
+        report.wrong.append(f"the file is not the one that its manifest tells of: {backup.name}")
+
+
+async def _open_all(store: OpenStore, keyring: KeyEncryption, mac: bytes, report: Report) -> None:
     keys = await unlock(keyring, store, store_is_empty=False, random=os.urandom)
     store.sign_with(keys.audit_signer.sign)
     if not keys.manifests.signed_here(report.manifest, mac):
@@ -129,7 +164,7 @@ async def _open_all(store: SqliteStore, keyring: KeyEncryption, mac: bytes, repo
     await _audit(store, keys, report)
 
 
-async def _secrets(store: SqliteStore, sealer: EnvelopeSealer, report: Report) -> None:
+async def _secrets(store: OpenStore, sealer: EnvelopeSealer, report: Report) -> None:
     scrub = ScrubSecrets(store, sealer)
     place: Place | None = FIRST
     while place is not None:
@@ -139,7 +174,7 @@ async def _secrets(store: SqliteStore, sealer: EnvelopeSealer, report: Report) -
         place = step.next
 
 
-async def _audit(store: SqliteStore, keys: ServiceKeys, report: Report) -> None:
+async def _audit(store: OpenStore, keys: ServiceKeys, report: Report) -> None:
     """Verify every row, and link all of them anew but those before which rows were pruned."""
     upto, reached = 0, None
     while reached != upto:

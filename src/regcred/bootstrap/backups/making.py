@@ -13,9 +13,9 @@ from regcred.adapters.sealing.audit_chain import AuditChain
 from regcred.adapters.sealing.manifest import Manifest, Mark
 from regcred.adapters.sealing.private_file import create_private, written_private
 from regcred.adapters.storage.copies import Copier, Copy
-from regcred.adapters.storage.sqlite.copying import SqliteCopier
 from regcred.bootstrap.audit_links import base_of
 from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.stores import copier
 from regcred.settings import Settings
 
 WHAT, WHAT_MANIFEST = "backup", "backup's manifest"
@@ -41,7 +41,7 @@ async def back_up(settings: Settings, destination: Path) -> Backup:
     OSError. Whatever was there stays, and a backup that failed leaves nothing.
     """
     async with open_state(settings, exclusive=False) as state:
-        return _make(state, _copier(settings), destination)
+        return await _make(state, copier(settings), destination)
 
 
 def sha256_of(path: Path) -> str:
@@ -55,32 +55,27 @@ def manifest_of(backup: Path) -> Path:
     return backup.with_name(backup.name + MANIFEST)
 
 
-def _copier(settings: Settings) -> Copier:
-    return SqliteCopier(settings.store_directory)
-
-
-def _make(state: State, copier: Copier, destination: Path) -> Backup:
+async def _make(state: State, engine: Copier, destination: Path) -> Backup:
     now, suffix = state.clock(), state.random(8).hex()
-    path = destination / f"regcred-{_stamp(now)}{copier.suffix}"
+    path = destination / f"regcred-{_stamp(now)}{engine.suffix}"
     # Before the copy: what is anchored by now is in it, unless the store was set back.
     anchored = state.anchor.load()
-    with (
-        written_private(path, what=WHAT, suffix=suffix) as partial,
-        copier.copied(partial) as copy,
-    ):
-        end, at_anchor = _links(copy, state.keys.audit_chain, anchored)
+    with written_private(path, what=WHAT, suffix=suffix) as partial:
+        async with engine.copied(partial) as copy:
+            end, at_anchor = await _links(copy, state.keys.audit_chain, anchored)
+            contents = await copy.contents()
         manifest = Manifest(
             file=path.name,
-            engine=copier.engine,
+            engine=engine.engine,
             size=partial.stat().st_size,
             sha256=sha256_of(partial),
             product=__version__,
-            schema=copy.contents.schema,
+            schema=contents.schema,
             created_at=now,
-            kids=copy.contents.kids,
+            kids=contents.kids,
             audit=end,
             anchor=anchored and Mark(anchored.upto, anchored.head.hex()),
-            counts=copy.contents.counts,
+            counts=contents.counts,
         )
     # Last: a backup is one once its manifest is there.
     encoded = state.keys.manifests.encode(manifest)
@@ -88,11 +83,11 @@ def _make(state: State, copier: Copier, destination: Path) -> Backup:
     return Backup(path, manifest, at_anchor)
 
 
-def _links(copy: Copy, chain: AuditChain, anchored: Anchor | None) -> tuple[Mark, bool]:
+async def _links(copy: Copy, chain: AuditChain, anchored: Anchor | None) -> tuple[Mark, bool]:
     """Return the end of the copy's chain, and whether it passes through what was anchored."""
-    upto, _, head, _ = base_of(chain, copy.checkpoints())
+    upto, _, head, _ = base_of(chain, await copy.checkpoints())
     passes = anchored is None or anchored.upto <= upto
-    while rows := copy.macs_after(upto, _BATCH):
+    while rows := await copy.macs_after(upto, _BATCH):
         for number, mac in rows:
             upto, head = number, chain.link(head, (mac,))
             if anchored is not None and anchored.upto == upto:

@@ -20,6 +20,9 @@ async def restore(settings: Settings, backup: Path) -> Report:
 
     The report says what was wrong; then nothing was put in place.
     """
+    if settings.database is not None:
+        # A database is restored whole or not at all, and checked where it is.
+        return await check(settings, backup)
     directory = settings.store_directory
     _refuse_taken(directory)
     report = await check(settings, backup)

@@ -81,6 +81,12 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         pool = Pool(address, CONNECTIONS)
         return cls(pool, Writes(pool, columns, sign), clock)
 
+    @classmethod
+    def to_look_over(cls, address: Address, *, clock: Clock) -> Self:
+        """Open a store to read it, as whatever role: for drills, and never to serve from."""
+        pool = Pool(address, CONNECTIONS)
+        return cls(pool, Writes(pool, {}, None), clock)
+
     def sign_with(self, sign: Sign) -> None:
         """Sign every audit row from now on: its key may itself lie in this store."""
         self._writes.sign = sign

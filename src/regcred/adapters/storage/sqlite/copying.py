@@ -8,11 +8,11 @@ what lives, from one snapshot, while the server goes on (security facts, A13, A8
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from regcred.adapters.storage.copies import Contents
+from regcred.adapters.storage.copies import COUNTED, KIDS, MACS, Contents
 from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sqlite.connection import connect
@@ -21,9 +21,6 @@ from regcred.adapters.storage.sqlite.place import DATABASE
 from regcred.adapters.storage.sqlite.schema import revision_of
 from regcred.domain.errors import StartRefused
 
-_MACS = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
-_KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys ORDER BY kid"
-_COUNTED = ("projects", "credentials", "credential_secrets", "api_keys", "audit_events")
 _MOST = 20
 """Faults told of a damaged file: there may be one for every page."""
 
@@ -37,8 +34,8 @@ class SqliteCopier:
     def __init__(self, directory: Path) -> None:
         self._path = directory / DATABASE
 
-    @contextmanager
-    def copied(self, into: Path) -> Iterator[SqliteCopy]:
+    @asynccontextmanager
+    async def copied(self, into: Path) -> AsyncIterator[SqliteCopy]:
         """Write a copy to the empty file `into` and yield it; see the port."""
         if not self._path.exists():
             raise StartRefused(f"{self._path.parent} holds no store to back up: check --data")
@@ -57,23 +54,22 @@ class SqliteCopy:
     def __init__(self, reader: sqlite3.Connection) -> None:
         self._reader = reader
 
-    @property
-    def contents(self) -> Contents:
+    async def contents(self) -> Contents:
         """What is in it."""
         counts = {
-            table: int(self._all(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  the names above
-            for table in _COUNTED
+            table: int(self._all(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  the port's names
+            for table in COUNTED
         }
-        kids = tuple(str(kid) for (kid,) in self._all(_KIDS))
+        kids = tuple(str(kid) for (kid,) in self._all(KIDS))
         return Contents(revision_of(self._reader) or "", kids, counts)
 
-    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+    async def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return the signed states of its audit chain, newest first."""
         return list(map(checkpoint, self._all(EVERY)))
 
-    def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
+    async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of its audit rows above `number`, in number order."""
-        return self._all(_MACS, (number, limit))
+        return self._all(MACS, (number, limit))
 
     def _all(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Row]:
         try:
