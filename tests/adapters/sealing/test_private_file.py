@@ -124,7 +124,7 @@ def test_replacing_leaves_the_old_file_when_it_fails(
 def test_a_link_put_in_the_temporary_files_place_is_not_followed(path: Path) -> None:
     outside = path.parent / "outside"
     outside.write_text("untouched")
-    (path.parent / ".file.new").symlink_to(outside)
+    (path.parent / f".file.{os.getpid()}.new").symlink_to(outside)
     (path.parent / ".file.1").symlink_to(outside)
 
     with pytest.raises(OSError, match="symbolic links"):

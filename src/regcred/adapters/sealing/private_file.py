@@ -6,7 +6,6 @@ checked on what was opened, and a symbolic link is never followed to the file.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -82,8 +81,8 @@ def written_private(path: Path, *, what: str, suffix: str) -> Iterator[Path]:
 def replace_private(path: Path, data: bytes) -> None:
     """Put `data` in the file's place, durably: a crash leaves the old or the new, never half."""
     with _directory(path.parent) as directory:
-        fcntl.flock(directory, fcntl.LOCK_EX)  # several processes may share the folder
-        temporary = f".{path.name}.new"
+        # Of this process alone: several may share the folder.
+        temporary = f".{path.name}.{os.getpid()}.new"
         _write(temporary, data, os.O_TRUNC, directory)
         os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
