@@ -32,6 +32,7 @@ from benchmarks import (
     report,
     resolve,
     rollout,
+    rotation,
     verify,
 )
 from benchmarks.common import Bench
@@ -45,6 +46,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "pages": faces.measure_pages,
     "postgres": postgres.measure,
     "growth": growth.measure,
+    "rotation": rotation.measure,
     "verify": verify.measure,
     "helper": helper.measure,
     "renew": renew.measure,

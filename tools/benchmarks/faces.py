@@ -146,7 +146,7 @@ _PAGED = (_GCORE, _SEVALLA)
 def measure(bench: Bench) -> None:
     """Measure a list of 100 and a create through each face, beside the native API's."""
     service = bench.service("faces", REGCRED_BUDGETS=_BUDGET)
-    listed, created = asyncio.run(_seed(service, {"listed": _LISTED, "created": 0}))
+    listed, created = asyncio.run(seeded(service, {"listed": _LISTED, "created": 0}))
     numbers, turns = count(1), bench.rounds * _TURNS
     faces = (_NATIVE, *_VENDORS)
     with service.serving(cores=SERVER_CORES), service.api() as api:
@@ -169,7 +169,7 @@ def measure(bench: Bench) -> None:
 def measure_pages(bench: Bench) -> None:
     """Measure pages by offset in a project of 10^5 logins, and the first one of a small project."""
     service = bench.service("pages", REGCRED_BUDGETS=_BUDGET)
-    large, small = asyncio.run(_seed(service, {"large": _LARGE, "small": _LISTED}))
+    large, small = asyncio.run(seeded(service, {"large": _LARGE, "small": _LISTED}))
     first, deep = f"?limit={_PAGE}&offset=0", f"?limit={_PAGE}&offset={_DEEP}"
     asked = ((large, first), (large, deep), (small, first))
     with service.serving(cores=SERVER_CORES), service.api() as api:
@@ -221,7 +221,9 @@ def _creates(
     return step
 
 
-async def _seed(service: Service, sizes: dict[str, int]) -> list[Project]:
+async def seeded(
+    service: Service, sizes: dict[str, int], role: Role = Role.EDITOR, *, opened: bool = False
+) -> list[Project]:
     """Make projects with so many logins each before the service starts: over HTTP it takes long."""
     # Named, so that the environment of whoever measures has no say in it.
     settings = Settings(data=service.data, keyring=service.data / "keys" / "keyring.json")
@@ -234,16 +236,16 @@ async def _seed(service: Service, sizes: dict[str, int]) -> list[Project]:
         made: list[Project] = []
         for name, size in sizes.items():
             number = (await projects.create(operator, name)).project.number
-            key = (await keys.create(operator, number, KeyDraft(name, Role.EDITOR))).text
+            key = (await keys.create(operator, number, KeyDraft(name, role))).text
             if key is None:
                 raise LoadFailed(f"no key for {name}")
             made.append(Project(number, key.reveal(), size))
-            await _fill(state, operator, number, size)
+            await _fill(state, operator, number, size, opened=opened)
     return made
 
 
-async def _fill(state: State, operator: Caller, number: int, size: int) -> None:
-    """Store logins under one sealed value: nothing that is measured opens them."""
+async def _fill(state: State, operator: Caller, number: int, size: int, *, opened: bool) -> None:
+    """Store logins, under one sealed value unless they are `opened` by what is measured."""
     project = await state.store.find_project(number)
     draft = Draft("login", "user", Secret(_SECRET), _REGISTRY)
     login = drafted(state.new_id(), project.id, draft, state.clock())
@@ -255,6 +257,9 @@ async def _fill(state: State, operator: Caller, number: int, size: int) -> None:
         for own in numbers:
             mine = replace(login, id=state.new_id(), name=f"login-{own}")
             event = audited(operator, Action.CREDENTIAL_CREATED, mine, mine.created_at)
-            await state.store.create_credential(mine, secret, event)
+            own_secret = secret
+            if opened:
+                own_secret = await seal_for(state.sealer, seed, mine, draft.password)
+            await state.store.create_credential(mine, own_secret, event)
 
     await asyncio.gather(*(one_by_one() for _ in range(MAX_BATCH)))
