@@ -302,6 +302,17 @@ def test_what_leads_to_no_request_is_told_so(
     assert said.count(b"HTTP/1.1") == 1
 
 
+def test_more_requests_than_wait_for_their_turn_are_not_taken(serve: Serve) -> None:
+    """The client hears which were: the connection is closed after the last of them."""
+    with serve(LONG).connected() as line:
+        line.sendall(REQUEST % b"/slow" + b"".join(REQUEST % b"/%d" % n for n in range(1_000)))
+        said = all_that_comes(line)
+
+    assert [said.count(b"\r\n\r\n/%d" % n) for n in (0, 15)] == [1, 1]
+    assert said.count(b"HTTP/1.1 200") == 17
+    assert said.count(b"HTTP/1.1") == 17
+
+
 def test_garbage_behind_a_request_takes_nothing_from_its_answer(serve: Serve) -> None:
     with serve(LONG).connected() as line:
         line.sendall(REQUEST % b"/slow")
@@ -423,7 +434,7 @@ def test_a_kept_connection_outlives_the_deadline_of_one_request(serve: Serve) ->
 
 
 def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
-    paths = [b"/%d" % number for number in range(50)]
+    paths = [b"/%d" % number for number in range(16)]
     with serve(LONG).connected() as line:
         line.sendall(b"".join(REQUEST % path for path in paths))
 

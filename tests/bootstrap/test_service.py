@@ -67,6 +67,15 @@ async def test_a_first_start_that_cannot_listen_makes_no_key(place: Place, taken
         assert state.fresh
 
 
+def test_the_system_keeps_little_for_a_client_that_does_not_read() -> None:
+    with listening.listen(LOOPBACK, 0) as bound:
+        bound.listen()
+        with socket.create_connection(bound.getsockname()), bound.accept()[0] as accepted:
+            kept = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+    assert kept <= 128 * 1024
+
+
 def test_urls_put_ipv6_addresses_in_brackets() -> None:
     class Bound(socket.socket):
         def getsockname(self) -> tuple[str, int, int, int]:

@@ -41,18 +41,33 @@ def talk(address: tuple[str, int], case: Case, way: str = _WHOLE) -> bytes:
 
 
 def wrongs(case: Case, said: bytes) -> list[str]:
-    """Return what may not be in an answer; empty for one that is right."""
-    statuses = [int(found) for found in _STATUS.findall(said)]
-    statuses = [status for status in statuses if status != HTTPStatus.CONTINUE]
-    understood = _UNDERSTOOD.findall(said)
+    """Return what may not be in an answer of what tells its understanding; empty if it is right."""
+    understood, wanted = _UNDERSTOOD.findall(said), list(_wanted(case))
+    found = [] if wanted == understood else [f"understood {understood}, not {wanted}"]
+    return found + _wrong_statuses(case, said, HTTPStatus.OK)
+
+
+def service_wrongs(case: Case, said: bytes) -> list[str]:
+    """Return what may not be in an answer of the service, which has none of the corpus's paths."""
+    understood, wanted = _statuses(said).count(HTTPStatus.NOT_FOUND), len(_wanted(case))
+    found = [] if wanted == understood else [f"understood {understood} requests, not {wanted}"]
+    return found + _wrong_statuses(case, said, HTTPStatus.NOT_FOUND)
+
+
+def _wanted(case: Case) -> Sequence[bytes]:
     if case.understood is None:
-        wanted: Sequence[bytes] = ()
-    else:
-        wanted = case.understood if case.ends else (*case.understood, ENDS)
-    found = []
-    if list(wanted) != understood:
-        found.append(f"understood {understood}, not {list(wanted)}")
-    refusals = [status for status in statuses if status != HTTPStatus.OK]
+        return ()
+    return case.understood if case.ends else (*case.understood, ENDS)
+
+
+def _statuses(said: bytes) -> list[int]:
+    statuses = [int(found) for found in _STATUS.findall(said)]
+    return [status for status in statuses if status != HTTPStatus.CONTINUE]
+
+
+def _wrong_statuses(case: Case, said: bytes, understood: int) -> list[str]:
+    statuses, found = _statuses(said), []
+    refusals = [status for status in statuses if status != understood]
     if len(refusals) > 1 or not all(map(_blames_client, refusals)):
         found.append(f"answered {statuses}")
     if refusals and statuses[-1] != refusals[0]:

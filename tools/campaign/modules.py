@@ -12,9 +12,11 @@ from tools.campaign import (
     f08_canary,
     f11_rotation,
     f13_races,
+    f15_slow_clients,
     f18_disk,
     f19_backups,
     f21_timing,
+    f22_ambiguous_http,
     freshness,
 )
 from tools.campaign.running import Module
@@ -29,9 +31,11 @@ _LIST = (
     Module("f08", f08_canary.run, 900),
     Module("f11", f11_rotation.run, 3600),
     Module("f13", f13_races.run, 1800),
+    Module("f15", f15_slow_clients.run, 600),
     Module("f18", f18_disk.run, 1800),
     Module("f19", f19_backups.run, 900),
     Module("f21", f21_timing.run, 900),
+    Module("f22", f22_ambiguous_http.run, 600),
     Module("freshness", freshness.run, 1800),
 )
 

@@ -6,12 +6,18 @@ import socket
 
 from regcred.domain.errors import StartRefused
 
+_SENDS = 64 * 1024
+"""Bytes; Linux doubles it for its own records."""
+
 
 def listen(host: str, port: int, *, option: str = "") -> socket.socket:
     """Return a socket bound to an address. Raise StartRefused, which names the `option`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # What is accepted has it too. The system would keep up to 4 MiB for each client that does not
+    # read, and a few hundred of those use up what all of the machine's connections share.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENDS)
     try:
         listening.bind((host, port))
     except OSError as error:

@@ -12,6 +12,8 @@ refusal written at once would be read as the answer of an earlier request that s
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +29,15 @@ from regcred.domain.peer import counted_as
 
 _TICKS = 6
 _SHORTEST_WAIT = 0.01
+_DROP = struct.pack("ii", 1, 0)
+"""SO_LINGER: on, for no time."""
+
+_PIPELINED = 16
+"""Requests that wait on a connection for their turn: clients that pipeline send few."""
+
+_UNREAD = 16 * 1024
+"""Bytes of answers that wait for a client to read before an application waits too."""
+
 _BAD, _LONG_TARGET, _LONG_HEADERS = 400, 414, 431
 
 
@@ -129,6 +140,7 @@ class GuardedProtocol(LeanProtocol):
         self.peers[peer] += 1
         self._peer = peer
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_UNREAD)
         self._headers_due = self.loop.time() + self.bounds.header_deadline
         self._timer = self.loop.call_later(self.bounds.tick, self._look)
 
@@ -158,8 +170,11 @@ class GuardedProtocol(LeanProtocol):
             self._headers_due = self.loop.time() + self.bounds.header_deadline
 
     def on_headers_complete(self) -> None:
-        """Count from here. Raise ValueError for a target that names something else than a path."""
+        """Count from here. Raise ValueError for one too many, or one for something else than us."""
         self._without_progress = 0
+        if len(self.pipeline) >= _PIPELINED:
+            # One read holds thousands, and each costs a hundred times what it takes to send.
+            raise ValueError("too many requests wait for their turn")
         if not self.url.startswith(b"/") or b"#" in self.url:
             require_same_host(self.url, self.headers)
         super().on_headers_complete()
@@ -226,6 +241,15 @@ class GuardedProtocol(LeanProtocol):
                 self.transport.write(refusal(status))
             self.transport.close()
 
+    def _reset(self) -> None:
+        """End it although the client does not read: what waits for it is dropped here too.
+
+        Closing would wait for the client, and after an end without a reset the system would.
+        """
+        line = self.transport.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
+        self.transport.abort()
+
     def _what_is_long(self) -> int:
         if self.headers:
             return _LONG_HEADERS
@@ -240,8 +264,7 @@ class GuardedProtocol(LeanProtocol):
         elif self._unread_since is None:
             self._unread_since = now
         elif now - self._unread_since >= self.bounds.drain_deadline:
-            # Closing would wait for the client to read.
-            self.transport.abort()
+            self._reset()
         if not _is_running(self.cycle):
             if now >= self._headers_due:
                 self.transport.close()

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from regcred.web.authentication import PresentedKey
 from regcred.web.dialect import RenderError
@@ -19,6 +20,21 @@ from regcred.web.json_body import JSON
 from regcred.web.reading_page import CONTENT_SECURITY_POLICY, page
 from regcred.web.routing import plain_app, share
 from regcred.web.services import Services
+
+_PIECE = 8 * 1024
+"""Bytes."""
+
+
+class _LongAnswer(Response):
+    """One that anybody may ask for, sent in pieces: who does not read keeps few of them here."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        for begin in range(0, len(self.body), _PIECE):
+            piece, more = self.body[begin : begin + _PIECE], begin + _PIECE < len(self.body)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 def sub_application(
@@ -42,11 +58,11 @@ def sub_application(
     as_html = cache(lambda: page(described()))
 
     async def openapi(_request: Request) -> Response:
-        return Response(as_json(), media_type=JSON)
+        return _LongAnswer(as_json(), media_type=JSON)
 
     async def docs(_request: Request) -> Response:
         policy = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return Response(as_html(), headers=policy, media_type="text/html")
+        return _LongAnswer(as_html(), headers=policy, media_type="text/html")
 
     app.router.routes.append(Route(f"{root}/openapi.json", openapi, include_in_schema=False))
     app.router.routes.append(Route(f"{root}/docs", docs, include_in_schema=False))
