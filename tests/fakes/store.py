@@ -29,7 +29,7 @@ from regcred.domain.errors import (
     VersionMismatch,
 )
 from regcred.domain.event import Event
-from regcred.domain.fetch import KEPT, Fetch, FetchPosition
+from regcred.domain.fetch import KEPT, MOST, Fetch, FetchPosition
 from regcred.domain.fresh_login import wanted_of
 from regcred.domain.notices import Subject, allowance_low, expiry_notice, news_of, next_notice
 from regcred.domain.ports import (
@@ -68,6 +68,7 @@ _MINUTE = timedelta(seconds=60)
 _KEPT_VERDICTS = 100
 _MAX_PLACES = 32
 _KEPT_EVENTS = 10_000
+_LOOK_EVERY = 50
 
 _Way = tuple[str, str, str, str, str]
 
@@ -94,6 +95,17 @@ class _Exchanged:
 
     kept: KeptLogin
     claim: str | None = None
+
+
+def _keep_newest(held: _Held) -> None:
+    """Drop what is older than the newest, but of each principal its newest, within MOST."""
+    newest_first = sorted(held.fetches, key=lambda way: held.fetches[way].position, reverse=True)
+    newest_of = {way[0]: way for way in reversed(newest_first)}
+    lost = [way for way in newest_first[KEPT:] if newest_of[way[0]] != way]
+    left = [way for way in newest_first if way not in lost]
+    for way in [*lost, *left[MOST:]]:
+        lost_at = held.fetches.pop(way).last_at
+        held.fetches_lost_at = max(held.fetches_lost_at or lost_at, lost_at)
 
 
 class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
@@ -525,10 +537,9 @@ class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
             return
         self._last_fetch += 1
         held.fetches[way] = Fetch(*way, at, at, self._last_fetch)
-        if len(held.fetches) > KEPT:
-            lost = min(held.fetches, key=lambda one: held.fetches[one].position)
-            lost_at = held.fetches.pop(lost).last_at
-            held.fetches_lost_at = max(held.fetches_lost_at or lost_at, lost_at)
+        many = len(held.fetches) - KEPT
+        if many == 1 or (many > 0 and self._last_fetch % _LOOK_EVERY == 0):
+            _keep_newest(held)
 
     async def list_fetches(
         self,

@@ -17,8 +17,12 @@ until so much later."""
 KEPT = 1000
 """Fetches of one credential that stay for certain, those with the newest last time.
 
-What is older goes now and then, so that a fetch costs no look at all the others.
+What is older goes now and then, so that a fetch costs no look at all the others; but of each
+principal the newest stays, within MOST: a puller that makes up nodes pushes nobody else out.
 """
+
+MOST = 2 * KEPT
+"""Fetches of one credential that are left when the store has looked, whoever they are of."""
 
 
 class FetchPosition(NamedTuple):

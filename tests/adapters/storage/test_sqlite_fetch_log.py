@@ -54,7 +54,7 @@ async def test_logins_handed_out_together_are_not_all_looked_at_by_one_write(
         run.clear()
         at = START + timedelta(seconds=n)
         await sqlite_store.record_reveal(a_reveal(sqlite_world.id, *logins, at=at, node=f"n{n}"))
-        looks.append(sum("OFFSET 2" in one for one in run))
+        looks.append(sum("OFFSET 2\n" in one for one in run))
 
     assert looks[: LOOK_EVERY - 1] == [0] * (LOOK_EVERY - 1)
     assert max(looks) == 1 + len(logins) // LOOK_EVERY
@@ -62,6 +62,16 @@ async def test_logins_handed_out_together_are_not_all_looked_at_by_one_write(
         left = await sqlite_store.list_fetches(sqlite_world.id, id_, None, None, 1000)
         assert len(left) <= 2 + 2 * LOOK_EVERY
         assert await sqlite_store.fetches_lost_at(sqlite_world.id, id_) is not None
+
+
+async def test_a_principals_newer_fetch_is_looked_for_among_its_own(
+    sqlite_store: SqliteStore,
+) -> None:
+    """Among all, by time, a look at 2,000 would take a second of the only writer's."""
+    plan = await sqlite_store._all(f"EXPLAIN QUERY PLAN {fetch_log._FORGET_REPEATED}", ("",) * 4)
+
+    (newer,) = [str(step[-1]) for step in plan if "newer" in str(step[-1])]
+    assert "principal=?" in newer
 
 
 async def test_what_is_counted_is_bounded(sqlite_world: World, sqlite_store: SqliteStore) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from regcred.domain.audit import Action
 from regcred.domain.errors import CredentialNotFound
-from regcred.domain.fetch import KEPT, Fetch
+from regcred.domain.fetch import KEPT, MOST, Fetch
 from regcred.domain.ports import AuditFilter
 from tests.adapters.storage.samples import START, World, a_reveal, event, new_id
 
@@ -146,6 +146,42 @@ async def test_of_too_many_the_newest_stay_and_what_is_missing_is_known(world: W
 
     assert await nodes(world, other.id) == ["other"]
     assert await world.store.fetches_lost_at(world.id, other.id) is None
+
+
+async def test_a_puller_that_makes_up_nodes_pushes_nobody_else_out(world: World) -> None:
+    login = await world.add()
+    for number in range(3):
+        await fetch(world, login.id, principal=f"key:k{number}", node=f"old{number}")
+        await fetch(world, login.id, after=1 + number, principal=f"key:k{number}", node="seen")
+    for start in range(0, KEPT + 200, 100):
+        await asyncio.gather(
+            *(fetch(world, login.id, after=9 + n, node=f"n{n}") for n in range(start, start + 100))
+        )
+
+    kept = await fetches(world, login.id)
+    others = [(one.principal, one.node) for one in kept if one.principal.startswith("key:k")]
+    assert others == [(f"key:k{number}", "seen") for number in (2, 1, 0)]
+    assert len(kept) <= KEPT + 3 + 100
+    lost_at = await world.store.fetches_lost_at(world.id, login.id)
+    assert lost_at is not None
+    assert lost_at > START
+
+
+async def test_what_is_kept_of_many_pullers_is_bounded(world: World) -> None:
+    login = await world.add()
+    for start in range(0, MOST + 200, 100):
+        await asyncio.gather(
+            *(
+                fetch(world, login.id, after=n, principal=f"key:k{n}")
+                for n in range(start, start + 100)
+            )
+        )
+
+    kept = await fetches(world, login.id)
+    assert MOST <= len(kept) <= MOST + 100
+    newest_lost = MOST + 199 - len(kept)
+    lost_at = await world.store.fetches_lost_at(world.id, login.id)
+    assert lost_at == START + newest_lost * SECOND
 
 
 async def test_fetches_go_with_their_login_and_the_audit_stays(world: World) -> None:

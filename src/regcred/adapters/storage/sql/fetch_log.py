@@ -15,7 +15,7 @@ from regcred.adapters.storage.sql.recent import REMEMBERED, Recent
 from regcred.adapters.storage.sql.rows import Row, json_list, micros
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import Reveal
-from regcred.domain.fetch import KEPT
+from regcred.domain.fetch import KEPT, MOST
 
 LOOK_EVERY = 64
 """Fetches of one credential after which the store looks whether they are too many."""
@@ -39,9 +39,23 @@ _EXCESS = f"""
     SELECT last_at, number FROM fetches WHERE project_id = ?1 AND credential_id = ?2
     ORDER BY last_at DESC, number DESC LIMIT 1 OFFSET {KEPT}
 """  # noqa: S608  constants alone
+_FAR_EXCESS = _EXCESS.replace(f"OFFSET {KEPT}", f"OFFSET {MOST}")
+# The plus signs keep both databases from looking for a newer one by its time, among all of them:
+# a principal's own stand together in the index of ways.
+_FORGET_REPEATED = """
+    DELETE FROM fetches
+    WHERE project_id = ?1 AND credential_id = ?2 AND (last_at, number) <= (?3, ?4) AND EXISTS (
+        SELECT 1 FROM fetches newer
+        WHERE newer.project_id = ?1 AND newer.credential_id = ?2
+            AND newer.principal = fetches.principal
+            AND (+newer.last_at, +newer.number) > (fetches.last_at, fetches.number)
+    )
+    RETURNING last_at
+"""
 _FORGET = """
     DELETE FROM fetches
     WHERE project_id = ?1 AND credential_id = ?2 AND (last_at, number) <= (?3, ?4)
+    RETURNING last_at
 """
 _LOST = """
     UPDATE credentials SET fetches_lost_at = max(coalesce(fetches_lost_at, ?3), ?3)
@@ -128,7 +142,13 @@ def _way(reveal: Reveal) -> tuple[str, ...]:
 
 
 async def _keep_newest(transaction: Transaction, login: _Login) -> None:
-    newest_lost = await transaction.one(_EXCESS, login)
-    if newest_lost is not None:
-        await transaction.change(_FORGET, (*login, *newest_lost))
-        await transaction.change(_LOST, (*login, newest_lost[0]))
+    """Drop what is too much; of each principal the newest goes last, so that it stays for long."""
+    beyond = await transaction.one(_EXCESS, login)
+    if beyond is None:
+        return
+    lost = await transaction.all(_FORGET_REPEATED, (*login, *beyond))
+    far_beyond = await transaction.one(_FAR_EXCESS, login)
+    if far_beyond is not None:
+        lost += await transaction.all(_FORGET, (*login, *far_beyond))
+    if lost:
+        await transaction.change(_LOST, (*login, max(row[0] for row in lost)))
