@@ -87,9 +87,15 @@ def init(
 
 
 @app.command(rich_help_panel="Operator")
-def migrate(data: Data = None, database: Database = None) -> None:
+def migrate(
+    data: Data = None,
+    database: Database = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Change nothing; print what would be done.")
+    ] = False,
+) -> None:
     """Bring the store to this version's schema. Stop the service and take a copy first."""
-    _operate("migrate", data=data, database=database)
+    _operate("migrate", plan, data=data, database=database)
 
 
 @app.command("operator-key", rich_help_panel="Operator")

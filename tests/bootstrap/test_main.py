@@ -115,7 +115,9 @@ def test_the_commands_reach_the_store(place: Place) -> None:
     made = invoke("init", *data, "-o", "json")
     keys = [invoke("operator-key", *data), invoke("operator-key", *data, "--output", "json")]
     current = invoke("migrate", *data)
+    plan = invoke("migrate", "--plan", *data)
 
+    assert plan.out.endswith(": current, nothing to do\n")
     assert [made.code, current.code, *(key.code for key in keys)] == [0, 0, 0, 0]
     assert len({made.out, *(key.out for key in keys)}) == 3
     assert current.err.endswith(": current\n")

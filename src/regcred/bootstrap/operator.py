@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from regcred.bootstrap import log_lines, process
 from regcred.bootstrap.audit_keeper import AuditKeeper
-from regcred.bootstrap.commands import backups, escrow, keys, scrub
+from regcred.bootstrap.commands import backups, escrow, keys, migrations, scrub
 from regcred.bootstrap.first_run import (
     FirstRun,
     first_commands,
@@ -25,7 +25,6 @@ from regcred.bootstrap.first_run import (
     make_operator_key,
 )
 from regcred.bootstrap.state import open_state
-from regcred.bootstrap.stores import migrate_store
 from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
 
@@ -97,12 +96,6 @@ def _operator_key(settings: Settings, output: str = "text") -> int:
     return OK
 
 
-def _migrate(settings: Settings) -> int:
-    before, after = migrate_store(settings)
-    _say(f"schema {before} -> {after}" if before != after else f"schema {after}: current")
-    return OK
-
-
 def _welcome(made: FirstRun, url: str) -> None:
     key = made.key.reveal()
     print(f"\nregcred made project {made.project.number} and an operator's key, shown this once:\n")
@@ -132,7 +125,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "serve": _serve,
     "init": _init,
     "operator_key": _operator_key,
-    "migrate": _migrate,
+    "migrate": migrations.migrate,
     **keys.COMMANDS,
     **escrow.COMMANDS,
     "backup": backups.backup,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from regcred.adapters.storage.copies import Copier
+from regcred.adapters.storage.migrations.plan import Revision
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.copying import SqliteCopier
@@ -98,6 +99,21 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
         before = schema.current_revision(directory)
         schema.migrate(directory)
     return before, HEAD
+
+
+def plan_migration(settings: Settings) -> tuple[str | None, list[Revision], dict[str, int]]:
+    """Return the store's revision, what `migrate_store` would run, and how many rows tables have.
+
+    Changes nothing, beside a server too. Raise StartRefused.
+    """
+    if settings.database is not None:
+        address = address_of(settings)
+        from regcred.adapters.storage.postgres import schema as shared  # noqa: PLC0415  an extra
+
+        return asyncio.run(shared.plan(address))
+    if schema.current_revision(settings.store_directory) is None:
+        raise StartRefused(f"{settings.store_directory} holds no store to migrate: check --data")
+    return schema.plan(settings.store_directory)
 
 
 @asynccontextmanager

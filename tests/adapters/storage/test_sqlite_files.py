@@ -224,14 +224,15 @@ class TestSchema:
         with pytest.raises(StartRefused, match=words):
             SqliteStore.open(directory, clock=Clock())
 
-    async def test_a_schema_that_moves_under_a_running_store_shows(
-        self, sqlite_store: SqliteStore, directory: Path
+    @pytest.mark.parametrize(("revision", "serves"), [("9999", True), ("0001", False)])
+    async def test_a_running_store_goes_on_when_a_newer_program_added_to_its_schema(
+        self, sqlite_store: SqliteStore, directory: Path, revision: str, *, serves: bool
     ) -> None:
         assert await sqlite_store.at_head()
         with closing(connection.connect(directory / "regcred.db")) as database:
-            database.execute("UPDATE alembic_version SET version_num = '9999'")
+            database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
-        assert not await sqlite_store.at_head()
+        assert await sqlite_store.at_head() is serves
 
     def test_a_newer_schema_is_not_migrated(self, directory: Path) -> None:
         with closing(connection.connect(directory / "regcred.db")) as database:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg import Connection
 
+from regcred.adapters.storage.migrations.plan import Revision, revisions_after, tables_of
 from regcred.adapters.storage.postgres import walls
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.ddl import translate_ddl
@@ -65,6 +66,28 @@ async def require_head(connection: Connection) -> None:
     refuse_other(
         await revision_of(connection), "run `regcred migrate --database` as the database's owner"
     )
+
+
+async def plan(address: Address) -> tuple[str | None, list[Revision], dict[str, int]]:
+    """Return the revision, what `migrate` would do, and how many rows tables have.
+
+    Reads alone, in a transaction that is rolled back. Raise StartRefused.
+    """
+    async with _opened(address) as connection, connection.transaction(readonly=True):
+        found = await revision_of(connection) if await _migrated(connection) else None
+        if found is not None and found > HEAD:
+            await require_head(connection)
+        revisions = revisions_after(found, "postgresql", translate_ddl)
+        await connection.execute(f"SET LOCAL {walls.SETTING} = '{walls.EVERY}'")
+        rows = {
+            table: int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  the revisions' own names
+            for table in tables_of(revisions)
+        }
+    return found, revisions, rows
+
+
+async def _migrated(connection: Connection) -> bool:
+    return bool(await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"))
 
 
 async def migrate(address: Address) -> tuple[str | None, str]:

@@ -18,7 +18,7 @@ from regcred.adapters.storage.postgres.statements import translate
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, reading, writing
-from regcred.adapters.storage.revision import HEAD
+from regcred.adapters.storage.revision import serves
 from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.fetch_log import digest
 from regcred.adapters.storage.sql.nouns import Nouns
@@ -146,8 +146,9 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
             await self._write(lambda transaction: transaction.change(_WRITTEN), of=NO_PROJECT)
 
     async def at_head(self) -> bool:
-        """Whether the schema is still the one this program needs. Raise StoreUnavailable."""
-        return await self._one(_REVISION) == (HEAD,)
+        """Whether this program may go on with the schema; see `serves`. Raise StoreUnavailable."""
+        row = await self._one(_REVISION)
+        return row is not None and serves(row[0])
 
     async def _all(
         self, statement: str, parameters: Parameters = (), *, of: Of = None

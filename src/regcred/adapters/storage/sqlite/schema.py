@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from regcred.adapters.storage.migrations.plan import Revision, revisions_after, tables_of
 from regcred.adapters.storage.revision import HEAD, refuse_other
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
@@ -43,6 +44,20 @@ def revision_of(connection: sqlite3.Connection) -> str | None:
 def require_head(connection: sqlite3.Connection) -> None:
     """Raise StartRefused, saying what to run, unless the schema is the one we need."""
     refuse_other(revision_of(connection), _REMEDY)
+
+
+def plan(directory: Path) -> tuple[str | None, list[Revision], dict[str, int]]:
+    """Return the store's revision, what `migrate` would do to it, and how many rows tables have."""
+    with closing(connect(directory / DATABASE)) as connection:
+        found = revision_of(connection)
+        if found is not None and found > HEAD:
+            require_head(connection)
+        revisions = revisions_after(found, "sqlite")
+        rows = {
+            table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  the revisions' own names
+            for table in tables_of(revisions)
+        }
+    return found, revisions, rows
 
 
 def migrate(directory: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self, TypeVar
 
+from regcred.adapters.storage.revision import serves
 from regcred.adapters.storage.sql.access import Access, Of
 from regcred.adapters.storage.sql.nouns import Nouns
 from regcred.adapters.storage.sql.rows import Row
@@ -19,7 +20,7 @@ from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
-from regcred.adapters.storage.sqlite.schema import head_revision, require_head, revision_of
+from regcred.adapters.storage.sqlite.schema import require_head, revision_of
 from regcred.adapters.storage.sqlite.waves import Waves
 from regcred.adapters.storage.sqlite.writer import Writer, finished
 from regcred.domain.audit import Reveal
@@ -175,8 +176,8 @@ class SqliteStore(Waves, Nouns, _Reads):
             await self._write(lambda transaction: transaction.change(_WRITTEN))
 
     async def at_head(self) -> bool:
-        """Whether the schema is still the one this program needs."""
-        return revision_of(self._reader) == head_revision()
+        """Whether this program may go on with the schema; see `serves`."""
+        return serves(revision_of(self._reader))
 
 
 class _Looks(SetBack, _Reads):
