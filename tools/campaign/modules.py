@@ -17,6 +17,7 @@ from tools.campaign import (
     f19_backups,
     f21_timing,
     f22_ambiguous_http,
+    f27_migrations,
     freshness,
 )
 from tools.campaign.running import Module
@@ -36,6 +37,7 @@ _LIST = (
     Module("f19", f19_backups.run, 900),
     Module("f21", f21_timing.run, 900),
     Module("f22", f22_ambiguous_http.run, 600),
+    Module("f27", f27_migrations.run, 1800),
     Module("freshness", freshness.run, 1800),
 )
 
