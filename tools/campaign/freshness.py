@@ -30,6 +30,9 @@ CHANGES = 1_000
 _TARGETS = 8
 _CONTROL_CHANGES = 2 * _TARGETS
 _REVOKED = -1
+_REFUSALS = {401, 429}
+"""What a key that opens nothing is told, by the tenth time to wait."""
+
 _DATABASE = "campaign"
 _OLD_KEY = 5
 """One pull of so many tries a key that was revoked before."""
@@ -238,7 +241,7 @@ async def _pull(
         asked = {"image": f"{target.registry}/app"}
         status, told = await client.send("POST", "/v1/projects/-/resolve", key, asked)
         watched.pulls += 1
-        if status == 401:
+        if status in _REFUSALS:
             continue  # Refused is never stale: the key may have been revoked meanwhile.
         seen = int(told["logins"][0]["password"]) if status == 200 and told["logins"] else None
         if known == _REVOKED or seen is None or seen < known:
