@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,6 +35,8 @@ _STEPS_TAKEN_IN_ONE = 80
 
 _CONTROL_RUNS = 60
 _RUNS_OF_A_SEED = 200
+_TOLD = 12_000
+"""Characters of a divergence: every act that led to it, and what it was."""
 
 
 def run(scale: float, kinds: Sequence[Kind] | None = None) -> Report:
@@ -86,5 +89,5 @@ def _search(acts: type[Acts], seeded: int, runs: int) -> list[str]:
     try:
         run_state_machine_as_test(seed(seeded)(acts), settings=chosen)
     except Exception as error:  # noqa: BLE001  whatever it is, the acts led to it
-        return ["\n".join([str(error)[:2_000], *getattr(error, "__notes__", [])])]
+        return ["".join(traceback.format_exception(error))[-_TOLD:]]
     return []

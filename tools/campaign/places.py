@@ -109,8 +109,15 @@ class SqlitePlace:
         return SqlitePlace(folder)
 
     def left_by_a_kill(self, folder: Path) -> Place:
-        """Return the files as they are, the log that nobody closed among them."""
-        return self.copied(folder)
+        """Return the files as they are, the log that nobody closed among them.
+
+        A reader keeps the log from being emptied while they are copied one after the other, or
+        the copy would be of no one moment.
+        """
+        with closing(sqlite3.connect(self._database, isolation_level=None)) as reader:
+            reader.execute("BEGIN").close()
+            reader.execute("SELECT count(*) FROM projects").fetchall()
+            return self.copied(folder)
 
     def remove(self) -> None:
         """Clear everything away."""
