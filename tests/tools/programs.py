@@ -100,7 +100,7 @@ def run(
     """
     done = subprocess.run(
         argv,
-        env=dict(env) if followed else _unfollowed(env),
+        env=dict(env) if followed else unfollowed(env),
         input=stdin.encode(),
         capture_output=True,
         timeout=seconds,
@@ -112,7 +112,8 @@ def run(
     )
 
 
-def _unfollowed(env: Mapping[str, str]) -> dict[str, str]:
+def unfollowed(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which coverage does not follow a program."""
     return {name: value for name, value in env.items() if name not in _FOLLOWED}
 
 
@@ -133,7 +134,7 @@ def run_watched(
     """
     process = subprocess.Popen(
         argv,
-        env=_unfollowed(env),
+        env=unfollowed(env),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

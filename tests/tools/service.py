@@ -18,6 +18,7 @@ from tests.tools.programs import (
     http_status,
     regcred,
     run,
+    unfollowed,
 )
 
 ALLOW_LOOPBACK = ("--allow-network", "127.0.0.0/8", "--allow-http", LOOPBACK)
@@ -37,6 +38,8 @@ class Service:
 
         folder.mkdir(parents=True, exist_ok=True)
         self.env = environment(folder, REGCRED_LOG_LEVEL=log_level)
+        self.followed = True
+        """Whether coverage follows the server; slower, and much of it is looked at elsewhere."""
 
     @property
     def url(self) -> str:
@@ -61,9 +64,8 @@ class Service:
 
     def start(self, *more: str, cores: Sequence[int] = ()) -> Daemon:
         """Start serving and return at once; the port opens when it is ready."""
-        return Daemon(
-            self.command(*more), env=self.env, logs=self.logs, name="regcred", cores=cores
-        )
+        env = self.env if self.followed else unfollowed(self.env)
+        return Daemon(self.command(*more), env=env, logs=self.logs, name="regcred", cores=cores)
 
     def ready(self) -> bool:
         """Whether it says that it can serve."""

@@ -125,6 +125,7 @@ def running(
         service = Service(folder / "service", log_level=log_level)
         service.init()
         service.env |= settings
+        service.followed = False
         server = stack.enter_context(service.serving(*options))
         api = stack.enter_context(service.api())
         yield World(
