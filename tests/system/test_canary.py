@@ -301,6 +301,21 @@ def test_keys_change_beside_the_server_and_nothing_is_shown(watch: Watch, tmp_pa
         assert not any(form in "".join(said) for form in (entry["key"], bare.hex()))
 
 
+def test_a_backup_holds_no_secret_and_its_drill_shows_none(watch: Watch) -> None:
+    gone, secret = watch.canary("not backed up"), watch.canary("backed up")
+    stored(watch, "backed-up", gone)
+    watch.api.set_password("backed-up", secret)
+    data = ("--data", str(watch.world.service.data))
+
+    backup = watch.cli("backup", str(watch.world.folder / "backups"), *data).strip()
+    tried = json.loads(watch.cli("restore", "--check", backup, *data, "-o", "json"))
+    watch.cli("scrub", *data)
+    watch.settle()
+
+    assert tried["ok"]
+    assert tried["opened"] >= 1
+
+
 def test_a_password_that_was_replaced_or_deleted_is_gone(watch: Watch) -> None:
     old, new = watch.canary("old"), watch.canary("new")
     stored(watch, "gone", old)
