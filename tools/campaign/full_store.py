@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from hmac import compare_digest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from regcred.bootstrap.state import State, open_state
@@ -87,7 +87,7 @@ async def _serving(installation: Installation) -> AsyncIterator[Client]:
         daemon.kill()
 
 
-async def _do(client: Client, method: str, path: str, body: object = None, **more: str) -> dict:  # type: ignore[type-arg]  # JSON
+async def _do(client: Client, method: str, path: str, body: object = None, **more: str) -> Any:
     answer = await client.ask(method, f"/v1/{path}", body, headers=more)
     if answer.status >= 300:  # noqa: PLR2004  anything but a success
         raise Unexpected(f"{method} {path}: {answer.status} {answer.body!r}")
