@@ -95,13 +95,15 @@ class Whole:
         ring = self.place.settings.keyring_file
         make_primary(ring, add_key(ring, random=os.urandom, now=utc_now()))
         async with self._beside(REWRAP) as (state, lease):
-            rewrap = RewrapKeys(state.store, _wrapping(state), state.clock, OPERATOR)
+            rewrap = RewrapKeys(state.store, _wrapping(state), state.clock, OPERATOR, _no_rest)
             await rewrap(lease, state.keyring.kids, lambda _: None)
 
     async def reseal(self, project: UUID) -> None:
         """Give a project another seed and seal all it has anew, likewise."""
         async with self._beside(lease_name(project)) as (state, lease):
-            run = ResealProject(state.store, _wrapping(state), state.sealer, state.clock, OPERATOR)
+            run = ResealProject(
+                state.store, _wrapping(state), state.sealer, state.clock, OPERATOR, _no_rest
+            )
             seed = await run.begin(lease, project)
             await run.move(lease, project, seed, lambda _: None)
             await run.destroy(lease, project, seed)
@@ -149,3 +151,7 @@ async def prepared(folder: Path, kind: Kind) -> tuple[Place, dict[str, str]]:
         whole.keys[name] = key.json()["key"]
     await whole.close()
     return place, whole.keys
+
+
+async def _no_rest() -> None:
+    return

@@ -22,10 +22,12 @@ from regcred.domain.ports.rotation import (
     RotationStore,
     SealedRow,
 )
-from regcred.usecases.rewrap_keys import LEASE
+from regcred.usecases.rewrap_keys import LEASE, Rest
 from regcred.usecases.sealed_places import KINDS, context_of
 
-PAGE = 200
+PAGE = 50
+"""Rows of one commit: a few milliseconds, in which no other write is made."""
+
 _START = ("", "", "")
 
 
@@ -52,7 +54,9 @@ class ResealProject:
         sealer: Sealer,
         clock: Clock,
         principal: str,
+        rest: Rest,
     ) -> None:
+        self._rest = rest
         self._store = store
         self._keys = keys
         self._sealer = sealer
@@ -109,6 +113,7 @@ class ResealProject:
             tried = tried or bool(sealed)
             after = page[-1].position
             told(moved)
+            await self._rest()
         return tried
 
     async def _again(self, row: SealedRow, to: WrappedSeed, moved: Moved) -> Resealed | None:

@@ -7,7 +7,7 @@ goes on where it was: what is wrapped by the primary already is not among what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,6 +23,9 @@ NAME = "rewrap"
 PAGE = 32
 """Seeds of one commit: three calls of a key service each, well within the lease."""
 
+Rest = Callable[[], Awaitable[None]]
+"""Waits after a commit, so that those who serve come first."""
+
 
 @dataclass(slots=True)
 class Rewrapped:
@@ -37,8 +40,9 @@ class RewrapKeys:
     """One run under a lease."""
 
     def __init__(
-        self, store: RotationStore, keys: KeyWrapping, clock: Clock, principal: str
+        self, store: RotationStore, keys: KeyWrapping, clock: Clock, principal: str, rest: Rest
     ) -> None:
+        self._rest = rest
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -93,6 +97,7 @@ class RewrapKeys:
             tried = tried or bool(swaps)
             after = page[-1]
             told(done)
+            await self._rest()
         return tried
 
     async def _swap(self, stored: StoredSeed, done: Rewrapped) -> Swap | None:

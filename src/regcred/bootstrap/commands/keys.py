@@ -26,6 +26,9 @@ from regcred.usecases.verify_keys import Verified, VerifyKeys
 
 OK, FAILED = 0, 1
 
+REST = 0.02
+"""Seconds after each commit: on SQLite a server's writes wait for ours, and come in between."""
+
 SETTLE = 60.0
 """Seconds for which requests that read the old seed may still store something under it."""
 
@@ -87,7 +90,7 @@ def rewrap(settings: Settings) -> int:
 
     async def run() -> Rewrapped:
         async with open_state(settings, exclusive=False) as state, held(state, REWRAP) as lease:
-            rewrapping = RewrapKeys(state.store, _wrapping(state), state.clock, OPERATOR)
+            rewrapping = RewrapKeys(state.store, _wrapping(state), state.clock, OPERATOR, _rest)
             return await rewrapping(lease, state.keyring.kids, now_and_then(_wrapped))
 
     done = asyncio.run(run())
@@ -105,7 +108,7 @@ def reseal(settings: Settings, project: str, settle: float = SETTLE) -> int:
             found = await state.store.find_project(_ref(project))
             async with held(state, lease_name(found.id)) as lease:
                 run = ResealProject(
-                    state.store, _wrapping(state), state.sealer, state.clock, OPERATOR
+                    state.store, _wrapping(state), state.sealer, state.clock, OPERATOR, _rest
                 )
                 seed = await run.begin(lease, found.id)
                 words = now_and_then(_moved)
@@ -134,6 +137,10 @@ def remove(settings: Settings, kid: str) -> int:
     remove_key(path, kid)
     say(f"{kid} is gone from {path}. Backups of the store from before {key.unused_since} need it")
     return OK
+
+
+async def _rest() -> None:
+    await asyncio.sleep(REST)
 
 
 def _opened(found: Verified) -> str:
