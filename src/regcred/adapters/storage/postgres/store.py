@@ -168,6 +168,9 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
         return await self._writes.run(writing(of), work)
 
+    async def _write_rows(self, work: Work[_T]) -> _T:
+        return await self._writes.run(TOGETHER, work)
+
     @property
     def _sign(self) -> Sign | None:
         return self._writes.sign

@@ -77,6 +77,13 @@ class Access(ABC):
         of one project run one after the other.
         """
 
+    async def _write_rows(self, work: Work[_T]) -> _T:
+        """Run a write whose every statement is right whatever others do between them.
+
+        It looks at nothing before it changes it, so it waits for nobody but for its own rows.
+        """
+        return await self._write(work)
+
     @property
     @abstractmethod
     def _sign(self) -> Sign | None:

@@ -43,7 +43,7 @@ class WrongKeyCounts(Access):
             of_key = await _count(transaction, (peer, key_id, micros(ends), micros(now)))
             return WrongKeys(of_key, of_peer)
 
-        return await self._write(work)
+        return await self._write_rows(work)
 
 
 async def _count(transaction: Transaction, parameters: tuple[object, ...]) -> Count:
