@@ -23,8 +23,8 @@ from tools.campaign import (
 from tools.campaign.running import Module
 
 _LIST = (
-    Module("f01", f01_kill.run, 5400),
-    Module("f02", f02_power.run, 3600),
+    Module("f01", f01_kill.run, 7200),
+    Module("f02", f02_power.run, 7200),
     Module("f03", f03_flips.run, 1800),
     Module("f04", f04_edits.run, 1800),
     Module("f05", f05_isolation.run, 1800),
