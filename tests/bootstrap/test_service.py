@@ -27,6 +27,14 @@ def _nobody(_made: FirstRun, _url: str) -> None:
     pytest.fail("a refused start must show no key")
 
 
+def test_several_workers_cannot_share_a_key_ring_that_is_read_once(place: Place) -> None:
+    shared = {"workers": 2, "database": "postgresql://r@127.0.0.1:9/r", "keyring": ("fd:3",)}
+    settings = place.settings.model_copy(update=shared)
+
+    with pytest.raises(StartRefused, match="fd: is read once"):
+        service.serve(settings, on_first_run=_nobody)
+
+
 @pytest.mark.parametrize("workers", [2, 64])
 def test_several_workers_are_refused_before_anything_is_made(place: Place, workers: int) -> None:
     settings = place.settings.model_copy(update={"workers": workers})

@@ -56,6 +56,11 @@ def serve(settings: Settings, *, on_first_run: OnFirstRun) -> int:
             "two that write one file wait for each other for seconds. Use --workers 1, or a "
             "PostgreSQL database (--database)"
         )
+    if any(ring.startswith("fd:") for ring in settings.key_rings):
+        raise StartRefused(
+            "--keyring fd: is read once, by one process: with several --workers name a file or a"
+            " key service"
+        )
     with listen(settings.host, settings.port) as listening:
         # Not uvloop, which may leave threads behind, and workers are forked from here.
         asyncio.run(_prepare(settings, listening, on_first_run))
