@@ -41,7 +41,7 @@ class TestPragmas:
                 "cell_size_check": 1,
                 "busy_timeout": 5000,
                 "temp_store": 2,
-                "cache_size": -8192,
+                "cache_size": -2048,
                 "mmap_size": 0,
             }
 

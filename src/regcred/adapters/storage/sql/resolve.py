@@ -100,6 +100,7 @@ def _project(ref: ProjectRef | None) -> tuple[str, tuple[object, ...]]:
     return _NUMBER, (ref if -(2**63) <= ref < 2**63 else 0,)
 
 
+@lru_cache(maxsize=2048)
 def _places(address: RegistryAddress, repository: str | None) -> tuple[str, ...]:
     """Return what the matching index is asked for: two lookups, then every path prefix."""
     prefixes = () if repository is None else path_prefixes(repository)

@@ -27,7 +27,7 @@ PRAGMAS: tuple[tuple[str, str, object], ...] = (
     ("busy_timeout", str(BUSY_TIMEOUT), BUSY_TIMEOUT),
     # Nothing leaves for a temporary file; and the hot read's IN lists cost a third.
     ("temp_store", "MEMORY", 2),
-    ("cache_size", "-8192", -8192),  # KiB: the indexes of some 10^4 credentials
+    ("cache_size", "-2048", -2048),  # KiB: a commit empties the reader's anyway
     ("mmap_size", "0", 0),
 )
 """(name, what is set, what must be read back)."""
