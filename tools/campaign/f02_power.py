@@ -260,7 +260,10 @@ class _Told:
                 self._present[name], self._touched[name], doubt, reading.found, reading.audited
             )
         with closing(sqlite3.connect(image / "store" / "regcred.db")) as database:
-            damaged += torn(lambda query: database.execute(query).fetchall())
-            check = database.execute("PRAGMA integrity_check").fetchall()
-            damaged += [str(row[0]) for row in check if row[0] != "ok"]
+            try:
+                damaged += torn(lambda query: database.execute(query).fetchall())
+                check = database.execute("PRAGMA integrity_check").fetchall()
+                damaged += [str(row[0]) for row in check if row[0] != "ok"]
+            except sqlite3.DatabaseError as error:
+                damaged.append(repr(error))
         return lost, damaged
