@@ -169,6 +169,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         return await self._writes.run(writing(of), work)
 
     async def _write_rows(self, work: Work[_T]) -> _T:
+        """Run a write without a lock of its own."""
         return await self._writes.run(TOGETHER, work)
 
     @property

@@ -77,12 +77,13 @@ class Access(ABC):
         of one project run one after the other.
         """
 
+    @abstractmethod
     async def _write_rows(self, work: Work[_T]) -> _T:
         """Run a write whose every statement is right whatever others do between them.
 
         It looks at nothing before it changes it, so it waits for nobody but for its own rows.
+        Raise as `_write` does.
         """
-        return await self._write(work)
 
     @property
     @abstractmethod

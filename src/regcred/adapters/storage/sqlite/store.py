@@ -61,6 +61,10 @@ class _Reads(Access):
         """Run a write, and return once it is durable. Raise what it raises, StoreUnavailable."""
         return await self._writer.submit(work)
 
+    async def _write_rows(self, work: Work[_T]) -> _T:
+        """Run a write: there is one writer for all of them."""
+        return await self._writer.submit(work)
+
     @property
     def _sign(self) -> Sign | None:
         return self._writer.sign
