@@ -58,7 +58,7 @@ def _edit(place: Place, statement: str) -> None:
     [
         ("DROP TABLE health", {"store": "does not read and write"}),
         (
-            "UPDATE alembic_version SET version_num = '9999'",
+            "UPDATE alembic_version SET version_num = '0001'",
             {"migrations": "the schema is not this program's"},
         ),
         ("DROP TABLE alembic_version", {"migrations": "the schema is not this program's"}),
