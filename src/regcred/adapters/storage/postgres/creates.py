@@ -42,9 +42,13 @@ _LOCK = """
     SELECT id, next_credential_number, recheck_every FROM projects
     WHERE id = ANY (CAST(? AS text[])) ORDER BY id FOR NO KEY UPDATE
 """
+# Each by the index of names, whatever the planner thinks of how many there are.
 _TAKEN = f"""
-    SELECT c.project_id, c.name FROM credentials c
-    JOIN {_unnest("tt")} AS w (project_id, name) ON c.project_id = w.project_id AND c.name = w.name
+    SELECT c.project_id, c.name FROM {_unnest("tt")} AS w (project_id, name)
+    JOIN LATERAL (
+        SELECT t.project_id, t.name FROM credentials t
+        WHERE t.project_id = w.project_id AND t.name = w.name LIMIT 1
+    ) c ON true
 """  # noqa: S608  constants alone
 _INSERT = f"""
     INSERT INTO credentials (

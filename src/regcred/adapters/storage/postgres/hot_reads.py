@@ -11,11 +11,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from asyncpg import Connection
 
 from regcred.adapters.storage.postgres.address import Address
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
-from regcred.adapters.storage.postgres.pool import close_quietly
+from regcred.adapters.storage.postgres.pool import Replanned, close_quietly
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.walls import RESOLVE
 from regcred.adapters.storage.sql.resolve import Resolving, found
@@ -57,8 +56,8 @@ class HotReads:
         """Wait for what runs and close."""
         await self._together.finish()
         for lane in self._idle:
-            if lane.connection is not None:
-                await close_quietly(lane.connection)
+            if lane.kept is not None:
+                await close_quietly(lane.kept.connection)
 
     async def _read(self, batch: Sequence[_Asked]) -> Sequence[list[Row] | Exception]:
         lane = self._idle.pop()
@@ -78,21 +77,23 @@ class _Lane:
     """A connection with the statement prepared on it."""
 
     def __init__(self) -> None:
-        self.connection: Connection | None = None
+        self.kept: Replanned | None = None
         self._prepared: asyncpg.prepared_stmt.PreparedStatement | None = None
 
     async def fetch(self, address: Address, batch: Sequence[_Asked]) -> list[Row]:
         """Return the function's rows for a batch."""
         arguments = list(map(list, zip(*batch, strict=True)))
-        if self.connection is None or self.connection.is_closed():
-            self.connection = await address.connect()
+        if self.kept is None or self.kept.connection.is_closed():
+            self.kept = Replanned(await address.connect())
             self._prepared = None
+        await self.kept.refresh()
+        connection = self.kept.connection
         if not address.prepared:
             # A pooler that knows no prepared statements keeps one server for one transaction.
-            async with self.connection.transaction(readonly=True):
-                return list(map(tuple, await self.connection.fetch(_READ, *arguments)))
+            async with connection.transaction(readonly=True):
+                return list(map(tuple, await connection.fetch(_READ, *arguments)))
         if self._prepared is None:
-            self._prepared = await self.connection.prepare(_READ)
+            self._prepared = await connection.prepare(_READ)
         return list(map(tuple, await self._prepared.fetch(*arguments)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,30 @@ MAX_WAITING = 8192
 
 WAIT_SECONDS = 10.0
 
+_PLANNED_FOR = 5.0
+"""Seconds for which a connection keeps its plans.
+
+What was planned on an empty table, a foreign key's look included, reads all of it; PostgreSQL keeps
+such a plan until the table is analysed, which may be a minute and 100,000 rows later.
+"""
+
+
+class Replanned:
+    """A connection that plans anew every few seconds, as its tables grow."""
+
+    __slots__ = ("_planned", "connection")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._planned = time.monotonic()
+
+    async def refresh(self) -> None:
+        """Forget plans that are old. Raise what a statement raises."""
+        now = time.monotonic()
+        if now - self._planned > _PLANNED_FOR:
+            self._planned = now
+            await self.connection.execute("DISCARD PLANS")
+
 
 class Pool:
     """At most `size` connections to one address, for one event loop."""
@@ -25,7 +50,7 @@ class Pool:
     def __init__(self, address: Address, size: int) -> None:
         self.address = address
         self._places = asyncio.Semaphore(size)
-        self._idle: list[Connection] = []
+        self._idle: list[Replanned] = []
         self._waiting = 0
         self._closed = False
 
@@ -34,11 +59,12 @@ class Pool:
         """Lend a connection. Raise StoreUnavailable when none is to be had."""
         await self._wait()
         try:
-            connection = await self._take()
+            kept = await self._take()
             try:
-                yield connection
+                await kept.refresh()
+                yield kept.connection
             finally:
-                await self._give_back(connection)
+                await self._give_back(kept)
         finally:
             self._places.release()
 
@@ -46,11 +72,14 @@ class Pool:
         """Close what is idle; what is lent is closed when it comes back."""
         self._closed = True
         while self._idle:
-            await close_quietly(self._idle.pop())
+            await close_quietly(self._idle.pop().connection)
 
     async def _wait(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        if not self._places.locked():
+            await self._places.acquire()  # at once: a place is free
+            return
         if self._waiting >= MAX_WAITING:
             raise StoreUnavailable("too many requests wait for the database")
         self._waiting += 1
@@ -61,14 +90,15 @@ class Pool:
         finally:
             self._waiting -= 1
 
-    async def _take(self) -> Connection:
+    async def _take(self) -> Replanned:
         while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        return await self.address.connect()
+            kept = self._idle.pop()
+            if not kept.connection.is_closed():
+                return kept
+        return Replanned(await self.address.connect())
 
-    async def _give_back(self, connection: Connection) -> None:
+    async def _give_back(self, kept: Replanned) -> None:
+        connection = kept.connection
         if connection.is_in_transaction():
             try:
                 await connection.execute("ROLLBACK")
@@ -77,7 +107,7 @@ class Pool:
         if self._closed:
             await close_quietly(connection)
         elif not connection.is_closed():
-            self._idle.append(connection)
+            self._idle.append(kept)
 
 
 async def close_quietly(connection: Connection) -> None:

@@ -10,14 +10,14 @@ from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.checks import last_columns, look_over
 from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
 from regcred.adapters.storage.postgres.creates import PostgresCredentials
-from regcred.adapters.storage.postgres.failures import ERRORS, UNHOLDABLE, unavailable
+from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.hot_reads import HotReads, PostgresResolving
 from regcred.adapters.storage.postgres.pool import Pool
+from regcred.adapters.storage.postgres.reads import Reads
 from regcred.adapters.storage.postgres.reveals import PostgresRevealLog
-from regcred.adapters.storage.postgres.statements import translate
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
-from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, reading, writing
+from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, writing
 from regcred.adapters.storage.revision import serves
 from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.fetch_log import digest
@@ -55,6 +55,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
 
     def __init__(self, pool: Pool, writes: Writes, clock: Clock) -> None:
         self._pool = pool
+        self._reads = Reads(pool)
         self._writes = writes
         self._clock = clock
         self._hot = HotReads(pool.address)
@@ -153,17 +154,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     async def _all(
         self, statement: str, parameters: Parameters = (), *, of: Of = None
     ) -> list[Row]:
-        made = translate(statement)
-        try:
-            async with self._pool.connection() as connection:
-                await connection.execute(reading(of))
-                rows = await connection.fetch(made.text, *made.arguments(parameters))
-                await connection.execute("COMMIT")
-        except UNHOLDABLE:
-            return []
-        except ERRORS as error:
-            raise unavailable(error) from error
-        return [tuple(row) for row in rows]
+        return await self._reads.all(statement, parameters, of)
 
     async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
         return await self._writes.run(writing(of), work)

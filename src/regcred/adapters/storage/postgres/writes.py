@@ -22,6 +22,7 @@ import asyncpg
 from regcred.adapters.storage.commits import SECONDS, WRITES
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.pool import Pool
+from regcred.adapters.storage.postgres.reads import shown
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.access import Of
@@ -39,7 +40,7 @@ _LOOKS = 2
 """Further attempts where a row is missing: if that is no race, no attempt will find it."""
 
 _PAUSE = 0.002
-"""Seconds before the second attempt; each later one waits twice as long."""
+"""Seconds before the second attempt, about; each later one waits twice as long."""
 
 _CONFLICTS = (
     asyncpg.SerializationError,  # 40001
@@ -55,11 +56,6 @@ _LIMITS = (
 )
 
 
-def reading(of: Of) -> str:
-    """Return what begins a transaction that reads."""
-    return f"BEGIN READ ONLY; SET LOCAL {SETTING} = '{EVERY if of is None else _seen(of)}'"
-
-
 def writing(of: Of) -> str:
     """Return what begins a transaction that writes, with its lock."""
     if of is None:
@@ -68,15 +64,11 @@ def writing(of: Of) -> str:
         lock = "SELECT 1 FROM audit_numbers WHERE id = 1 FOR UPDATE"
     else:
         lock = f"SELECT 1 FROM projects WHERE id = '{of}' FOR NO KEY UPDATE"  # noqa: S608  a UUID
-    return f"BEGIN; {_LIMITS}'{_seen(of)}'; {lock}"
+    return f"BEGIN; {_LIMITS}'{shown(of)}'; {lock}"
 
 
 TOGETHER = f"BEGIN; {_LIMITS}'{EVERY}'"
 """Begins a transaction for writes of several projects that lock their own rows."""
-
-
-def _seen(of: Of) -> str:
-    return EVERY if of == NO_PROJECT else str(of)
 
 
 class Writes:
@@ -132,7 +124,8 @@ class Writes:
                 conflict = error
                 if attempt >= _LOOKS and isinstance(error, asyncpg.ForeignKeyViolationError):
                     break
-                await asyncio.sleep(_PAUSE * 2**attempt)
+                # Those who met would all meet again after the same pause; the clock is die enough.
+                await asyncio.sleep(_PAUSE * 2**attempt * (0.5 + time.monotonic_ns() % 1024 / 1024))
             except (*ERRORS, Clash) as error:
                 self.last_commit = None
                 raise unavailable(error) from error
