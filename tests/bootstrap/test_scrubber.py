@@ -130,7 +130,7 @@ def _ring_away(broken: pytest.MonkeyPatch) -> None:
 
 
 def _store_away(broken: pytest.MonkeyPatch) -> None:
-    broken.setattr(SqliteStore, "rows_to_open", None)
+    broken.setattr(SqliteStore, "sealed_rows", None)
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,12 @@ REVIEWED = {
     ("seeds.py", "Seeds.unused_since"): "of no project",
     ("seeds.py", "Seeds.seeds"): "rotation",
     ("seeds.py", "Seeds.service_keys"): "of no project",
-    ("seeds.py", "Seeds.take_lease"): "of no project",
-    ("seeds.py", "Seeds.give_lease"): "of no project",
+    ("leases.py", "LeaseRows.take_lease"): "of no project",
+    ("leases.py", "LeaseRows.give_lease"): "of no project",
     ("seeds.py", "Seeds.swap_seeds"): "rotation",
     ("seeds.py", "Seeds.swap_service_key"): "of no project",
     ("seeds.py", "Seeds.note_unused"): "whether any project's seed hangs on a key",
-    ("sealed_rows.py", "SealedRows.sealed_rows"): "rotation, and the scrubber",
+    ("sealed_rows.py", "SealedRows.sealed_rows"): "opened or sealed anew, and shown to nobody",
     ("sealed_rows.py", "SealedRows.reseal"): "rotation",
     ("clusters.py", "Clusters.create_cluster"): "of no project",
     ("clusters.py", "Clusters.update_cluster"): "of no project",
@@ -68,7 +68,6 @@ REVIEWED = {
     ("checkpoints.py", "Checkpoints.deciding_macs_after"): "the audit's chain",
     ("checkpoints.py", "Checkpoints.begin_pruning"): "an operator's setting, for the whole audit",
     ("checkpoints.py", "Checkpoints.prune"): "an operator's setting, for the whole audit",
-    ("rows_to_open.py", "RowsToOpen.rows_to_open"): "opened, and shown to nobody",
 }
 
 

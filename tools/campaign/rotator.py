@@ -18,7 +18,8 @@ from regcred.adapters.storage.sql import sealed_rows
 from regcred.adapters.storage.sql.sealed_rows import SealedRows
 from regcred.bootstrap import operator
 from regcred.bootstrap.commands import keys, rotations
-from regcred.domain.ports.rotation import Lease, Resealed
+from regcred.domain.ports.leases import Lease
+from regcred.domain.ports.rotation import Resealed
 from regcred.settings import Settings
 from regcred.usecases import reseal_project, rewrap_keys
 

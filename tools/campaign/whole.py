@@ -24,8 +24,8 @@ from regcred.bootstrap.first_run import OPERATOR, first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.bootstrap.wiring import wire
+from regcred.domain.ports.leases import Lease
 from regcred.domain.ports.measuring import UNMEASURED
-from regcred.domain.ports.rotation import Lease
 from regcred.usecases.reseal_project import ResealProject, lease_name
 from regcred.usecases.rewrap_keys import NAME as REWRAP
 from regcred.usecases.rewrap_keys import RewrapKeys

@@ -1,6 +1,6 @@
 """What one process is enough for, done by one of however many serve a store.
 
-A lease in the store decides (`domain/ports/rotation.py`). Nothing rests on it: a second process
+A lease in the store decides (`domain/ports/leases.py`). Nothing rests on it: a second process
 that thinks it has the shift does the same work again, and each of its writes is whole by itself.
 What must not be done twice (checks, exchanges, messages) is claimed row by row instead.
 """
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from regcred.bootstrap.state import State
-from regcred.bootstrap.stores import OpenStore
 from regcred.domain.ports import Clock
-from regcred.domain.ports.rotation import Lease
+from regcred.domain.ports.leases import Lease, Leases
 
 LASTS = timedelta(seconds=60)
 """How long nobody does the work after whoever did it has died."""
@@ -26,7 +25,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Shift:
     """One process's part in the work called `name`; `owner` is a name that no other has."""
 
-    store: OpenStore
+    store: Leases
     clock: Clock
     name: str
     owner: str

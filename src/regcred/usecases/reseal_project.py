@@ -15,20 +15,14 @@ from uuid import UUID
 from regcred.domain.audit import Action, AuditEvent, AuditValue
 from regcred.domain.errors import SealBroken
 from regcred.domain.ports import SWAP_ATTEMPTS, Clock, Sealer, WrappedSeed
-from regcred.domain.ports.rotation import (
-    KeyWrapping,
-    Lease,
-    Resealed,
-    RotationStore,
-    SealedRow,
-)
+from regcred.domain.ports.leases import Lease
+from regcred.domain.ports.rotation import KeyWrapping, Resealed, RotationStore
+from regcred.domain.ports.sealed_rows import BEGINNING, SealedKind, SealedRow
 from regcred.usecases.rewrap_keys import LEASE, Rest
-from regcred.usecases.sealed_places import KINDS, context_of
+from regcred.usecases.sealed_places import context_of
 
 PAGE = 50
 """Rows of one commit: a few milliseconds, in which no other write is made."""
-
-_START = ("", "", "")
 
 
 def lease_name(project_id: UUID) -> str:
@@ -42,6 +36,12 @@ class Moved:
 
     rows: int = 0
     broken: list[str] = field(default_factory=list)
+
+    def keep(self, row: SealedRow) -> None:
+        """Note that a row stays as it is, once however often it is met."""
+        name = f"{row.kind} {row.owner_id}"
+        if name not in self.broken:
+            self.broken.append(name)
 
 
 class ResealProject:
@@ -84,7 +84,9 @@ class ResealProject:
         """Seal everything anew that is under an older seed. Raise LeaseLost, KeyringUnavailable."""
         moved = Moved()
         for _ in range(SWAP_ATTEMPTS):
-            tried = [await self._kind(kind, lease, project_id, to, moved, told) for kind in KINDS]
+            tried = [
+                await self._kind(kind, lease, project_id, to, moved, told) for kind in SealedKind
+            ]
             if not any(tried):
                 break
         return moved
@@ -96,7 +98,7 @@ class ResealProject:
 
     async def _kind(
         self,
-        kind: str,
+        kind: SealedKind,
         lease: Lease,
         project_id: UUID,
         to: WrappedSeed,
@@ -104,7 +106,7 @@ class ResealProject:
         told: Callable[[Moved], None],
     ) -> bool:
         """Walk one kind of sealed value once; False if there was nothing to move."""
-        after, tried = _START, False
+        after, tried = BEGINNING, False
         while page := await self._store.sealed_rows(
             kind, after, PAGE, project_id=str(project_id), below=to.generation
         ):
@@ -117,13 +119,14 @@ class ResealProject:
         return tried
 
     async def _again(self, row: SealedRow, to: WrappedSeed, moved: Moved) -> Resealed | None:
-        context = context_of(row)
+        if row.seed is None or row.delivery is None:
+            moved.keep(row)
+            return None
+        context = context_of(row, row.delivery)
         try:
             secret = await self._sealer.open(row.seed, context, row.sealed)
         except SealBroken:
-            name = f"{row.kind} {row.owner_id}"
-            if name not in moved.broken:
-                moved.broken.append(name)
+            moved.keep(row)
             return None
         return Resealed(row, to.generation, await self._sealer.seal(to, context, secret))
 

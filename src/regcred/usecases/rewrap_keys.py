@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import SealBroken
 from regcred.domain.ports import SWAP_ATTEMPTS, Clock
-from regcred.domain.ports.rotation import KeyWrapping, Lease, RotationStore, StoredSeed, Swap
+from regcred.domain.ports.leases import Lease
+from regcred.domain.ports.rotation import KeyWrapping, RotationStore, StoredSeed, Swap
 
 LEASE = timedelta(seconds=60)
 """How long a rotation that is not heard of keeps others away."""

@@ -5,22 +5,19 @@ Flips and edits that pulls would meet one day are met here first, also in logins
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from regcred.domain.credential import Delivery
 from regcred.domain.errors import KeyringUnavailable, SealBroken, StoreUnavailable
-from regcred.domain.ports import LoginPlace, SealContext, Sealer
-from regcred.domain.ports.scrubbing import (
+from regcred.domain.ports import Sealer
+from regcred.domain.ports.sealed_rows import (
     BEGINNING,
     Position,
-    RowToOpen,
-    ScrubStore,
     SealedKind,
+    SealedRow,
+    SealedRowStore,
 )
-from regcred.usecases.kept_login import seal_place
-from regcred.usecases.seal_secret import PASSWORD_FIELD
-from regcred.usecases.seal_webhook import WEBHOOK_FIELD
+from regcred.usecases.sealed_places import context_of
 
 _KINDS = tuple(SealedKind)
 
@@ -47,6 +44,7 @@ class Place(NamedTuple):
 class Step(NamedTuple):
     """What one step of a walk found."""
 
+    kind: SealedKind
     opened: int
     broken: Sequence[Broken]
     next: Place | None
@@ -59,9 +57,17 @@ FIRST = Place(_KINDS[0], BEGINNING)
 class ScrubSecrets:
     """Walks the store. Each step is a read and as many openings as it has rows."""
 
-    def __init__(self, store: ScrubStore, sealer: Sealer) -> None:
+    def __init__(self, store: SealedRowStore, sealer: Sealer) -> None:
         self._store = store
         self._sealer = sealer
+
+    async def walk(self, at_once: int) -> AsyncIterator[Step]:
+        """Yield every step of a whole walk. Raise KeyringUnavailable."""
+        place: Place | None = FIRST
+        while place is not None:
+            step = await self.step(place, at_once)
+            yield step
+            place = step.next
 
     async def step(self, place: Place, limit: int) -> Step:
         """Open up to `limit` rows after `place`. Raise KeyringUnavailable.
@@ -70,12 +76,12 @@ class ScrubSecrets:
         kind is left for the next walk.
         """
         try:
-            rows = await self._store.rows_to_open(place.kind, place.after, limit)
+            rows = await self._store.sealed_rows(place.kind, place.after, limit)
         except StoreUnavailable as error:
             return await self._unreadable(place, limit, error)
-        broken = [found for row in rows if (found := await self._open(place.kind, row)) is not None]
+        broken = [found for row in rows if (found := await self._open(row)) is not None]
         last = _next_kind(place.kind) if len(rows) < limit else Place(place.kind, rows[-1].position)
-        return Step(len(rows) - len(broken), broken, last)
+        return Step(place.kind, len(rows) - len(broken), broken, last)
 
     async def _unreadable(self, place: Place, limit: int, error: StoreUnavailable) -> Step:
         """Narrow the rows down to the one that cannot be read, so that those before it count."""
@@ -84,30 +90,26 @@ class ScrubSecrets:
         _, id_, _ = place.after
         where = f"the first one after {id_}" if id_ else "the first one"
         found = Broken(place.kind, place.after[0] or "?", where, f"cannot be read ({error})")
-        return Step(0, [found], _next_kind(place.kind))
+        return Step(place.kind, 0, [found], _next_kind(place.kind))
 
-    async def _open(self, kind: SealedKind, row: RowToOpen) -> Broken | None:
+    async def _open(self, row: SealedRow) -> Broken | None:
         if row.seed is None:
-            return Broken(kind, row.project_id, row.id, "its project's seed is gone")
+            return _broken(row, "its project's seed is gone")
         if row.delivery is None:
-            return Broken(kind, row.project_id, row.id, "what it is bound to cannot be read")
+            return _broken(row, "what it is bound to cannot be read")
         try:
-            await self._sealer.open(row.seed, _context(kind, row, row.delivery), row.sealed)
+            await self._sealer.open(row.seed, context_of(row, row.delivery), row.sealed)
         except SealBroken as error:
-            return Broken(kind, row.project_id, row.id, str(error))
+            return _broken(row, str(error))
         except KeyringUnavailable:
             # A ring that is there and lacks the row's key is not one that is away for a while.
             await self._sealer.new_seed("scrub")
-            return Broken(kind, row.project_id, row.id, "the key ring lacks the key of its seed")
+            return _broken(row, "the key ring lacks the key of its seed")
         return None
 
 
-def _context(kind: SealedKind, row: RowToOpen, delivery: Delivery) -> SealContext:
-    if kind is SealedKind.LOGIN:
-        place = LoginPlace(row.project_id, row.id, row.place)
-        return seal_place(place, row.secret_version, delivery)
-    field = PASSWORD_FIELD if kind is SealedKind.PASSWORD else WEBHOOK_FIELD
-    return SealContext(row.project_id, row.id, field, row.secret_version, delivery)
+def _broken(row: SealedRow, why: str) -> Broken:
+    return Broken(row.kind, row.project_id, row.owner_id, why)
 
 
 def _next_kind(kind: SealedKind) -> Place | None:

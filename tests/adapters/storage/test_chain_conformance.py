@@ -9,7 +9,7 @@ from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
 from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap.set_back import set_back
 from regcred.domain.audit import NO_PROJECT, Action
-from regcred.domain.ports.scrubbing import BEGINNING, RowToOpen, SealedKind
+from regcred.domain.ports.sealed_rows import BEGINNING, SealedKind, SealedRow
 from regcred.domain.webhook import Webhook
 from tests.adapters.storage.samples import START, Clock, World, event, new_id, sealed
 
@@ -74,10 +74,10 @@ async def test_links_tell_which_rows_decide(shared: Shared, here: World) -> None
     assert await shared.deciding_macs_after(1, 0) == []
 
 
-async def walked(shared: Shared, kind: SealedKind) -> list[RowToOpen]:
-    found: list[RowToOpen] = []
+async def walked(shared: Shared, kind: SealedKind) -> list[SealedRow]:
+    found: list[SealedRow] = []
     after = BEGINNING
-    while rows := await shared.rows_to_open(kind, after, 2):
+    while rows := await shared.sealed_rows(kind, after, 2):
         found += rows
         after = rows[-1].position
     return found
@@ -94,7 +94,7 @@ async def test_every_sealed_row_is_walked_once_in_order(shared: Shared, here: Wo
     [hook] = await walked(shared, SealedKind.WEBHOOK)
 
     assert other.id != here.id
-    assert [row.id for row in passwords] == sorted(str(login.id) for login in logins)
+    assert [row.owner_id for row in passwords] == sorted(str(login.id) for login in logins)
     assert [row.delivery for row in passwords] == [login.delivery for login in logins]
     assert passwords[0].seed == sealed().seed
     assert (hook.delivery, hook.sealed) == (webhook.delivery, sealed().sealed)

@@ -12,12 +12,13 @@ from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import LoginPlace, SealedLogin, SealedSecret, WrappedSeed
-from regcred.domain.ports.rotation import Lease, LeaseLost, Resealed, StoredSeed, Swap, Wrapped
+from regcred.domain.ports.leases import Lease, LeaseLost
+from regcred.domain.ports.rotation import Resealed, StoredSeed, Swap, Wrapped
+from regcred.domain.ports.sealed_rows import BEGINNING, SealedKind
 from tests.adapters.storage.samples import START, Clock, World, a_project, event, new_id
 
 Nouns = SqliteStore | PostgresStore
 UNTIL = START + timedelta(seconds=60)
-BEGINNING = ("", "", "")
 REWRAPPED = AuditEvent(Action.KEYS_REWRAPPED, NO_PROJECT, "operator:cli", START)
 
 
@@ -243,7 +244,7 @@ async def test_old_seeds_are_destroyed_when_no_row_needs_them(rotated_world: Wor
     destroyed = event(Action.SEEDS_DESTROYED, project, project)
 
     assert await store.drop_seeds(lease, project, 2, destroyed) == 0
-    [row] = await store.sealed_rows("secret", BEGINNING, 10, below=2)
+    [row] = await store.sealed_rows(SealedKind.PASSWORD, BEGINNING, 10, below=2)
     assert await store.reseal(lease, UNTIL, [Resealed(row, 2, b"again")]) == 1
     assert await store.drop_seeds(lease, project, 2, destroyed) == 1
 
@@ -262,7 +263,7 @@ async def test_a_sealed_value_is_read_with_all_that_it_is_bound_to(rotated_world
     assert isinstance(store, Nouns)
     login = await rotated_world.add("login", settings={"realm": "https://a.example/token"})
 
-    [row] = await store.sealed_rows("secret", BEGINNING, 10)
+    [row] = await store.sealed_rows(SealedKind.PASSWORD, BEGINNING, 10)
 
     assert row.delivery == login.delivery
     assert row.position == (str(rotated_world.id), str(login.id), "current")
@@ -277,17 +278,21 @@ async def test_sealed_values_come_in_pages_that_meet(rotated_world: World) -> No
     other = await rotated_world.add_project("other")
 
     found, after = [], BEGINNING
-    while page := await store.sealed_rows("secret", after, 2, project_id=str(rotated_world.id)):
+    while page := await store.sealed_rows(
+        SealedKind.PASSWORD, after, 2, project_id=str(rotated_world.id)
+    ):
         found += [row.owner_id for row in page]
         after = page[-1].position
 
     assert found == sorted(str(login.id) for login in logins)
-    assert await store.sealed_rows("secret", BEGINNING, 2, project_id=str(other.id)) == []
+    assert (
+        await store.sealed_rows(SealedKind.PASSWORD, BEGINNING, 2, project_id=str(other.id)) == []
+    )
 
 
-@pytest.mark.parametrize("kind", ["secret", "login"])
+@pytest.mark.parametrize("kind", [SealedKind.PASSWORD, SealedKind.LOGIN])
 async def test_a_sealed_value_is_swapped_only_for_what_was_read(
-    rotated_world: World, kind: str
+    rotated_world: World, kind: SealedKind
 ) -> None:
     store, project = rotated_world.store, rotated_world.id
     assert isinstance(store, Nouns)

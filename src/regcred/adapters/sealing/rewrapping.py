@@ -44,9 +44,7 @@ class Rewrapping:
 
     async def check(self, stored: StoredSeed) -> None:
         """Pass if the seed opens. Raise SealBroken, KeyringUnavailable."""
-        await self._open(
-            WrapContext("seed", stored.project_id, stored.seed.generation), stored.seed
-        )
+        await self._open(_place(stored), stored.seed)
 
     async def check_service_key(self, key: WrappedSeed) -> None:
         """Pass if the service's key opens. Raise SealBroken, KeyringUnavailable."""

@@ -36,7 +36,7 @@ from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.stores import OpenStore, restored, utc_now
 from regcred.domain.errors import SealBroken, StartRefused, StoreUnavailable
 from regcred.settings import Settings
-from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets
+from regcred.usecases.scrub_secrets import ScrubSecrets
 
 _BATCH = 500
 
@@ -165,13 +165,9 @@ async def _open_all(store: OpenStore, keyring: KeyEncryption, mac: bytes, report
 
 
 async def _secrets(store: OpenStore, sealer: EnvelopeSealer, report: Report) -> None:
-    scrub = ScrubSecrets(store, sealer)
-    place: Place | None = FIRST
-    while place is not None:
-        step = await scrub.step(place, _BATCH)
+    async for step in ScrubSecrets(store, sealer).walk(_BATCH):
         report.opened += step.opened
         report.wrong += map(str, step.broken)
-        place = step.next
 
 
 async def _audit(store: OpenStore, keys: ServiceKeys, report: Report) -> None:

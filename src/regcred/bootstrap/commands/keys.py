@@ -58,7 +58,7 @@ def verify(settings: Settings, output: str = "text") -> int:
     else:
         print(", ".join(f"{count} {kind}s" for kind, count in found.opened.items()) + " open")
     for broken in found.broken:
-        say(f"does not open: {broken}")
+        say(f"WRONG: {broken}")
     return FAILED if found.broken else OK
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from regcred.bootstrap.state import State
 from regcred.domain.errors import StartRefused
-from regcred.domain.ports.rotation import Lease, LeaseLost
+from regcred.domain.ports.leases import Lease, LeaseLost
 from regcred.usecases.rewrap_keys import LEASE
 
 _LOOK_EVERY = 1.0

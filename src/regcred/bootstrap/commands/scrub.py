@@ -8,7 +8,7 @@ import json
 from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.state import open_state
 from regcred.settings import Settings
-from regcred.usecases.scrub_secrets import FIRST, Place, ScrubSecrets
+from regcred.usecases.scrub_secrets import ScrubSecrets
 
 OK, FAILED = 0, 1
 _AT_ONCE = 500
@@ -33,13 +33,9 @@ def scrub(settings: Settings, output: str = "text") -> int:
 async def _all(settings: Settings) -> tuple[int, list[str]]:
     opened, wrong = 0, []
     async with open_state(settings, exclusive=False) as state:
-        walk = ScrubSecrets(state.store, state.sealer)
-        place: Place | None = FIRST
-        while place is not None:
-            step = await walk.step(place, _AT_ONCE)
+        async for step in ScrubSecrets(state.store, state.sealer).walk(_AT_ONCE):
             opened += step.opened
             wrong += list(map(str, step.broken))
-            place = step.next
         if found := await set_back(state.store, 0):
             wrong.append(f"the store was set back: {found}")
     return opened, wrong

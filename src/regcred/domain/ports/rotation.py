@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from regcred.domain.audit import AuditEvent
-from regcred.domain.credential import Delivery
+from regcred.domain.ports.leases import Lease, Leases
+from regcred.domain.ports.sealed_rows import SealedRow, SealedRowStore
 from regcred.domain.ports.sealing import WrappedSeed
 
 
@@ -23,13 +24,6 @@ class StoredSeed(NamedTuple):
 
     project_id: str
     seed: WrappedSeed
-
-
-class Lease(NamedTuple):
-    """The right to write for a rotation: whoever takes it next has a higher `token`."""
-
-    name: str
-    token: int
 
 
 class Swap(NamedTuple):
@@ -52,30 +46,6 @@ class Wrapped(NamedTuple):
         return not (self.seeds or self.service_keys)
 
 
-class SealedRow(NamedTuple):
-    """One sealed value, with all that it is bound to."""
-
-    kind: str
-    """`secret`, `login` or `webhook`."""
-
-    project_id: str
-    owner_id: str
-    """The credential or the webhook."""
-
-    part: str
-    """What is sealed of it: a secret's state, a login's place, "" of a webhook."""
-
-    secret_version: int
-    delivery: Delivery
-    seed: WrappedSeed
-    sealed: bytes
-
-    @property
-    def position(self) -> tuple[str, str, str]:
-        """Where it stands among those of its kind."""
-        return self.project_id, self.owner_id, self.part
-
-
 class Resealed(NamedTuple):
     """Put `sealed` under the seed of `generation` in the place of what `row` holds."""
 
@@ -84,11 +54,7 @@ class Resealed(NamedTuple):
     sealed: bytes
 
 
-class LeaseLost(Exception):
-    """Somebody else has the lease now; nothing was written."""
-
-
-class RotationStore(Protocol):
+class RotationStore(SealedRowStore, Leases, Protocol):
     """Wrapped and sealed values, page by page; writes that compare; who may write."""
 
     async def wrapped_by(self) -> Mapping[str, Wrapped]:
@@ -107,31 +73,6 @@ class RotationStore(Protocol):
 
     async def service_keys(self) -> Mapping[str, WrappedSeed]:
         """Return every wrapped key of the service itself, by purpose."""
-        ...
-
-    async def sealed_rows(
-        self,
-        kind: str,
-        after: tuple[str, str, str],
-        limit: int,
-        *,
-        project_id: str | None = None,
-        below: int | None = None,
-    ) -> Sequence[SealedRow]:
-        """Return sealed values of a kind behind a position, in order of their positions.
-
-        `project_id` narrows to a project, `below` to seed generations below it.
-        """
-        ...
-
-    async def take_lease(
-        self, name: str, owner: str, now: datetime, until: datetime
-    ) -> Lease | None:
-        """Take a lease that is free, has ended, or is the owner's; None while another has it."""
-        ...
-
-    async def give_lease(self, lease: Lease) -> None:
-        """Let a lease go, if it is still ours."""
         ...
 
     async def swap_seeds(self, lease: Lease, until: datetime, swaps: Sequence[Swap]) -> int:

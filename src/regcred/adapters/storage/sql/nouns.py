@@ -11,11 +11,11 @@ from regcred.adapters.storage.sql.events import Events
 from regcred.adapters.storage.sql.fetches import Fetches
 from regcred.adapters.storage.sql.handouts import HandOuts
 from regcred.adapters.storage.sql.keys import Keys
+from regcred.adapters.storage.sql.leases import LeaseRows
 from regcred.adapters.storage.sql.listing import Listing
 from regcred.adapters.storage.sql.logins import Logins
 from regcred.adapters.storage.sql.projects import Projects
 from regcred.adapters.storage.sql.resolve import Resolving
-from regcred.adapters.storage.sql.rows_to_open import RowsToOpen
 from regcred.adapters.storage.sql.sealed_rows import SealedRows
 from regcred.adapters.storage.sql.sealed_secrets import SealedSecrets
 from regcred.adapters.storage.sql.seeds import Seeds
@@ -48,9 +48,9 @@ class Nouns(
     SetBack,
     Checkpoints,
     ServiceKeys,
+    LeaseRows,
     Seeds,
     SealedRows,
-    RowsToOpen,
     WrongKeyCounts,
 ):
     """All of them, over whatever implements `Access`."""

@@ -1,50 +1,63 @@
 """Every sealed value with what it is bound to, page by page, and swaps of them to another seed.
 
 Three tables hold sealed values. Each is read with its owner's present delivery in one statement: a
-row whose owner was edited between two reads would not open, although nothing is broken.
+row whose owner was edited between two reads would not open, although nothing is broken. A row whose
+seed or owner is gone is read as well: whoever looks for damage looks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.leases import held, renew
 from regcred.adapters.storage.sql.rows import Row, delivery
-from regcred.adapters.storage.sql.seeds import held, renew
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import Delivery
+from regcred.domain.errors import SealBroken
 from regcred.domain.ports import WrappedSeed
-from regcred.domain.ports.rotation import Lease, Resealed, SealedRow
+from regcred.domain.ports.leases import Lease
+from regcred.domain.ports.rotation import Resealed
+from regcred.domain.ports.sealed_rows import Position, SealedKind, SealedRow
+from regcred.domain.webhook import delivery_to
 
-_DELIVERY = "c.provider, c.registry_url, c.scopes, c.username, c.settings"
-_SEED = "g.kid, g.generation, g.wrapped, x.sealed"
-_JOINS = """
-    JOIN credentials c ON c.project_id = x.project_id AND c.id = x.credential_id
-    JOIN project_seeds g ON g.project_id = x.project_id AND g.generation = x.seed_generation
+_SEALED = "x.secret_version, x.sealed, g.kid, g.generation, g.wrapped"
+_BOUND = "c.provider, c.registry_url, c.scopes, c.username, c.settings"
+_SEED = """
+    LEFT JOIN project_seeds g ON g.project_id = x.project_id AND g.generation = x.seed_generation
 """
-_WEBHOOK_SEED = """
-    JOIN project_seeds g ON g.project_id = x.project_id AND g.generation = x.seed_generation
-"""
-_SECRETS = f"""
-    SELECT x.project_id, x.credential_id, x.state, x.secret_version, {_DELIVERY}, {_SEED}
-    FROM credential_secrets x {_JOINS}
+_OWNER = "LEFT JOIN credentials c ON c.project_id = x.project_id AND c.id = x.credential_id"
+_PASSWORDS = f"""
+    SELECT x.project_id, x.credential_id, x.state, {_SEALED}, {_BOUND}
+    FROM credential_secrets x {_SEED} {_OWNER}
 """  # noqa: S608  constants alone
 _LOGINS = f"""
-    SELECT x.project_id, x.credential_id, x.place, x.secret_version, {_DELIVERY}, {_SEED}
-    FROM credential_logins x {_JOINS}
+    SELECT x.project_id, x.credential_id, x.place, {_SEALED}, {_BOUND}
+    FROM credential_logins x {_SEED} {_OWNER}
 """  # noqa: S608  constants alone
 _WEBHOOKS = f"""
-    SELECT x.project_id, x.id, '', x.secret_version, 'webhook', x.url, '', '', '{{}}', {_SEED}
-    FROM webhooks x {_WEBHOOK_SEED}
+    SELECT x.project_id, x.id, '', {_SEALED}, x.url
+    FROM webhooks x {_SEED}
 """  # noqa: S608  constants alone
+
+
+def _of_credential(row: Row) -> Delivery | None:
+    provider, registry_url, scopes, username, settings = row
+    if provider is None:
+        return None
+    try:
+        return delivery(provider, registry_url, scopes, username, settings)
+    except (SealBroken, ValueError, TypeError):
+        return None  # not what this program writes
 
 
 class _Table(NamedTuple):
     select: str
+    bound: Callable[[Row], Delivery | None]
     order: str
     """The columns that tell its rows apart, in order."""
 
@@ -56,8 +69,9 @@ class _Table(NamedTuple):
 
 
 _TABLES = {
-    "secret": _Table(
-        _SECRETS,
+    SealedKind.PASSWORD: _Table(
+        _PASSWORDS,
+        _of_credential,
         "x.project_id, x.credential_id, x.state",
         "x.project_id, x.credential_id, x.state",
         """
@@ -66,8 +80,9 @@ _TABLES = {
         AND secret_version = ? AND seed_generation = ? AND sealed = ?
         """,
     ),
-    "login": _Table(
+    SealedKind.LOGIN: _Table(
         _LOGINS,
+        _of_credential,
         "x.project_id, x.credential_id, x.place",
         "x.project_id, x.credential_id, x.place",
         """
@@ -76,8 +91,9 @@ _TABLES = {
         AND secret_version = ? AND seed_generation = ? AND sealed = ?
         """,
     ),
-    "webhook": _Table(
+    SealedKind.WEBHOOK: _Table(
         _WEBHOOKS,
+        lambda row: delivery_to(row[0]),
         "x.project_id, x.id",
         "x.project_id, x.id, ''",
         """
@@ -105,18 +121,18 @@ _UNNEEDED = """
 
 
 class SealedRows(Access):
-    """The rotation's reads and writes of sealed values."""
+    """The walk over them (the port `SealedRowStore`), and the rotation's writes."""
 
     async def sealed_rows(
         self,
-        kind: str,
-        after: tuple[str, str, str],
+        kind: SealedKind,
+        after: Position,
         limit: int,
         *,
         project_id: str | None = None,
         below: int | None = None,
     ) -> Sequence[SealedRow]:
-        """Return sealed values of a kind behind a position; see the port."""
+        """Return rows of a kind behind a position; see the port."""
         table = _TABLES[kind]
         where, parameters = [f"({table.position}) > (?, ?, ?)"], list[object](after)
         if project_id is not None:
@@ -129,7 +145,7 @@ class SealedRows(Access):
         where.append("x.sealed IS NOT NULL")
         statement = f"{table.select} WHERE {' AND '.join(where)} ORDER BY {table.order} LIMIT ?"
         rows = await self._all(statement, (*parameters, limit))
-        return [_row(kind, row) for row in rows]
+        return [_row(kind, row, table.bound) for row in rows]
 
     async def reseal(self, lease: Lease, until: datetime, rows: Sequence[Resealed]) -> int:
         """Swap what is still as it was read. Raise LeaseLost."""
@@ -138,7 +154,9 @@ class SealedRows(Access):
             await renew(transaction, lease, until)
             swapped = 0
             for row, generation, sealed in rows:
-                read = (row.secret_version, row.seed.generation, row.sealed)
+                # Without a seed it was not opened, and nothing equals that.
+                generation_read = row.seed.generation if row.seed else None
+                read = (row.secret_version, generation_read, row.sealed)
                 swapped += await transaction.change(
                     _TABLES[row.kind].swap, (generation, sealed, *row.position, *read)
                 )
@@ -163,11 +181,7 @@ class SealedRows(Access):
         return await self._write(work, of=project_id)
 
 
-def _row(kind: str, row: Row) -> SealedRow:
-    (
-        project_id, owner_id, part, secret_version, provider, registry_url, scopes, username,
-        settings, kid, generation, wrapped, sealed,
-    ) = row  # fmt: skip
-    sent: Delivery = delivery(provider, registry_url, scopes, username, settings)
-    seed = WrappedSeed(kid, generation, wrapped)
-    return SealedRow(kind, project_id, owner_id, part, secret_version, sent, seed, sealed)
+def _row(kind: SealedKind, row: Row, bound: Callable[[Row], Delivery | None]) -> SealedRow:
+    project_id, owner_id, part, version, sealed, kid, generation, wrapped, *more = row
+    seed = None if wrapped is None else WrappedSeed(kid, generation, wrapped)
+    return SealedRow(kind, project_id, owner_id, part, version, seed, bound(tuple(more)), sealed)

@@ -7,12 +7,14 @@ from datetime import datetime
 from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
+from regcred.adapters.storage.sql.leases import held, renew
 from regcred.adapters.storage.sql.rows import instant, micros
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.audit import NO_PROJECT, AuditEvent
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import WrappedSeed
-from regcred.domain.ports.rotation import Lease, LeaseLost, StoredSeed, Swap, Wrapped
+from regcred.domain.ports.leases import Lease
+from regcred.domain.ports.rotation import StoredSeed, Swap, Wrapped
 
 _WRAPPED_BY = """
     SELECT kid, sum(seeds), sum(keys) FROM (
@@ -31,18 +33,6 @@ _OF_PROJECT = """
     SELECT kid, generation, wrapped FROM project_seeds WHERE project_id = ? ORDER BY generation
 """
 _SERVICE_KEYS = "SELECT purpose, kid, generation, wrapped FROM service_keys"
-
-# A token never comes back, so a rotation that was given up on cannot write again.
-_TAKE = """
-    INSERT INTO rotations (name, token, owner, until) VALUES (?, 1, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET
-        token = rotations.token + 1, owner = excluded.owner, until = excluded.until
-    WHERE rotations.until <= ? OR rotations.owner = excluded.owner
-    RETURNING token
-"""
-_RENEW = "UPDATE rotations SET until = ? WHERE name = ? AND token = ?"
-_HELD = "UPDATE rotations SET until = until WHERE name = ? AND token = ?"
-_GIVE = "UPDATE rotations SET until = 0, owner = '' WHERE name = ? AND token = ?"
 
 _SWAP = """
     UPDATE project_seeds SET kid = ?, wrapped = ?
@@ -94,21 +84,6 @@ class Seeds(Access):
         """Return every wrapped key of the service itself, by purpose."""
         rows = await self._all(_SERVICE_KEYS)
         return {purpose: WrappedSeed(*key) for purpose, *key in rows}
-
-    async def take_lease(
-        self, name: str, owner: str, now: datetime, until: datetime
-    ) -> Lease | None:
-        """Take a lease that is free, has ended, or is the owner's."""
-
-        async def work(transaction: Transaction) -> Lease | None:
-            row = await transaction.one(_TAKE, (name, owner, micros(until), micros(now)))
-            return None if row is None else Lease(name, row[0])
-
-        return await self._write(work)
-
-    async def give_lease(self, lease: Lease) -> None:
-        """Let a lease go, if it is still ours."""
-        await self._write(lambda transaction: transaction.change(_GIVE, lease))
 
     async def swap_seeds(self, lease: Lease, until: datetime, swaps: Sequence[Swap]) -> int:
         """Swap what is still there. Raise LeaseLost."""
@@ -173,15 +148,3 @@ class Seeds(Access):
             return True
 
         return await self._write(work, of=project_id)
-
-
-async def renew(transaction: Transaction, lease: Lease, until: datetime) -> None:
-    """Hold the lease for longer. Raise LeaseLost, which undoes the whole write."""
-    if not await transaction.change(_RENEW, (micros(until), *lease)):
-        raise LeaseLost
-
-
-async def held(transaction: Transaction, lease: Lease) -> None:
-    """Pass if the lease is still ours, and keep it until the commit. Raise LeaseLost."""
-    if not await transaction.change(_HELD, lease):
-        raise LeaseLost

@@ -1,4 +1,4 @@
-"""Who changes keys now, and since when a key-encryption key is no longer needed.
+"""Leases, under which keys are changed, and since when a key-encryption key is not needed.
 
 Revision 0001 says which conventions hold. An earlier program goes on working beside these tables:
 it neither reads nor writes them.
@@ -14,10 +14,10 @@ branch_labels = None
 depends_on = None
 
 _TABLES = (
-    # One row for each kind of rotation. The token only ever grows: what was begun under an older
-    # one is refused.
+    # One row for each kind of work. The token only ever grows: what was begun under an older one is
+    # refused.
     """
-    CREATE TABLE rotations (
+    CREATE TABLE leases (
         name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
         token INTEGER NOT NULL CHECK (token >= 1),
         owner TEXT NOT NULL CHECK (length(owner) <= 64),

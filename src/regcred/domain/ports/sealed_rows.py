@@ -1,4 +1,4 @@
-"""Every sealed row, for whoever opens all of them to see that they still open."""
+"""Every sealed row with what it must open under, for whoever opens them or seals them anew."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ class SealedKind(StrEnum):
 
 
 Position = tuple[str, str, str]
-"""Project, owner and place of a row: the order in which rows of a kind are walked."""
+"""Project, owner and part of a row: the order in which rows of a kind are walked."""
 
 BEGINNING: Position = ("", "", "")
 
 
-class RowToOpen(NamedTuple):
+class SealedRow(NamedTuple):
     """A sealed row with what it must open under, as far as that could be read."""
 
+    kind: SealedKind
     project_id: str
-    id: str
+    owner_id: str
     """Of the credential or the webhook whose secret it is."""
 
-    place: str
+    part: str
     """Where a login was exchanged for; the state of a password; "" for a webhook."""
 
     secret_version: int
@@ -46,14 +47,23 @@ class RowToOpen(NamedTuple):
     @property
     def position(self) -> Position:
         """Return where the walk goes on after it."""
-        return self.project_id, self.id, self.place
+        return self.project_id, self.owner_id, self.part
 
 
-class ScrubStore(Protocol):
-    """What scrubbing reads."""
+class SealedRowStore(Protocol):
+    """The walk over them."""
 
-    async def rows_to_open(
-        self, kind: SealedKind, after: Position, limit: int
-    ) -> Sequence[RowToOpen]:
-        """Return rows of a kind, of every project, in order of position. Raise StoreUnavailable."""
+    async def sealed_rows(
+        self,
+        kind: SealedKind,
+        after: Position,
+        limit: int,
+        *,
+        project_id: str | None = None,
+        below: int | None = None,
+    ) -> Sequence[SealedRow]:
+        """Return rows of a kind behind a position, in order of position. Raise StoreUnavailable.
+
+        `project_id` narrows to a project, `below` to seed generations below it.
+        """
         ...
