@@ -23,6 +23,12 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     assert dead == []
 
 
+def test_every_page_is_listed() -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert pages - set(LINK.findall((ROOT / "docs" / "README.md").read_text())) == set()
+
+
 def test_every_behaviour_of_a_wire_says_whose_word_it_is() -> None:
     text = (ROOT / "docs" / "dialects.md").read_text()
     rows = [
