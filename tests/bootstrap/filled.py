@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.audit import Action, AuditEvent
@@ -23,6 +22,7 @@ from regcred.usecases.seal_secret import seal_for
 from regcred.usecases.seal_webhook import seal_webhook
 from tests.adapters.storage.samples import a_credential, new_id
 from tests.bootstrap.conftest import Place
+from tests.tools.inside import keeper_of
 from tests.tools.programs import Finished
 
 SECRET = "correct horse battery"
@@ -47,7 +47,7 @@ async def fill(settings: Settings, logins: int = 3) -> Filled:
         secret = await seal_webhook(state.store, state.sealer, webhook, Secret(SECRET))
         event = _event(state, Action.WEBHOOK_CREATED, project, str(webhook.id), 1)
         await state.store.create_webhook(webhook, secret, event)
-        await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
+        await keeper_of(state).link()
     return Filled(project, made, webhook)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sqlite3
@@ -26,6 +25,7 @@ from regcred.bootstrap.service import _kept
 from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import SealBroken, StartRefused
 from tests.adapters.storage.samples import ALL_AUDIT, Clock, World, event, sealed
+from tests.tools.programs import until
 
 KEYS = ServiceKeys.derive(bytes(32), os.urandom)
 
@@ -306,12 +306,6 @@ async def test_a_damaged_anchor_refuses_the_start_and_is_kept(place: Place) -> N
 # Beside a running service
 
 
-async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():  # noqa: ASYNC110  what it waits for are files and log lines
-            await asyncio.sleep(0.001)
-
-
 def _folder_away(place: Place) -> Callable[[], object]:
     place.keys.rename(place.folder / "away")
     return lambda: (place.folder / "away").rename(place.keys)
@@ -338,10 +332,10 @@ async def test_an_anchor_that_cannot_be_written_is_loud_and_tried_again(
     with capture_logs() as logs:
         await world_of(keeper)
         async with _kept(keeper):
-            await _until(lambda: len(logs) > 1)
+            await until(lambda: len(logs) > 1)
             repair()
             # No row comes after the failure: what is tried again is the anchor itself.
-            await _until(lambda: _stands_at(keeper, 1))
+            await until(lambda: _stands_at(keeper, 1))
 
     assert {(line["event"], line["error"]) for line in logs} == {
         ("audit chain stands still", error)
@@ -366,10 +360,10 @@ async def test_a_secret_set_back_under_a_running_service_is_loud(
 
     with capture_logs() as logs:
         async with _kept(keeper):
-            await _until(lambda: _stands_at(keeper, 3))
+            await until(lambda: _stands_at(keeper, 3))
             assert logs == []
             place.edit("UPDATE credential_secrets SET secret_version = 1")
-            await _until(lambda: len(logs) > 1)
+            await until(lambda: len(logs) > 1)
 
     assert {(line["event"], line["reason"]) for line in logs} == {
         ("the store was set back", "1 of its secrets are older than its audit says")
@@ -392,9 +386,9 @@ async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
 
     with capture_logs() as logs:
         async with _kept(keeper):
-            await _until(lambda: _stands_at(keeper, 3))
+            await until(lambda: _stands_at(keeper, 3))
             place.edit("UPDATE credential_secrets SET secret_version = 1")
-            await _until(lambda: bool(logs))
+            await until(lambda: bool(logs))
 
     assert {line["event"] for line in logs} == {"the store was set back"}
     assert statements
@@ -422,9 +416,9 @@ async def test_what_nobody_foresaw_is_loud_and_the_keeper_goes_on(
         async with _kept(keeper):
             with monkeypatch.context() as broken:
                 broken.setattr(SqliteStore, method, failing)
-                await _until(lambda: len(logs) > 1)
+                await until(lambda: len(logs) > 1)
             await World(keeper.store, Clock()).add_project("beta")
-            await _until(lambda: _stands_at(keeper, 2))
+            await until(lambda: _stands_at(keeper, 2))
 
     assert {(line["event"], line["error"]) for line in logs} == {(event, "ZeroDivisionError")}
     assert all(line["where"].endswith(" failing") for line in logs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from regcred.bootstrap.service import _kept
 from regcred.domain.audit import NO_PROJECT, Action
 from tests.adapters.storage.samples import ALL_AUDIT, Clock, World, event, sealed
 from tests.bootstrap.test_audit_keeper import Place, refusal, world_of
+from tests.tools.programs import until
 
 DAYS = 30
 
@@ -183,12 +183,6 @@ async def test_an_older_copy_from_before_the_pruning_is_noticed(place: Place) ->
         assert "older than its anchor" in await refusal(keeper)
 
 
-async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():  # noqa: ASYNC110  what it waits for are log lines
-            await asyncio.sleep(0.001)
-
-
 async def test_a_running_service_prunes_once_it_has_verified_and_goes_on_when_it_fails(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,9 +194,9 @@ async def test_a_running_service_prunes_once_it_has_verified_and_goes_on_when_it
         with monkeypatch.context() as broken:
             broken.setattr(type(keeper.store), "begin_pruning", None)
             async with _kept(keeper):
-                await _until(lambda: len(logs) > 1)
+                await until(lambda: len(logs) > 1)
                 broken.undo()
-                await _until(lambda: logs[-1]["event"] == "the audit is pruned")
+                await until(lambda: logs[-1]["event"] == "the audit is pruned")
 
     assert {line["event"] for line in logs} == {
         "the audit cannot be pruned",

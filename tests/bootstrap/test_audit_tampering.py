@@ -24,11 +24,11 @@ from tests.adapters.storage.samples import STAMP, START, Clock, event, new_id, s
 from tests.bootstrap.test_audit_keeper import (
     Place,
     _secret_back,
-    _until,
     linked,
     refusal,
     world_of,
 )
+from tests.tools.programs import until
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ async def test_an_edited_row_is_found_beside_a_running_service(
     with place.start() as keeper, capture_logs() as logs:
         await keeper.check(accept_rollback=False)
         async with _kept(keeper):
-            await _until(lambda: bool(logs))
+            await until(lambda: bool(logs))
 
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("the audit was edited", "error")
@@ -332,7 +332,7 @@ async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
 
     with place.start() as keeper, capture_logs() as logs:
         walk = asyncio.create_task(keeper.verify_all())
-        await _until(lambda: bool(logs))
+        await until(lambda: bool(logs))
         place.edit("ALTER TABLE audit_events RENAME COLUMN other TO peer")
         await walk
 
@@ -447,7 +447,7 @@ async def test_a_file_that_was_replaced_under_a_running_service_is_loud(
         await keeper.store.check()
         copy.rename(database)
         async with _kept(keeper):
-            await _until(lambda: bool(logs))
+            await until(lambda: bool(logs))
         with pytest.raises(StoreUnavailable, match="was replaced"):
             await keeper.store.check()
         database.unlink()
@@ -470,7 +470,7 @@ async def test_an_anchor_that_was_changed_under_a_running_service_is_loud_and_wr
         await keeper.link()
         file.unlink() if content is None else file.write_bytes(older)
         async with _kept(keeper):
-            await _until(lambda: bool(logs))
-            await _until(lambda: (there := place.anchor.load()) is not None and there.upto == 1)
+            await until(lambda: bool(logs))
+            await until(lambda: (there := place.anchor.load()) is not None and there.upto == 1)
 
     assert {line["event"] for line in logs} == {"the audit anchor was changed"}

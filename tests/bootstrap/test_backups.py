@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite.copying import SqliteCopier
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.audit_keeper import AuditKeeper
@@ -26,6 +26,7 @@ from regcred.domain.errors import StartRefused, StoreUnavailable
 from tests.adapters.storage.samples import ALL_AUDIT, event
 from tests.bootstrap.conftest import Place
 from tests.bootstrap.filled import SECRET, Filled, add, edit, fill, in_thread
+from tests.tools.inside import keeper_of
 from tests.tools.programs import Finished
 
 
@@ -70,7 +71,7 @@ async def test_a_backup_is_a_private_file_with_its_manifest_in_a_private_place(
     assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
     told = json.loads(making.manifest_of(backup).read_text())
     assert told["file"] == backup.name
-    assert told["schema"] == schema.head_revision()
+    assert told["schema"] == HEAD
     assert told["counts"]["credentials"] == 3
     assert told["audit"] == told["anchor"]
     assert told["audit"]["number"] == 6
@@ -392,9 +393,7 @@ async def test_a_restored_store_serves_what_it_held(place: Place) -> None:
     database = place.settings.store_directory / "regcred.db"
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     async with open_state(place.settings, exclusive=True) as state:
-        await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).check(
-            accept_rollback=False
-        )
+        await keeper_of(state).check(accept_rollback=False)
         found = await state.store.find_credential(filled.project.id, "login-2")
     assert found == filled.credentials[2]
 
@@ -404,7 +403,7 @@ async def test_a_restored_store_that_is_older_says_what_its_start_needs(place: P
     backup = await backed_up(place)
     async with open_state(place.settings, exclusive=True) as state:
         await add(state, filled.project, "later")
-        keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        keeper = keeper_of(state)
         await keeper.link()
     place.settings.store_directory.rename(place.data / "away")
 
@@ -413,7 +412,7 @@ async def test_a_restored_store_that_is_older_says_what_its_start_needs(place: P
     assert done.code == 0
     assert "--accept-rollback, once" in done.err
     async with open_state(place.settings, exclusive=True) as state:
-        keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        keeper = keeper_of(state)
         with pytest.raises(StartRefused, match="older than its anchor"):
             await keeper.check(accept_rollback=False)
         await keeper.check(accept_rollback=True)

@@ -24,6 +24,7 @@ from regcred.domain.ports.measuring import UNMEASURED
 from regcred.usecases.scrub_secrets import FIRST, ScrubSecrets
 from tests.bootstrap.conftest import Place
 from tests.bootstrap.filled import SECRET, edit, fill, in_thread
+from tests.tools.programs import until
 
 SEED = 20261129
 
@@ -38,12 +39,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def scrubbing(place: Place, rate: int = 10_000) -> AsyncIterator[tuple[Scrubber, State]]:
     async with open_state(place.settings, exclusive=False) as state:
         yield Scrubber(ScrubSecrets(state.store, state.sealer), UNMEASURED, rate), state
-
-
-async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():  # noqa: ASYNC110  what it waits for are log lines
-            await asyncio.sleep(0.001)
 
 
 # A round
@@ -112,7 +107,7 @@ async def test_rounds_follow_each_other_and_none_where_the_rate_is_none(
     async with scrubbing(place) as (scrub, _):
         with capture_logs() as logs:
             running = asyncio.create_task(scrub.run())
-            await _until(lambda: len(logs) > 1)
+            await until(lambda: len(logs) > 1)
             running.cancel()
             await asyncio.wait([running])
     async with scrubbing(place, rate=0) as (none, _):
@@ -152,7 +147,7 @@ async def test_what_is_away_is_waited_for_and_nothing_is_called_damaged(
             with monkeypatch.context() as broken:
                 away(broken)
                 running = asyncio.create_task(scrub.round())
-                await _until(lambda: len(logs) > 1)
+                await until(lambda: len(logs) > 1)
             await running
         assert scrub.standing == "ok"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.webhook import MAX_UNDER_WAY, MAX_WEBHOOKS, DeliveryStatus, Message
 from regcred.usecases.manage_webhooks import WebhookDraft
 from tests.fakes.sender import ScriptedSender
+from tests.tools.programs import until
 from tests.usecases.world import HOOK, World
 
 PATIENCE = 30
@@ -59,12 +60,6 @@ def logs() -> Iterator[list[Any]]:
 
 def keeping(world: World) -> AbstractAsyncContextManager[None]:
     return beside(WebhookKeeper(world.deliveries, every=0.01).run())
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not done():  # noqa: ASYNC110  what it waits for has no event of its own
-            await asyncio.sleep(0.005)
 
 
 async def hooks(world: World, count: int) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.tools.postgres import Cluster
-from tests.tools.programs import Daemon, NotReady, wait_for
+from tests.tools.proc import children
+from tests.tools.programs import NotReady, wait_for
 from tests.tools.service import Service
 
 pytestmark = pytest.mark.system
@@ -106,11 +107,6 @@ def test_a_database_without_a_schema_says_what_to_run(database: Cluster, tmp_pat
     assert "run `regcred migrate --database` as the database's owner" in service.run("init").err
 
 
-def workers_of(server: Daemon) -> list[int]:
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
-    return sorted(map(int, children.split()))
-
-
 def test_several_workers_serve_one_port_and_one_that_is_killed_comes_back(
     database: Cluster, tmp_path: Path
 ) -> None:
@@ -118,7 +114,7 @@ def test_several_workers_serve_one_port_and_one_that_is_killed_comes_back(
     with service.serving("--workers", "2") as server:
         (key,) = (word for word in server.text.split() if word.startswith("rgc_"))
         service.key = key
-        first = wait_for(lambda: (now := workers_of(server))[1:] and now)
+        first = wait_for(lambda: (now := children(server.pid))[1:] and now)
         with service.api() as api:
             api.add("web", "registry.example.com/team", "robot", "a-secret")
         os.kill(first[0], signal.SIGKILL)
@@ -126,7 +122,7 @@ def test_several_workers_serve_one_port_and_one_that_is_killed_comes_back(
         for _ in range(20):
             with service.api() as api:  # a connection of its own, to whichever worker takes it
                 answers.append(api.ask("POST", "projects/-/resolve", IMAGE)["logins"][0])
-        wait_for(lambda: len(workers_of(server)) == 2 and workers_of(server) != first)
+        wait_for(lambda: len(children(server.pid)) == 2 and children(server.pid) != first)
 
     assert {login["password"] for login in answers} == {"a-secret"}
     assert server.code == 0

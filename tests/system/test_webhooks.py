@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from regcred.settings import Settings
 from tests.system.conftest import RequireTool
 from tests.tools.api import Api
 from tests.tools.events import record_event
+from tests.tools.programs import wait_for
 from tests.tools.receiver import Receiver
 from tests.tools.service import Service
 from tests.tools.world import running
@@ -75,13 +76,6 @@ def subscribe(api: Api, receiver: Receiver, **more: Any) -> str:
     return id_
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def status(api: Api, webhook: str) -> str | None:
     found: str | None = api.ask("GET", f"{HOOKS}/{webhook}")["last_status"]
     return found
@@ -102,7 +96,7 @@ def test_an_event_arrives_once_and_is_believed(
     webhook = subscribe(api, receiver)
     number = happen(service, remaining=7)
     receiver.wait(lambda it: len(it.got) >= 1)
-    until(lambda: status(api, webhook) == "delivered")
+    wait_for(lambda: status(api, webhook) == "delivered")
     time.sleep(1.5)
 
     (got,) = receiver.got
@@ -152,7 +146,7 @@ def test_a_receiver_that_is_gone_is_left_alone(
     webhook = subscribe(api, receiver)
     receiver.will(410)
     happen(service)
-    until(lambda: api.ask("GET", f"{HOOKS}/{webhook}")["disabled"])
+    wait_for(lambda: api.ask("GET", f"{HOOKS}/{webhook}")["disabled"])
     happen(service)
     time.sleep(1.5)
 
@@ -194,7 +188,7 @@ def test_a_row_edited_to_go_elsewhere_sends_nothing(
     database.execute("UPDATE webhooks SET url = ? WHERE id = ?", (receiver.url, webhook))
     database.close()
     happen(service)
-    until(lambda: status(api, webhook) == "secret_broken")
+    wait_for(lambda: status(api, webhook) == "secret_broken")
 
     assert api.send("POST", f"{HOOKS}/{webhook}:test").status_code == 500
     assert receiver.got == []

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.tools.programs import LOOPBACK, ProgramMissing, find, free_port, wait_for
+from tests.tools.programs import LOOPBACK, ProgramMissing, find, free_port, listens, wait_for
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _PR_SET_PDEATHSIG = 1
@@ -205,16 +204,11 @@ def pooled(cluster: Cluster, folder: Path) -> Iterator[int]:
             **_as_nobody_special(),
         )
     try:
-        wait_for(lambda: _listens(port) or process.poll() is not None)
+        wait_for(lambda: listens(port) or process.poll() is not None)
         yield port
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import shutil
@@ -187,6 +188,19 @@ def wait_for(look: Callable[[], _T], *, seconds: float = 30) -> _T:
             raise NotReady("what was waited for did not come")
         time.sleep(_POLL_SECONDS)
     return found
+
+
+async def until(reached: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Return once something holds that has no event of its own. Raise TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not reached():  # noqa: ASYNC110  it has no event
+            await asyncio.sleep(0.001)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections on a loopback port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def http_status(port: int, path: str, *, seconds: float = 1) -> int | None:

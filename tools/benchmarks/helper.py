@@ -7,7 +7,6 @@ import ipaddress
 import json
 import os
 import shutil
-import socket
 import statistics
 import sys
 import time
@@ -29,6 +28,7 @@ from tests.tools.programs import (
     environment,
     find,
     free_port,
+    listens,
     regcred,
     run,
 )
@@ -181,15 +181,10 @@ def _tls(bench: Bench, port: int) -> Iterator[tuple[str, Path]]:
         cores=SERVER_CORES,
     )
     try:
-        front.wait_ready(lambda: _listens(mine))
+        front.wait_ready(lambda: listens(mine))
         yield f"https://{LOOPBACK}:{mine}", certificate
     finally:
         front.stop()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def _self_signed(certificate: Path, key: Path) -> None:

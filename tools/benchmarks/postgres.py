@@ -6,7 +6,6 @@ and on whichever core is free: of two cores it shares one with the load.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from benchmarks.common import CONNECTIONS, Bench, Goal, in_rounds, write_request
 from benchmarks.create import count_of, create_requests
 
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program, running
+from tests.tools.proc import children, cpu_seconds
 from tests.tools.programs import LOOPBACK, wait_for
 from tests.tools.service import Service
 
@@ -26,7 +26,6 @@ _CREATE = Goal(0.6, at_least=True)
 _WORKERS = Goal(1.15)
 _REQUESTS = 20_000
 _DURABLE = ("-c", "fsync=on", "-c", "shared_buffers=256MB", "-c", "max_connections=200")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 _TABLE = """
     CREATE TABLE bench (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text, b text, c text)
@@ -109,9 +108,9 @@ def _workers(bench: Bench, cluster: Cluster) -> None:
             asks[service] = write_requests(service.folder / "spread.json", resolve.mix(bench, keys))
 
         def cpu(service: Service, pids: list[int]) -> float:
-            before = sum(map(_cpu_seconds, pids))
+            before = sum(map(cpu_seconds, pids))
             report = bench.load(service.port, asks[service], seconds=60, count=_REQUESTS)
-            return (sum(map(_cpu_seconds, pids)) - before) / report["answers"] * 1e6
+            return (sum(map(cpu_seconds, pids)) - before) / report["answers"] * 1e6
 
         cpu(one, first), cpu(two, second)
         alone, shared = in_rounds(bench.rounds, lambda: cpu(one, first), lambda: cpu(two, second))
@@ -127,13 +126,4 @@ def _served(service: Service, workers: int) -> Iterator[list[int]]:
         if workers == 1:
             yield [server.pid]
             return
-        yield wait_for(lambda: (found := _children(server.pid))[workers - 1 :] and found)
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+        yield wait_for(lambda: (found := children(server.pid))[workers - 1 :] and found)

@@ -17,6 +17,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.tools.proc import processor
+
 _WHOLE = 100
 """From here on a figure is shown without decimals."""
 
@@ -24,7 +26,7 @@ _WHOLE = 100
 def machine(bench: Bench) -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "server_cores": SERVER_CORES,
         "load_cores": LOAD_CORES,
@@ -84,13 +86,6 @@ def _number(value: float, unit: str) -> str:
     if unit == "ratio":
         return f"{value:.2f}"
     return f"{value:,.0f} {unit}" if value >= _WHOLE else f"{value:.1f} {unit}"
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _profile_guided() -> bool:

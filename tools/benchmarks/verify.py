@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmarks.common import (
 )
 
 from tests.tools.api import Api
+from tests.tools.proc import cpu_seconds
 from tests.tools.programs import LOOPBACK, Daemon, environment, free_port, http_status
 from tests.tools.service import Service
 
@@ -124,7 +124,7 @@ class _Run:
         )
 
     def __call__(self) -> _Measured:
-        asked, cpu = self._registry.asked(), _cpu_ms(self._server.pid)
+        asked, cpu = self._registry.asked(), cpu_seconds(self._server.pid)
         report = self._bench.load(
             self._service.port,
             self._requests,
@@ -132,10 +132,10 @@ class _Run:
             count=_LOGINS,
             connections=_LOGINS,
         )
-        cpu = _cpu_ms(self._server.pid) - cpu
+        cpu = cpu_seconds(self._server.pid) - cpu
         asked = self._registry.asked() - asked
         self._check()
-        return _Measured(report["seconds"], cpu / _LOGINS, asked / _LOGINS)
+        return _Measured(report["seconds"], cpu * 1000 / _LOGINS, asked / _LOGINS)
 
     def _check(self) -> None:
         """Every answer is a 200, whatever the verdict: see that they all got the expected one."""
@@ -171,10 +171,3 @@ class _Registry:
     def stop(self) -> None:
         """End it."""
         self._daemon.stop()
-
-
-def _cpu_ms(pid: int) -> float:
-    """Return the CPU time of a process so far, in user and kernel mode."""
-    # The second field is the program's name in parentheses, which may hold anything.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")

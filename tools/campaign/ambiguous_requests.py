@@ -18,7 +18,6 @@ _GET = b"GET /a HTTP/1.1\r\nHost: x\r\n"
 _POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"
 _CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 _NO_CHUNKS = b"0\r\n\r\n"
-_ONE_CHUNK = b"1\r\na\r\n0\r\n\r\n"
 
 
 class Case(NamedTuple):

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.tools.proc import children
 from tests.tools.programs import Daemon, regcred
 from tests.tools.programs import run as run_program
 from tests.tools.service import Service
@@ -169,9 +170,8 @@ async def _act(actor: Actor, acts: int) -> None:
 
 def _end(daemon: Daemon) -> None:
     """Stop the traced server politely; strace ends with it."""
-    children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
-    for child in children:
-        os.kill(int(child), signal.SIGTERM)
+    for child in children(daemon.pid):
+        os.kill(child, signal.SIGTERM)
     daemon.wait(60)
 
 

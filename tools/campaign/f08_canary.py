@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from urllib.parse import quote
 
 from tests.tools.canary import files_below
-from tests.tools.programs import LOOPBACK, Daemon
+from tests.tools.programs import LOOPBACK, Daemon, wait_for
 from tools.campaign.canary.bodies import bodies
 from tools.campaign.canary.marks import ENCODINGS, MarkScanner, Mint
 from tools.campaign.canary.service import Talkative
@@ -170,7 +169,7 @@ def _contents(talkative: Talkative, daemon: Daemon) -> dict[str, bytes]:
     with contextlib.closing(sqlite3.connect(store / "regcred.db", timeout=10)) as connection:
         connection.execute("VACUUM INTO ?", (str(backup),))
     anchor = talkative.service.data / "keys" / "anchor.json"
-    _wait_for(anchor.exists)
+    wait_for(anchor.exists)
     process = Path(f"/proc/{daemon.pid}")
     with contextlib.suppress(PermissionError):
         limits = (process / "limits").read_text()
@@ -225,12 +224,6 @@ def _environ(process: Path) -> bytes:
         return (process / "environ").read_bytes()
     except PermissionError:
         return b"refused"
-
-
-def _wait_for(there: Callable[[], bool], seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not there() and time.monotonic() < until:
-        time.sleep(0.05)
 
 
 def _controls(contents: dict[str, bytes]) -> Iterator[Control]:

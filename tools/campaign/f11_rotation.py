@@ -13,23 +13,16 @@ import asyncio
 import contextlib
 import random
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 from regcred.bootstrap.state import State, open_state
-from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.credential import RegistryCredential, derive_scopes
-from regcred.domain.project import Project
-from regcred.domain.secret import Secret
 from regcred.settings import Settings
-from regcred.usecases.seal_secret import seal_for
+from tests.tools.inside import add_login, add_project
 from tests.tools.programs import Daemon
-from tools.campaign.client import Client
+from tools.campaign.counted_logins import Load, Login
 from tools.campaign.installation import Installation
 from tools.campaign.report import Control, Report
 from tools.campaign.running import scaled, workspace
@@ -38,113 +31,10 @@ SEED = 20261130
 PROJECTS, LOGINS, KILLS = 10_000, 100_000, 10
 """Seeds that are wrapped anew each time, logins of the project that is sealed anew, and kills."""
 
-READS, WRITES = 500, 50
-"""A second."""
-
-_TASKS = 8
 _AT_ONCE = 200
 _APART = 100
 _ROTATOR = Path(__file__).with_name("rotator.py")
 _BASELINE_SECONDS = 3.0
-
-
-@dataclass(slots=True)
-class _Login:
-    """One login, whose password counts up; one task writes it."""
-
-    project: int
-    number: int
-    acknowledged: int = 0
-    sent: int = 0
-
-    @property
-    def path(self) -> str:
-        return f"/v1/projects/{self.project}/credentials/login-{self.number}"
-
-    @property
-    def image(self) -> str:
-        return f"r{self.number}.example.com/team/app:1"
-
-
-@dataclass(slots=True)
-class _Load:
-    """Readers and writers of one server, and what they saw."""
-
-    installation: Installation
-    logins: list[_Login]
-    report: Report
-    rate: float
-    """Of READS and WRITES."""
-
-    seconds: list[float] = field(default_factory=list)
-    """How long reads took, since it was last emptied."""
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Read and write until the block ends. Needs a running loop."""
-        tasks = [asyncio.create_task(self._read(n)) for n in range(_TASKS)]
-        tasks += [asyncio.create_task(self._write(n)) for n in range(_TASKS)]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _read(self, number: int) -> None:
-        chance = random.Random(f"{SEED} read {number}")
-        async with self._client() as client:
-            while True:
-                began = time.monotonic()
-                await self.look(client, chance.choice(self.logins))
-                self.seconds.append(time.monotonic() - began)
-                await asyncio.sleep(began + _TASKS / (READS * self.rate) - time.monotonic())
-
-    async def _write(self, number: int) -> None:
-        own = self.logins[number::_TASKS]
-        chance = random.Random(f"{SEED} write {number}")
-        async with self._client() as client:
-            while own:
-                began = time.monotonic()
-                login = chance.choice(own)
-                login.sent += 1
-                body = {"password": f"password-{login.sent}"}
-                answer = await client.ask("PATCH", login.path, body)
-                if answer.status == HTTPStatus.OK:
-                    login.acknowledged = login.sent
-                    self.report.add("acknowledged writes")
-                else:
-                    self._violation(f"write answered {answer.status}: {login.path}")
-                await asyncio.sleep(began + _TASKS / (WRITES * self.rate) - time.monotonic())
-
-    async def look(self, client: Client, login: _Login) -> None:
-        """Read a login as a pull does, and judge what comes."""
-        least = login.acknowledged
-        path = f"/v1/projects/{login.project}/resolve"
-        answer = await client.ask("POST", path, {"image": login.image})
-        self.report.add("reads")
-        if answer.status != HTTPStatus.OK or len(answer.json["logins"]) != 1:
-            self._violation(f"read answered {answer.status}: {login.path}")
-            return
-        found = int(answer.json["logins"][0]["password"].rpartition("-")[2])
-        if not least <= found <= login.sent:
-            self._violation(f"{login.path}: password {found}, not {least} to {login.sent}")
-
-    async def look_at_all(self) -> None:
-        """Read every login once: nothing that was acknowledged is lost."""
-        async with self._client() as client:
-            for login in self.logins:
-                await self.look(client, login)
-
-    def _violation(self, what: str) -> None:
-        self.report.violations.append(what)
-
-    @asynccontextmanager
-    async def _client(self) -> AsyncIterator[Client]:
-        client = Client(self.installation.port, self.installation.key)
-        try:
-            yield client
-        finally:
-            await client.close()
 
 
 def run(scale: float) -> Report:
@@ -265,7 +155,7 @@ def _at_least_a_fifth(scale: float) -> float:
     return min(1.0, max(scale, 0.2))
 
 
-def _p99(load: _Load) -> float:
+def _p99(load: Load) -> float:
     seconds = sorted(load.seconds)
     load.seconds.clear()
     return seconds[int(len(seconds) * 0.99)]
@@ -273,50 +163,31 @@ def _p99(load: _Load) -> float:
 
 async def _filled(
     installation: Installation, scale: float, report: Report, control: Report
-) -> tuple[_Load, _Load]:
+) -> tuple[Load, Load]:
     """Return the load of a project of many logins and of many with one; and project 2's alone."""
-    made = [_Login(1, number) for number in range(1, scaled(LOGINS, scale, least=200) + 1)]
+    made = [Login(1, number) for number in range(1, scaled(LOGINS, scale, least=200) + 1)]
     projects = scaled(PROJECTS, scale, least=20)
     async with open_state(Settings(data=installation.service.data), exclusive=True) as state:
         first = await state.store.find_project(1)
         await _add_logins(state, first.id, made)
-        second = await _add_project(state, 2)
-        apart = [_Login(second.number, number) for number in range(1, _APART + 1)]
+        second = await add_project(state, "project-2")
+        apart = [Login(second.number, number) for number in range(1, _APART + 1)]
         await _add_logins(state, second.id, apart)
         for start in range(3, projects + 1, _AT_ONCE):
             numbers = range(start, min(projects + 1, start + _AT_ONCE))
-            for project in await asyncio.gather(*(_add_project(state, n) for n in numbers)):
-                login = _Login(project.number, 1)
-                await _add_login(state, project.id, login)
+            adding = (add_project(state, f"project-{number}") for number in numbers)
+            for project in await asyncio.gather(*adding):
+                login = Login(project.number, 1)
+                await _add_logins(state, project.id, [login])
                 made.append(login)
     rate = _at_least_a_fifth(scale)
-    return _Load(installation, made, report, rate), _Load(installation, apart, control, 1.0)
+    return Load(installation, made, report, rate), Load(installation, apart, control, 1.0)
 
 
-async def _add_logins(state: State, project_id: UUID, logins: list[_Login]) -> None:
+async def _add_logins(state: State, project_id: UUID, logins: list[Login]) -> None:
     for start in range(0, len(logins), _AT_ONCE):
-        some = logins[start : start + _AT_ONCE]
-        await asyncio.gather(*(_add_login(state, project_id, login) for login in some))
-
-
-async def _add_project(state: State, number: int) -> Project:
-    now = state.clock()
-    project = Project(state.new_id(), 0, f"project-{number}", now, now)
-    seed = await state.sealer.new_seed(str(project.id))
-    event = AuditEvent(Action.PROJECT_CREATED, project.id, "campaign", now, str(project.id))
-    return await state.store.create_project(project, seed, event)
-
-
-async def _add_login(state: State, project_id: UUID, login: _Login) -> None:
-    now = state.clock()
-    url = login.image.partition("/")[0]
-    credential = RegistryCredential(
-        state.new_id(), 0, project_id, f"login-{login.number}", "generic", "robot", now, now,
-        registry_url=url, scopes=derive_scopes(url),
-    )  # fmt: skip
-    seed = await state.store.project_seed(project_id)
-    sealed = await seal_for(state.sealer, seed, credential, Secret("password-0"))
-    event = AuditEvent(
-        Action.CREDENTIAL_CREATED, project_id, "campaign", now, str(credential.id), 1
-    )
-    await state.store.create_credential(credential, sealed, event)
+        adding = (
+            add_login(state, project_id, login.name, login.host, "password-0")
+            for login in logins[start : start + _AT_ONCE]
+        )
+        await asyncio.gather(*adding)

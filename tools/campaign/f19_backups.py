@@ -15,12 +15,12 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from regcred.adapters.sealing.file_keyring import FileKeyring
+from regcred.bootstrap.stores import utc_now
 from tests.tools.programs import Finished
 from tests.tools.service import Service
 from tools.campaign.client import Broken, Client, wait_ready
@@ -114,7 +114,7 @@ async def _campaign(folder: Path, backups: int, report: Report) -> None:
     source = random.Random(SEED)
     served = Installation(folder / "served")
     other = folder / "other" / "keyring.json"
-    FileKeyring.create(other, random=source.randbytes, now=datetime.now(UTC))
+    FileKeyring.create(other, random=source.randbytes, now=utc_now())
     made: list[Path] = []
     async with _written(served, source) as writers:
         for _ in range(backups):

@@ -27,10 +27,11 @@ from regcred.settings import Settings
 from regcred.usecases.authenticate import caller_behind
 from regcred.usecases.kept_login import seal_place
 from regcred.usecases.seal_webhook import current_webhook
+from tests.tools.inside import keeper_of
 from tests.tools.issuer import ISSUER, ec_jwk
 from tools.campaign.client import Client
 from tools.campaign.installation import Installation
-from tools.campaign.reading import Also, Reading, had, keeper_of, open_login
+from tools.campaign.reading import Also, Reading, had, open_login
 from tools.campaign.story import Unexpected
 
 HOST = "one.example"

@@ -15,13 +15,13 @@ from uuid import UUID
 
 from structlog.testing import capture_logs
 
-from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import RegcredError
 from regcred.domain.ports import Candidate, CredentialFilter, SealContext
 from regcred.domain.registry import RegistryAddress
 from regcred.settings import Settings
 from regcred.usecases.seal_secret import PASSWORD_FIELD
+from tests.tools.inside import keeper_of
 from tools.campaign.story import PRESENT, Thing, host_of
 
 _PAGE = 200
@@ -64,11 +64,6 @@ async def read(
         except Exception as error:  # noqa: BLE001  the module judges which errors may be
             reading.refused = error
     return reading
-
-
-def keeper_of(state: State) -> AuditKeeper:
-    """Return what checks and links a store's audit."""
-    return AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
 
 
 async def _read(state: State, reading: Reading, things: list[Thing] | None) -> None:

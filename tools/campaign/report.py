@@ -15,6 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.tools.proc import processor
+
 _SHOWN = 20
 """Violations that are printed; the JSON has up to _KEPT of them."""
 
@@ -82,7 +84,7 @@ class Report:
 def machine() -> dict[str, Any]:
     """Return what counts and times depend on."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "kernel": platform.release(),
@@ -145,10 +147,3 @@ def write_json(path: Path, reports: Sequence[Report], scale: float) -> None:
 def number(value: float) -> str:
     """Return a count as people read it: whole, or with two decimals."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()

@@ -18,7 +18,6 @@ import httpx2
 
 from regcred.adapters.sealing.rewrapping import Rewrapping
 from regcred.adapters.sealing.ring_changes import add_key, make_primary
-from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands.rotations import held
 from regcred.bootstrap.first_run import OPERATOR, first_run
 from regcred.bootstrap.state import State, open_state
@@ -30,6 +29,7 @@ from regcred.usecases.reseal_project import ResealProject, lease_name
 from regcred.usecases.rewrap_keys import NAME as REWRAP
 from regcred.usecases.rewrap_keys import RewrapKeys
 from tests.fakes.registries import ScriptedRegistries
+from tests.tools.inside import keeper_of
 from tools.campaign.places import Kind, Place, Plant, as_it_is
 
 PROJECTS = ("alpha", "beta")
@@ -55,7 +55,7 @@ class Whole:
         self._opened = open_state(settings, exclusive=True)
         state = await self._opened.__aenter__()
         self.state = replace(state, store=self._plant(state.store))  # type: ignore[arg-type]  # it stands for all of it
-        self._keeper = AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock)
+        self._keeper = keeper_of(state)
         await self._keeper.check(accept_rollback=False)
         registries = ScriptedRegistries(self.state.clock)
         app = wire(settings, self.state, self._keeper, registries, UNMEASURED).app

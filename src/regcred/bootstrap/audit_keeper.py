@@ -23,6 +23,7 @@ from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, comp
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.bootstrap.audit_links import AuditLinks, base_of, newest_of, signed
 from regcred.bootstrap.audit_pruning import AuditPruner
+from regcred.bootstrap.first_run import OPERATOR
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import OLDER, set_back
 from regcred.bootstrap.stores import OpenStore
@@ -275,7 +276,7 @@ class AuditKeeper:
 
     async def _accept(self, found: str) -> None:
         """Audit the operator's word, and link everything anew as it is now."""
-        said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, "operator:cli", self.clock()
+        said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, OPERATOR, self.clock()
         await self.store.accept_rollback(AuditEvent(*said, details={"found": found}))
         await self.store.forget_checkpoints()
         base = await self._base()

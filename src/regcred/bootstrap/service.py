@@ -1,4 +1,4 @@
-"""A running service: the use cases over the opened state, behind the web, in one process."""
+"""A running service: the use cases over the opened state, behind the web, in each process."""
 
 from __future__ import annotations
 

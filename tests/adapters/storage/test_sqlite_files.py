@@ -15,6 +15,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite import ServingLock, SqliteStore, connection, place, schema
 from regcred.domain.errors import StartRefused
 from tests.adapters.storage.samples import Clock, World
@@ -176,14 +177,14 @@ class TestSchema:
             "script_location", str(Path(schema.__file__).parents[1] / "migrations")
         )
 
-        assert ScriptDirectory.from_config(config).get_current_head() == schema.head_revision()
+        assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
     def test_a_fresh_directory_is_brought_to_the_newest(self, tmp_path: Path) -> None:
         assert schema.current_revision(tmp_path) is None
         schema.migrate(tmp_path)
         schema.migrate(tmp_path)
 
-        assert schema.current_revision(tmp_path) == schema.head_revision()
+        assert schema.current_revision(tmp_path) == HEAD
 
     def test_every_table_is_strict(self, sqlite_store: SqliteStore) -> None:
         rows = sqlite_store._reader.execute(

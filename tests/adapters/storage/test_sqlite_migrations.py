@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.place import DATABASE
@@ -24,7 +25,7 @@ async def test_the_first_revision_is_migrated_with_its_logins(tmp_path: Path) ->
 
     schema.migrate(directory)
 
-    assert schema.current_revision(directory) == schema.head_revision()
+    assert schema.current_revision(directory) == HEAD
     clock = Clock(START + timedelta(days=1))
     with closing(SqliteStore.open(directory, clock=clock)) as store:
         project = await store.find_project(1)

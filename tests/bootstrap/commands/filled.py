@@ -6,16 +6,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from regcred.bootstrap.state import State, open_state
-from regcred.domain.audit import Action, AuditEvent
-from regcred.domain.credential import RegistryCredential, derive_scopes
+from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.ports import LoginPlace, SealedLogin
-from regcred.domain.project import Project
 from regcred.domain.secret import Secret
 from regcred.domain.webhook import SECRET_PREFIX, Webhook
 from regcred.settings import Settings
 from regcred.usecases.kept_login import seal_place
-from regcred.usecases.seal_secret import open_current, seal_for
+from regcred.usecases.seal_secret import open_current
 from regcred.usecases.seal_webhook import seal_webhook
+from tests.tools.inside import add_login, add_project, event_of
 
 PASSWORDS = ["Hunter2-of-one", "Hunter2-of-two"]
 URL = "registry.example.com/team"
@@ -25,10 +25,10 @@ async def fill(settings: Settings) -> None:
     """Put a login, an exchanged login and a webhook into project 1, and a login into a second."""
     async with open_state(settings, exclusive=False) as state:
         first = await state.store.find_project(1)
-        await add_login(state, first.id, PASSWORDS[0], exchanged=True)
+        await _exchange(state, await add_login(state, first.id, "login", URL, PASSWORDS[0]))
         await _add_webhook(state, first.id)
         second = await add_project(state, "second")
-        await add_login(state, second.id, PASSWORDS[1])
+        await add_login(state, second.id, "login", URL, PASSWORDS[1])
 
 
 async def passwords(settings: Settings) -> list[str]:
@@ -41,34 +41,6 @@ async def passwords(settings: Settings) -> list[str]:
         return found
 
 
-async def add_project(state: State, name: str) -> Project:
-    """Store another project."""
-    now = state.clock()
-    project = Project(state.new_id(), 0, name, now, now)
-    seed = await state.sealer.new_seed(str(project.id))
-    return await state.store.create_project(
-        project, seed, _event(state, Action.PROJECT_CREATED, project.id)
-    )
-
-
-async def add_login(
-    state: State, project_id: UUID, password: str, name: str = "login", *, exchanged: bool = False
-) -> RegistryCredential:
-    """Store a login; with `exchanged`, and a short-lived one that it was exchanged for."""
-    now = state.clock()
-    login = RegistryCredential(
-        state.new_id(), 0, project_id, name, "generic", "robot", now, now,
-        registry_url=URL, scopes=derive_scopes(URL),
-    )  # fmt: skip
-    seed = await state.store.project_seed(project_id)
-    sealed = await seal_for(state.sealer, seed, login, Secret(password))
-    created = _event(state, Action.CREDENTIAL_CREATED, project_id, login.id)
-    stored = await state.store.create_credential(login, sealed, created)
-    if exchanged:
-        await _exchange(state, stored)
-    return stored
-
-
 async def _exchange(state: State, login: RegistryCredential) -> None:
     now = state.clock()
     later = now + timedelta(hours=1)
@@ -79,7 +51,7 @@ async def _exchange(state: State, login: RegistryCredential) -> None:
     await state.store.plan_login(place, 1, now)
     await state.store.claim_due_logins("claim", now, later, 10)
     kept = SealedLogin(1, seed, sealed, later, later)
-    event = _event(state, Action.CREDENTIAL_EXCHANGED, login.project_id, login.id)
+    event = event_of(state, Action.CREDENTIAL_EXCHANGED, login.project_id, login.id)
     assert await state.store.keep_login(place, "claim", kept, event)
 
 
@@ -88,12 +60,5 @@ async def _add_webhook(state: State, project_id: UUID) -> None:
     webhook = Webhook(state.new_id(), project_id, "https://hooks.example/in", now, now)
     secret = Secret(SECRET_PREFIX + "c2VjcmV0LW9mLWF0LWxlYXN0LTI0LWJ5dGVz")
     sealed = await seal_webhook(state.store, state.sealer, webhook, secret)
-    event = _event(state, Action.WEBHOOK_CREATED, project_id, webhook.id)
+    event = event_of(state, Action.WEBHOOK_CREATED, project_id, webhook.id)
     await state.store.create_webhook(webhook, sealed, event)
-
-
-def _event(
-    state: State, action: Action, project_id: UUID, target: UUID | None = None
-) -> AuditEvent:
-    version = None if target is None else 1
-    return AuditEvent(action, project_id, "test", state.clock(), str(target or project_id), version)

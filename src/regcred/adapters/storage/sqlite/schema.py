@@ -18,11 +18,6 @@ _REMEDY = "stop the service, take a copy, and run `regcred migrate --data` with 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
-def head_revision() -> str:
-    """Return the revision that this program works with."""
-    return HEAD
-
-
 def current_revision(directory: Path) -> str | None:
     """Return the revision of the store in `directory`; None if there is none yet."""
     path = directory / DATABASE
