@@ -299,6 +299,7 @@ def test_keys_change_beside_the_server_and_nothing_is_shown(watch: Watch, tmp_pa
     for entry in json.loads(ring.read_text())["keys"]:
         bare = base64.b64decode(entry["key"])
         assert not any(form in "".join(said) for form in (entry["key"], bare.hex()))
+    watch.api.remove("rewrapped")
 
 
 def test_a_backup_holds_no_secret_and_its_drill_shows_none(watch: Watch) -> None:
@@ -314,6 +315,7 @@ def test_a_backup_holds_no_secret_and_its_drill_shows_none(watch: Watch) -> None
 
     assert tried["ok"]
     assert tried["opened"] >= 1
+    watch.api.remove("backed-up")
 
 
 def test_a_password_that_was_replaced_or_deleted_is_gone(watch: Watch) -> None:

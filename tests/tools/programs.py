@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import shutil
@@ -166,6 +167,9 @@ def run_watched(
                 process.kill()
                 process.communicate()
                 raise
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # it may have ended without reading all
+            process.stdin.close()
     finished = Finished(
         process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
