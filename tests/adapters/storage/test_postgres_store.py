@@ -339,6 +339,14 @@ class TestGoingAway:
         assert await world.names() == ["login"]
         assert await world.matched("team/app") == ["login r.example"]
 
+    async def test_a_moment_without_a_primary_among_the_hosts_is_the_databases_not_ours(
+        self, database: Cluster
+    ) -> None:
+        nobody = Address(database.url("app", "regcred") + "?target_session_attrs=standby")
+
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            await nobody.connect()
+
     async def test_a_closed_store_says_so(self, world: World) -> None:
         assert isinstance(world.store, PostgresStore)
         await world.store.close()

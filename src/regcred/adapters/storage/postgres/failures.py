@@ -9,7 +9,14 @@ import asyncpg
 
 from regcred.domain.errors import StoreUnavailable
 
-ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Of several hosts none is the primary now, or what came is no answer of a server's.
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 """Whatever a statement may raise because of the database or of the way to it."""
 
 UNHOLDABLE = (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError)
