@@ -1,15 +1,19 @@
-"""A control: regcred with a writer that answers before its COMMIT. `kill -9` must lose its word."""
+"""A control: regcred with a store that answers before its COMMIT. `kill -9` must lose its word."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 from regcred.__main__ import main
+from regcred.adapters.storage.postgres import writes
+from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.sqlite import writer
 from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 
 _AFTER_SECONDS = 0.05
+_late: set[asyncio.Task[None]] = set()
 
 
 def _too_early(self: writer.Writer, batch: list[Any]) -> list[Any]:
@@ -20,6 +24,30 @@ def _too_early(self: writer.Writer, batch: list[Any]) -> list[Any]:
     return []
 
 
+async def _too_early_on_postgres(self: writes.Writes, begin: str, work: Any) -> Any:
+    told = asyncio.get_running_loop().create_future()
+
+    async def whole() -> None:
+        async with self._pool.connection() as connection:
+            try:
+                await connection.execute(begin)
+                transaction = PostgresTransaction(connection, self.sign, self._columns)
+                result = await work(transaction)
+                await transaction.write_audit()
+            except Exception as error:  # noqa: BLE001  whoever asked is told
+                told.set_exception(error)
+                return
+            told.set_result(result)
+            await asyncio.sleep(_AFTER_SECONDS)
+            await connection.execute("COMMIT")
+
+    task = asyncio.ensure_future(whole())
+    _late.add(task)
+    task.add_done_callback(_late.discard)
+    return await told
+
+
 if __name__ == "__main__":
     writer.Writer._commit = _too_early  # type: ignore[method-assign]  # noqa: SLF001  that is the fault
+    writes.Writes._attempt = _too_early_on_postgres  # type: ignore[method-assign]  # noqa: SLF001  likewise
     main()

@@ -13,16 +13,20 @@ import asyncio
 import random
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import closing
-from http import HTTPStatus
 from pathlib import Path
 
+from tests.tools import postgres
+from tests.tools.postgres import Cluster
 from tests.tools.programs import Daemon
 from tools.campaign.client import Broken, Client
 from tools.campaign.installation import Forked, Installation, Spawner
+from tools.campaign.looking import Looking
+from tools.campaign.on_postgres import OnDatabase
 from tools.campaign.report import Control, Report
 from tools.campaign.running import scaled, workspace
-from tools.campaign.story import PROJECT, Act, Actor, Thing, Unexpected, host_of, judge
+from tools.campaign.story import Act, Actor, Unexpected
 from tools.campaign.wholeness import torn
 
 SEED = 20261129
@@ -42,32 +46,59 @@ _START_SECONDS = 0.8
 _AUDIT = "SELECT number, request_id FROM audit_events WHERE number > ? ORDER BY number"
 
 
+Installing = Callable[[Path], Installation]
+
+
 def run(scale: float) -> Report:
     """Kill the real server, and the broken build which must be caught."""
+    return _run("SQLite", scaled(KILLS, scale), Installation)
+
+
+def run_on_postgres(scale: float, cluster: Cluster | None = None) -> Report:
+    """Kill workers, their parent, and all of them at once, on a database that lives on.
+
+    Raise ProgramMissing.
+    """
+    if cluster is None:
+        with postgres.running() as made:
+            return run_on_postgres(scale, made)
+
+    def installing(folder: Path) -> Installation:
+        return OnDatabase(folder, cluster)
+
+    return _run("PostgreSQL", scaled(KILLS, scale), installing)
+
+
+def _run(store: str, kills: int, installing: Installing) -> Report:
     report = Report(
-        "F1 kill -9 under load, SQLite",
+        f"F1 kill -9 under load, {store}",
         SEED,
         demands={"kills": KILLS, "acknowledged": 100_000},
         at_most={"s to ready, p99": 2.0},
     )
     with workspace("f01") as folder:
-        asyncio.run(_campaign(folder, scaled(KILLS, scale), report))
-    with workspace("f01-control") as folder:
-        control = Report("control", SEED)
-        one = _Server(folder, 0, CONTROL_KILLS, control, program="early_server.py")
-        asyncio.run(one.run())
-        lost = len(control.violations)
-        report.controls.append(
-            Control("answers before COMMIT", lost > 0, f"{lost} lost in {CONTROL_KILLS} kills")
-        )
+        asyncio.run(_campaign(folder, kills, installing, report))
+    report.controls.append(control(installing))
     return report
 
 
-async def _campaign(folder: Path, kills: int, report: Report) -> None:
+def control(installing: Installing) -> Control:
+    """Kill the broken build."""
+    with workspace("f01-control") as folder:
+        report = Report("control", SEED)
+        server = _Server(
+            installing(folder / "0"), 0, CONTROL_KILLS, report, program="early_server.py"
+        )
+        asyncio.run(server.run())
+    lost = len(report.violations)
+    return Control("answers before COMMIT", lost > 0, f"{lost} lost in {CONTROL_KILLS} kills")
+
+
+async def _campaign(folder: Path, kills: int, installing: Installing, report: Report) -> None:
     count = min(SERVERS, -(-kills // 10))
     with closing(Spawner()) as spawner:
         servers = [
-            _Server(folder / str(n), n, kills // count, report, spawner=spawner)
+            _Server(installing(folder / str(n)), n, kills // count, report, spawner=spawner)
             for n in range(count)
         ]
         async with asyncio.TaskGroup() as group:
@@ -84,7 +115,7 @@ class _Server:
 
     def __init__(
         self,
-        folder: Path,
+        installation: Installation,
         number: int,
         kills: int,
         report: Report,
@@ -94,12 +125,12 @@ class _Server:
     ) -> None:
         self._spawner = spawner
         self.starts: list[float] = []
-        self._installation = Installation(folder)
+        self._installation = installation
         self._kills = kills
         self._report = report
         self._program = program
         self._random = random.Random(f"{SEED} {number}")
-        self._own = self._client()
+        self._looking = Looking(installation)
         self._since: dict[str, list[Act]] = {}
         """What was acknowledged since the last look, by client."""
 
@@ -125,12 +156,14 @@ class _Server:
         daemon = await self._start()
         try:
             await self._settle()
-            await self._look({actor.name: actor.acknowledged for actor in self._actors})
+            everything = {actor.name: actor.acknowledged for actor in self._actors}
+            await self._looking.look(self._actors, everything, self._audited, self._report)
             self._report.violations += self._installation.damage()
         finally:
             daemon.stop()
-            for client in (self._own, *(actor.client for actor in self._actors)):
-                await client.close()
+            await self._looking.close()
+            for actor in self._actors:
+                await actor.client.close()
 
     async def _life(self) -> None:
         daemon = await self._start()
@@ -140,9 +173,9 @@ class _Server:
             tasks = [asyncio.create_task(self._work(actor)) for actor in self._actors]
             await asyncio.sleep(self._random.uniform(_SHORTEST, _LONGEST))
         finally:
-            daemon.kill()
+            kills = await asyncio.to_thread(self._installation.kill, daemon)
         await asyncio.gather(*tasks)
-        self._report.add("kills")
+        self._report.add("kills", kills)
         self._since = {
             actor.name: actor.acknowledged[before[actor.name] :] for actor in self._actors
         }
@@ -151,14 +184,14 @@ class _Server:
     async def _killed_while_starting(self) -> None:
         daemon, _ = self._spawned()
         await asyncio.sleep(self._random.uniform(0, _START_SECONDS))
-        daemon.kill()
-        self._report.add("kills")
+        self._report.add("kills", await asyncio.to_thread(self._installation.kill, daemon))
 
     def _spawned(self) -> tuple[Daemon | Forked, bool]:
         """Start a process, and say whether it is one whose time counts."""
         if self._spawner is None or self._random.random() < _WHOLE_STARTS:
             return self._installation.start(program=self._program), True
-        return self._spawner.start(self._installation.service), False
+        installation = self._installation
+        return self._spawner.start(installation.service, *installation.more), False
 
     async def _start(self) -> Daemon | Forked:
         began = time.monotonic()
@@ -170,7 +203,7 @@ class _Server:
             raise RuntimeError(f"not ready again:\n{daemon.text}") from None
         if whole:
             self.starts.append(time.monotonic() - began)
-        await self._own.close()  # it led to the process before
+        await self._looking.close()  # it led to the process before
         return daemon
 
     async def _work(self, actor: Actor) -> None:
@@ -191,58 +224,8 @@ class _Server:
         for name, acts in self._since.items():
             missing = [act.request_id for act in acts if act.request_id not in self._audited]
             self._report.violations += [f"{name}: no audit row of {one}" for one in missing]
-        await self._look(self._since)
+        await self._looking.look(self._actors, self._since, self._audited, self._report)
         for actor in self._actors:
             actor.settle(self._audited)
         self._report.violations += torn(self._installation.rows)
         self._since = {}
-
-    async def _look(self, acts: dict[str, list[Act]]) -> None:
-        """Compare every thing that those acts touched with what was acknowledged."""
-        keys = {row[0] for row in self._installation.rows("SELECT name FROM api_keys")}
-        uses = {
-            (row[0], row[1])
-            for row in self._installation.rows(
-                "SELECT c.name, u.name FROM uses u JOIN credentials c"
-                " ON c.project_id = u.project_id AND c.id = u.credential_id"
-            )
-        }
-        for actor in self._actors:
-            touched = {thing for act in acts.get(actor.name, []) for thing in act.changes}
-            if actor.doubt is not None:
-                touched |= actor.doubt.changes.keys()
-                self._report.add("in doubt")
-            found: dict[Thing, str] = {}
-            for thing in touched:
-                there = await self._find(actor, thing, keys, uses)
-                if there is not None:
-                    found[thing] = there
-            self._report.add("looked at", len(touched))
-            self._report.violations += judge(
-                actor.present, touched, actor.doubt, found, self._audited
-            )
-
-    async def _find(
-        self, actor: Actor, thing: Thing, keys: set[str], uses: set[tuple[str, str]]
-    ) -> str | None:
-        match thing:
-            case ("login", name):
-                body = {"image": f"{host_of(name)}/app:1", "client": "campaign-look"}
-                answer = await self._own.ask("POST", f"{PROJECT}/resolve", body)
-                if answer.status != HTTPStatus.OK:
-                    return f"unreadable: {answer.status}"
-                logins = answer.json["logins"]
-                return str(logins[0]["password"]) if logins else None
-            case ("use", name, use):
-                return "there" if (name, use) in uses else None
-            case ("key", name):
-                there = name in keys
-                if name in actor.tokens:
-                    token = Client(self._installation.port, actor.tokens[name][1])
-                    opened = (await token.ask("GET", "/v1/whoami")).status == HTTPStatus.OK
-                    await token.close()
-                    if opened != there:
-                        return f"opens: {opened}"
-                return "there" if there else None
-            case _:
-                raise ValueError(thing)

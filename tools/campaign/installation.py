@@ -57,14 +57,14 @@ class Spawner:
             text=True,
         )
 
-    def start(self, service: Service) -> Forked:
+    def start(self, service: Service, *more: str) -> Forked:
         """Start serving and return at once."""
         assert self._process.stdin is not None  # noqa: S101  pipes were asked for
         assert self._process.stdout is not None  # noqa: S101  likewise
         service.logs.mkdir(exist_ok=True)
         err = service.logs / "forked.err"
         spec = {
-            "argv": list(service.command()),
+            "argv": list(service.command(*more)),
             "env": dict(service.env),
             "out": str(service.logs / "forked.out"),
             "err": str(err),
@@ -82,9 +82,13 @@ class Spawner:
 class Installation:
     """A data folder with an operator's key, served on SQLite by one process at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    more: Sequence[str] = ()
+    """What is said beyond where it serves."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
         """Set it up. Raise RuntimeError."""
         self.service = Service(folder, log_level="error")
+        self.service.env |= env
         self.service.init()
         self.store = self.service.data / "store"
         self.keys = self.service.data / "keys"
@@ -105,13 +109,18 @@ class Installation:
         `program` names a broken build beside this file, with its words, which takes regcred's
         place; `before` is what runs it.
         """
-        command = list(self.service.command(*more))
+        command = list(self.service.command(*self.more, *more))
         if program:
             file, *words = program.split()
             command[:1] = [sys.executable, str(_HERE / file), *words]
         return Daemon(
             [*before, *command], env=self.service.env, logs=self.service.logs, name="regcred"
         )
+
+    def kill(self, daemon: Daemon | Forked) -> int:
+        """End it at a moment that nobody chose; return how many kills that took."""
+        daemon.kill()
+        return 1
 
     async def ready(self) -> float:
         """Wait until it serves; return how many seconds that took. Raise TimeoutError."""

@@ -24,6 +24,7 @@ from tools.campaign.running import Module
 
 _LIST = (
     Module("f01", f01_kill.run, 7200),
+    Module("f01-postgresql", f01_kill.run_on_postgres, 7200),
     Module("f02", f02_power.run, 7200),
     Module("f03", f03_flips.run, 1800),
     Module("f04", f04_edits.run, 1800),
