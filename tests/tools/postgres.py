@@ -5,6 +5,7 @@ Insecure and not durable: no password, no fsync. It ends with whoever started it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -72,30 +73,35 @@ def program(name: str) -> str:
 class Cluster:
     """A running server, reached on loopback without a password."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
-        """Make it in `folder`, which must be empty, and start it."""
+    def __init__(
+        self, folder: Path, *settings: str, of: Cluster | None = None, port: int = 0
+    ) -> None:
+        """Make it in `folder`, which must be empty, and start it: new, or as a standby of another.
+
+        A standby's name is its folder's. `port`: a free one, unless one is named.
+        """
         self.folder = folder
         self.data = folder / "data"
-        self.port = free_port()
+        self.port = port or free_port()
         self._settings = ("-c", "fsync=off", *settings)
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             user = pwd.getpwnam(ADMINISTRATOR)
             os.chown(folder, user.pw_uid, user.pw_gid)
-        subprocess.run(
-            [
+        if of is None:
+            self._make(
                 *(program("initdb"), "-D", str(self.data), "-U", ADMINISTRATOR, "-A", "trust"),
                 *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--data-checksums"),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-            cwd=folder,
-            env=_environment(),
-            **_as_nobody_special(),
-        )
-        self.start()
-        self.run_sql(SETUP)
+            )
+            self.start()
+            self.run_sql(SETUP)
+        else:
+            named = f"{of.url(ADMINISTRATOR)}?application_name={folder.name}"
+            self._make(
+                *(program("pg_basebackup"), "-D", str(self.data), "-d", named),
+                *("-R", "-X", "stream", "-c", "fast", "--no-sync"),
+            )
+            self.start()
 
     def url(self, user: str, database: str = ADMINISTRATOR) -> str:
         """Return the address of a database for a user."""
@@ -133,6 +139,28 @@ class Cluster:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """End every process of the server at once, as the end of its machine does."""
+        assert self._process is not None
+        processes = self.processes()
+        self._process.kill()
+        for number in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def processes(self, title: str = "") -> list[int]:
+        """Return the ids of what the server has started, or of those with that in their title."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        found = []
+        for number in children.split():
+            with contextlib.suppress(OSError):
+                if title.encode() in Path(f"/proc/{number}/cmdline").read_bytes():
+                    found.append(int(number))
+        return found
+
     def run_sql(self, script: str, database: str = ADMINISTRATOR, user: str = ADMINISTRATOR) -> str:
         """Run statements as a user and return what psql prints. Raise RuntimeError."""
         done = subprocess.run(
@@ -165,6 +193,17 @@ class Cluster:
             await connection.execute(_EMPTY)
         finally:
             await connection.close()
+
+    def _make(self, *command: str) -> None:
+        subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            timeout=60,
+            cwd=self.folder,
+            env=_environment(),
+            **_as_nobody_special(),
+        )
 
     def _answers(self) -> bool:
         assert self._process is not None
