@@ -16,11 +16,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, closing
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
 
+from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.revision import HEAD
@@ -143,20 +146,32 @@ def _count(directory: Path) -> int:
 
 
 async def _newer(folder: Path, acts: int, report: Report) -> None:
-    """Serve while the schema becomes that of a version to come, which has only added."""
     service = Service(folder / "service")
     service.init()
+    expand = partial(_expand, service.data / "store" / _FILE)
+    await serve_newer(application(service.data), service.key, expand, acts, report)
+
+
+async def serve_newer(
+    serving: AbstractAsyncContextManager[ASGIApp],
+    key: str,
+    expand: Callable[[], object],
+    acts: int,
+    report: Report,
+) -> None:
+    """Serve while the schema becomes that of a version to come, which has only added."""
     with capture_logs():
-        async with application(service.data) as app:
-            _expand(service.data / "store" / _FILE)
-            client = Inside(app, service.key)
+        async with serving as app:
+            client = Inside(app, key)
             actor = Actor("n", client, str(SEED), most=20)
-            for _ in range(acts):
+            for number in range(acts):
+                if number == acts // 4:
+                    await asyncio.to_thread(expand)
                 try:
                     await actor.act()
                 except Unexpected as answer:
                     report.violations.append(f"on a newer schema: {answer}")
-                report.add("requests on a newer schema")
+                report.add("requests on a newer schema", number >= acts // 4)
             ready = await client.ask("GET", "/readyz")
             if ready.status != HTTPStatus.OK:
                 report.violations.append(f"on a newer schema: {ready.body!r}")

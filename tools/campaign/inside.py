@@ -76,9 +76,9 @@ class Inside:
 
 
 @asynccontextmanager
-async def application(data: Path) -> AsyncIterator[ASGIApp]:
+async def application(data: Path, database: str | None = None) -> AsyncIterator[ASGIApp]:
     """Start the service, without what runs beside requests, and yield its application."""
-    settings = Settings(data=data)
+    settings = Settings(data=data, database=database)
     async with open_state(settings, exclusive=True) as state:
         keeper = keeper_of(state)
         await keeper.check(accept_rollback=False)

@@ -19,6 +19,7 @@ from tools.campaign import (
     f21_timing,
     f22_ambiguous_http,
     f27_migrations,
+    f27_postgres,
     freshness,
 )
 from tools.campaign.running import Module
@@ -41,6 +42,7 @@ _LIST = (
     Module("f21", f21_timing.run, 900),
     Module("f22", f22_ambiguous_http.run, 600),
     Module("f27", f27_migrations.run, 1800),
+    Module("f27-postgresql", f27_postgres.run, 1800),
     Module("freshness", freshness.run, 1800),
 )
 
