@@ -84,8 +84,6 @@ def install_errors(app: FastAPI, render_error: RenderError) -> None:
     app.add_exception_handler(RegcredError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, unrouted)
-    # Rendered here; raised again by the framework, and logged by the border.
-    app.add_exception_handler(Exception, refused)
 
 
 def allowed_methods(routes: Iterable[BaseRoute], path: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The route class of every sub-application, and the Call that its handlers receive.
 
 In this order: who asks (401), is there budget left (429), is the query known, is the body JSON
-(415, 400); only then FastAPI's own validation and the handler. The body itself was read and
-bounded at the border.
+(415, 400); only then are the fields checked and the operation called. The body itself was read
+and bounded at the border, which hands it over whole.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Any, get_origin
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regcred.domain.access import Caller
 from regcred.domain.errors import InvalidInput, MalformedRequest
 from regcred.domain.ports import IdempotentRequest
+from regcred.web.arguments import Arguments
 from regcred.web.authentication import PresentedKey, only_header
 from regcred.web.budget import take_request
 from regcred.web.conditional import etag, expected_version, idempotency_key
 from regcred.web.json_body import JSON, MERGE_PATCH, parse_object, require_media_type
 from regcred.web.middleware import peer_of
 from regcred.web.services import Services
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _RAW = "reads_its_body_as_bytes"
 _MEDIA_TYPES = {"PATCH": (JSON, MERGE_PATCH)}
@@ -36,22 +37,26 @@ _MEDIA_TYPES = {"PATCH": (JSON, MERGE_PATCH)}
 class Call(Request):
     """One authenticated request: who asks, what the headers ask for, and the use cases.
 
-    A Request, so that FastAPI hands it to whichever parameter is annotated with it, and so that
-    what FastAPI reads as the body is what was parsed here.
+    A Request, so that FastAPI takes a parameter that is annotated with it for no field.
     """
 
-    def __init__(self, request: Request, caller: Caller, body: bytes) -> None:
-        super().__init__(request.scope, request.receive)
+    def __init__(
+        self, scope: Scope, receive: Receive, services: Services, caller: Caller, body: bytes
+    ) -> None:
+        super().__init__(scope, receive)
         self.caller = caller
-        self.services, _ = _shared(request)
+        self.services = services
         self._body = body
+        self._json: dict[str, Any] | None = None
 
-    def read_json(self) -> None:
+    def read_json(self) -> dict[str, Any] | None:
         """Read the body as JSON, if there is one. Raise UnsupportedMediaType, MalformedRequest."""
         if self._body:
             accepted = _MEDIA_TYPES.get(self.method, (JSON,))
-            require_media_type(self.headers.getlist("content-type"), *accepted)
+            sent = [v.decode("latin-1") for k, v in self.scope["headers"] if k == b"content-type"]
+            require_media_type(sent, *accepted)
             self._json = parse_object(self._body)
+        return self._json
 
     async def expected_version(
         self, read_version: Callable[[], Coroutine[Any, Any, int]]
@@ -71,7 +76,7 @@ class Call(Request):
             scope["path"].encode(),
             scope["query_string"],
             principal.encode(),
-            _canonical(self._json if self._body else None),
+            _canonical(self._json),
         )
         return IdempotentRequest(principal, key, digest)
 
@@ -79,31 +84,34 @@ class Call(Request):
 class StrictRoute(APIRoute):
     """Authenticates, counts, refuses unknown query parameters, and reads JSON strictly."""
 
-    def get_route_handler(self) -> Handler:
-        """Wrap FastAPI's handler."""
-        handle = super().get_route_handler()
-        known, self._lists = _query_names(self)
-        takes_json = self.body_field is not None
-        takes_bytes = bool(getattr(self.endpoint, _RAW, False))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what FastAPI takes, for the document too; requests are answered here."""
+        super().__init__(*args, **kwargs)
+        self._known, self._lists = _query_names(self)
+        self._arguments = Arguments(self)
+        self._takes_bytes = bool(getattr(self.endpoint, _RAW, False))
+        self.app = self._answer
 
-        async def strict(request: Request) -> Response:
-            services, presented_key = _shared(request)
-            caller = await services.authenticate(
-                presented_key(request.scope),
-                request_id=request.state.request_id,
-                peer=peer_of(request.scope),
-            )
-            services.admission.admit(request.scope, caller)
-            take_request(request.scope, caller.project_id)
-            self.check_query(request, known)
-            call = Call(request, caller, await request.body())
-            if takes_json:
-                call.read_json()
-            elif not takes_bytes and await call.body():
-                self.check_no_body()
-            return await handle(call)
-
-        return strict
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services, presented_key = _shared(scope)
+        caller = await services.authenticate(
+            presented_key(scope),
+            request_id=scope["state"]["request_id"],
+            peer=peer_of(scope),
+        )
+        services.admission.admit(scope, caller)
+        take_request(scope, caller.project_id)
+        if scope["query_string"]:
+            self.check_query(Request(scope), self._known)
+        body: bytes = (await receive())["body"]
+        call = Call(scope, receive, services, caller, body)
+        read = None
+        if self.body_field is not None:
+            read = call.read_json()
+        elif body and not self._takes_bytes:
+            self.check_no_body()
+        answer: Response = await self.endpoint(**self._arguments(call, read))
+        await answer(scope, receive, send)
 
     def check_query(self, request: Request, known: frozenset[str]) -> None:
         """Refuse what would be ignored: a mistyped filter must not list everything.
@@ -144,12 +152,27 @@ def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return endpoint
 
 
+class _PlainApp(FastAPI):
+    """FastAPI's routes and its errors, without what it puts around them and nothing here uses."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what answers. What no handler is for leaves it: the border tells of that."""
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
+
+
 def plain_app() -> FastAPI:
     """Return a FastAPI application without anything of FastAPI's own: no pages, no redirects.
 
     Its telemetry is off, because it could carry bodies.
     """
-    return FastAPI(
+    return _PlainApp(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -176,8 +199,8 @@ def mark_replayed(answer: Response, *, replayed: bool) -> Response:
     return answer
 
 
-def _shared(request: Request) -> tuple[Services, PresentedKey]:
-    shared: tuple[Services, PresentedKey] = request.app.state.shared
+def _shared(scope: Scope) -> tuple[Services, PresentedKey]:
+    shared: tuple[Services, PresentedKey] = scope["app"].state.shared
     return shared
 
 
