@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
@@ -57,28 +57,28 @@ def drafted(
     credential_id: UUID, project_id: UUID, draft: Draft, now: datetime
 ) -> RegistryCredential:
     """Return `draft` as a new login of the project; the store gives it its number."""
-    blank = RegistryCredential(
-        credential_id, 0, project_id, "", "", "", created_at=now, updated_at=now, secret_version=0
+    return RegistryCredential(
+        credential_id, 0, project_id, created_at=now, updated_at=now, **_written(draft)
     )
-    return rewritten(blank, draft, now)
 
 
 def rewritten(old: RegistryCredential, draft: Draft, now: datetime) -> RegistryCredential:
     """Return `old` with everything a person writes taken from `draft`, under a new secret."""
-    return replace(
-        old,
-        name=draft.name,
-        provider=draft.provider,
-        username=draft.username,
-        registry_url=draft.registry_url,
-        scopes=draft.scopes,
-        settings=draft.settings,
-        description=draft.description,
-        labels=draft.labels,
-        expires_at=draft.expires_at,
-        updated_at=now,
-        secret_version=old.secret_version + 1,
-    )
+    return replace(old, updated_at=now, secret_version=old.secret_version + 1, **_written(draft))
+
+
+def _written(draft: Draft) -> dict[str, Any]:
+    return {
+        "name": draft.name,
+        "provider": draft.provider,
+        "username": draft.username,
+        "registry_url": draft.registry_url,
+        "scopes": draft.scopes,
+        "settings": draft.settings,
+        "description": draft.description,
+        "labels": draft.labels,
+        "expires_at": draft.expires_at,
+    }
 
 
 def merged(old: RegistryCredential, change: Change, password: Secret) -> Draft:

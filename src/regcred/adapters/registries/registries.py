@@ -118,6 +118,8 @@ class RealRegistries:
         scopes = provider.scopes() if draft.registry_url is None else draft.scopes
         # What a secret says of its own end is truer than what was typed in beside an older one.
         ends = provider.expiry(draft) or draft.expires_at
+        if (scopes, ends) == (draft.scopes, draft.expires_at):
+            return draft
         return replace(draft, scopes=scopes, expires_at=ends)
 
     def catalogue(self) -> Sequence[Family]:

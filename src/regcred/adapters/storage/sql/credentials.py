@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access, at_version, name_taken
@@ -25,9 +25,11 @@ from regcred.adapters.storage.sql.sealed_secrets import (
     replace_sealed,
 )
 from regcred.adapters.storage.sql.transaction import Clash, Transaction
+from regcred.domain import schedule
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import CredentialInUse, CredentialNotFound, ProjectNotFound
+from regcred.domain.notices import next_notice
 from regcred.domain.ports import CredentialRef, IdempotentRequest, SealedSecret
 from regcred.domain.verdict import Standing
 
@@ -35,13 +37,14 @@ _NEXT_NUMBER = """
     UPDATE projects SET
         next_credential_number = next_credential_number + 1,
         credential_count = credential_count + 1
-    WHERE id = ? RETURNING next_credential_number - 1
+    WHERE id = ? RETURNING next_credential_number - 1, recheck_every
 """
-_INSERT = """
+INSERT = """
     INSERT INTO credentials (
         name, provider, registry_url, scopes, username, settings, description, labels, expires_at,
-        updated_at, created_at, project_id, id, number, version, secret_version
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+        updated_at, created_at, project_id, id, number, version, secret_version, check_at,
+        check_failures, notice_at
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE = """
     UPDATE credentials SET
@@ -81,46 +84,23 @@ class Credentials(Access):
         idempotent: IdempotentRequest | None = None,
     ) -> RegistryCredential:
         """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
-        columns = columns_of(credential)
-        project_id, id_ = str(credential.project_id), str(credential.id)
+        place = str(credential.project_id), str(credential.id)
 
         async def work(transaction: Transaction) -> RegistryCredential:
             await self._refuse_repeated(transaction, idempotent)
-            row = await transaction.one(_NEXT_NUMBER, (project_id,))
+            row = await transaction.one(_NEXT_NUMBER, place[:1])
             if row is None:
                 raise ProjectNotFound
-            number: int = row[0]
+            made = created(credential, secret, row[0])
             try:
-                await transaction.change(
-                    _INSERT,
-                    (
-                        *columns,
-                        micros(credential.created_at),
-                        project_id,
-                        id_,
-                        number,
-                        secret.secret_version,
-                    ),
-                )
+                await transaction.change(INSERT, row_of(made, row[1]))
             except Clash as error:
                 raise name_taken(error, "credential") from error
-            await put_sealed(transaction, (project_id, id_), secret)
-            await index(transaction, credential, number)
-            await plan_new_secret(transaction, (project_id, id_), credential.created_at)
-            await plan_notices(
-                transaction, (project_id, id_), credential.expires_at, credential.created_at
-            )
-            await self._remember(transaction, idempotent, id_)
+            await put_sealed(transaction, place, secret)
+            await index(transaction, made, made.number)
+            await self._remember(transaction, idempotent, place[1])
             await transaction.audit(event)
-            return replace(
-                credential,
-                number=number,
-                version=1,
-                secret_version=secret.secret_version,
-                standing=Standing(),
-                last_used_at=None,
-                last_used_by=None,
-            )
+            return made
 
         return await self._write(work, of=credential.project_id)
 
@@ -207,6 +187,39 @@ def _uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return id_ if str(id_) == text.lower() else None
+
+
+def created(
+    credential: RegistryCredential, secret: SealedSecret, number: int
+) -> RegistryCredential:
+    """Return a new credential as it is stored under `number`."""
+    return replace(
+        credential,
+        number=number,
+        version=1,
+        secret_version=secret.secret_version,
+        standing=Standing(),
+        last_used_at=None,
+        last_used_by=None,
+    )
+
+
+def row_of(made: RegistryCredential, recheck_every: int) -> Row:
+    """Return the whole row of a new credential, in INSERT's order; the interval is in seconds."""
+    at, every = made.created_at, timedelta(seconds=recheck_every)
+    plan = schedule.after_new_secret(at, every, schedule.spread_of(made.id, at))
+    return (
+        *columns_of(made),
+        micros(at),
+        str(made.project_id),
+        str(made.id),
+        made.number,
+        made.version,
+        made.secret_version,
+        micros_or_none(plan.due_at),
+        plan.failures,
+        micros_or_none(next_notice(made.expires_at, at)),
+    )
 
 
 def columns_of(credential: RegistryCredential) -> Row:

@@ -6,12 +6,12 @@ from regcred.adapters.storage.sql.rows import Row, lookup_of
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.credential import RegistryCredential
 
-_INSERT_SCOPE = """
+INSERT_SCOPE = """
     INSERT INTO credential_scopes (project_id, number, lookup, path, scope, whole)
     VALUES (?, ?, ?, ?, ?, ?)
 """
 _DELETE_SCOPES = "DELETE FROM credential_scopes WHERE project_id = ? AND number = ?"
-_INSERT_LABEL = """
+INSERT_LABEL = """
     INSERT INTO credential_labels (project_id, number, label, value) VALUES (?, ?, ?, ?)
 """
 _DELETE_LABELS = "DELETE FROM credential_labels WHERE project_id = ? AND number = ?"
@@ -20,9 +20,9 @@ _DELETE_LABELS = "DELETE FROM credential_labels WHERE project_id = ? AND number 
 async def index(transaction: Transaction, credential: RegistryCredential, number: int) -> None:
     """Write where the credential is found: by its scopes and by its labels."""
     for row in scope_rows(credential, number):
-        await transaction.change(_INSERT_SCOPE, row)
+        await transaction.change(INSERT_SCOPE, row)
     for row in label_rows(credential, number):
-        await transaction.change(_INSERT_LABEL, row)
+        await transaction.change(INSERT_LABEL, row)
 
 
 def scope_rows(credential: RegistryCredential, number: int) -> list[Row]:

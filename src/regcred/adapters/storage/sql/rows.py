@@ -134,9 +134,10 @@ def _with_port(host: str, port: int | None) -> str:
 PROJECT = "number, id, name, require_if_match, created_at, updated_at, version, recheck_every"
 
 
+@lru_cache(maxsize=2048)
 @as_written("a project")
 def project(row: Row) -> Project:
-    """Return the project that PROJECT's columns are."""
+    """Return the project that PROJECT's columns are; one row gives one object while it is kept."""
     number, id_, name, require_if_match, created_at, updated_at, version, recheck_every = row
     return Project(
         UUID(id_),

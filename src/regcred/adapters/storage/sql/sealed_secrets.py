@@ -6,6 +6,7 @@ from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.logins import forget_logins
+from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.ports import SealedSecret, WrappedSeed
@@ -13,7 +14,7 @@ from regcred.domain.ports import SealedSecret, WrappedSeed
 Place = tuple[str, str]
 """Project and credential, as text."""
 
-_PUT = """
+PUT = """
     INSERT INTO credential_secrets (
         project_id, credential_id, secret_version, state, seed_generation, sealed
     ) VALUES (?, ?, ?, 'current', ?, ?)
@@ -46,9 +47,12 @@ class SealedSecrets(Access):
 
 async def put_sealed(transaction: Transaction, place: Place, secret: SealedSecret) -> None:
     """Write a credential's current secret."""
-    await transaction.change(
-        _PUT, (*place, secret.secret_version, secret.seed.generation, secret.sealed)
-    )
+    await transaction.change(PUT, secret_row(place, secret))
+
+
+def secret_row(place: Place, secret: SealedSecret) -> Row:
+    """Return the row of a credential's current secret, in PUT's order."""
+    return (*place, secret.secret_version, secret.seed.generation, secret.sealed)
 
 
 async def delete_sealed(transaction: Transaction, place: Place) -> None:

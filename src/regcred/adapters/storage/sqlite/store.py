@@ -18,6 +18,7 @@ from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
 from regcred.adapters.storage.sqlite.connection import connect
+from regcred.adapters.storage.sqlite.creates import SqliteCredentials
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
 from regcred.adapters.storage.sqlite.schema import require_head, revision_of
@@ -70,7 +71,7 @@ class _Reads(Access):
         return self._writer.sign
 
 
-class SqliteStore(Waves, Nouns, _Reads):
+class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
     """Implements `regcred.domain.ports.Store` on one file.
 
     Reads run where they are called, on the event loop's thread, in microseconds; writes go

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from regcred.adapters.storage.sql.fetch_log import digest
 from regcred.adapters.storage.sql.recent import Recent
 from regcred.adapters.storage.sql.reveals import RevealLog
 from regcred.adapters.storage.sql.rows import micros
-from regcred.adapters.storage.sql.transaction import Clash, Sign, Work
+from regcred.adapters.storage.sql.transaction import Clash, Sign, Transaction, Work
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.scrubbing import Scrubber
 from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
@@ -29,6 +29,7 @@ from regcred.domain.audit import Reveal
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.tally import Tally
 
+_A = TypeVar("_A")
 _T = TypeVar("_T")
 
 _FAILURES = (sqlite3.Error, UnicodeDecodeError, Clash)
@@ -36,10 +37,21 @@ MAX_BATCH = 512
 MAX_WAITING = 8192
 
 
+Together = Callable[[Transaction, Sequence[_A]], Awaitable[Sequence[_T | Exception]]]
+"""Does many writes that are alike, and returns what came of each."""
+
+
+class Alike(NamedTuple, Generic[_A, _T]):
+    """A write that is done together with others like it."""
+
+    together: Together[_A, _T]
+    one: _A
+
+
 class _Job(NamedTuple, Generic[_T]):
     """A write that waits, or a Reveal, which is written together with others like it."""
 
-    work: Work[_T] | Reveal
+    work: Work[_T] | Alike[Any, _T] | Reveal
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[_T]
 
@@ -85,7 +97,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[_T] | Reveal) -> asyncio.Future[_T]:
+    def submit(self, work: Work[_T] | Alike[Any, _T] | Reveal) -> asyncio.Future[_T]:
         """Queue a write; the future is done once the write is durable or refused.
 
         A waiter that is cancelled takes nothing back: the write may commit. Raise
@@ -180,13 +192,18 @@ class Writer:
     ) -> list[_Outcome]:
         reveals: list[Reveal] = []
         waiting: list[_Job[Any]] = []
+        alike: defaultdict[Together[Any, Any], list[tuple[_Job[Any], Any]]] = defaultdict(list)
         outcomes: list[_Outcome] = []
         for job in batch:
             if isinstance(job.work, Reveal):
                 reveals.append(job.work)
                 waiting.append(job)
+            elif isinstance(job.work, Alike):
+                alike[job.work.together].append((job, job.work.one))
             else:
                 outcomes.append(_Outcome(job, *_attempt(transaction, job.work)))
+        for together, jobs in alike.items():
+            outcomes += _attempt_together(transaction, together, jobs)
         if reveals:
             result, error = _attempt(transaction, lambda t: self._reveals.write(t, reveals))
             outcomes += [_Outcome(job, result, error) for job in waiting]
@@ -227,6 +244,22 @@ def _attempt(transaction: SqliteTransaction, work: Work[_T]) -> tuple[_T | None,
         return None, unavailable(error) if isinstance(error, _FAILURES) else error
     transaction.release()
     return result, None
+
+
+def _attempt_together(
+    transaction: SqliteTransaction,
+    together: Together[Any, Any],
+    jobs: Sequence[tuple[_Job[Any], Any]],
+) -> list[_Outcome]:
+    """Run writes that are alike in one savepoint; if that fails, each of them in its own."""
+    ones = [one for _, one in jobs]
+    results, error = _attempt(transaction, lambda t: together(t, ones))
+    if results is None and len(jobs) > 1:
+        return [o for job in jobs for o in _attempt_together(transaction, together, [job])]
+    return [
+        _Outcome(job, error=result) if isinstance(result, Exception) else _Outcome(job, result)
+        for (job, _), result in zip(jobs, results or [error], strict=True)
+    ]
 
 
 def _settle(outcomes: Sequence[_Outcome]) -> None:
