@@ -24,6 +24,7 @@ from regcred.domain.errors import (
     NotFound,
     ProjectNotEmpty,
     ProjectNotFound,
+    RegcredError,
     StoreUnavailable,
     UseNotFound,
     VersionMismatch,
@@ -46,6 +47,7 @@ from regcred.domain.ports import (
     LoginPlace,
     Planned,
     ProjectRef,
+    ResolveQuestion,
     ResolveRead,
     SealedLogin,
     SealedSecret,
@@ -479,6 +481,11 @@ class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
         candidates = [_candidate(held, scope) for scope, held in matches[:limit]]
         return ResolveRead(key, str(found.id), candidates)
 
+    async def read_for_resolves(
+        self, questions: Sequence[ResolveQuestion]
+    ) -> Sequence[ResolveRead | RegcredError]:
+        return [await self.read_for_resolve(*question) for question in questions]
+
     async def read_logins(self, project_id: UUID, ids: Collection[UUID]) -> Sequence[Candidate]:
         self._awake()
         return [
@@ -505,6 +512,10 @@ class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
             )
         )
         self._use(reveal)
+
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+        for reveal in reveals:
+            await self.record_reveal(reveal)
 
     async def record_use(self, reveal: Reveal) -> None:
         with suppress(StoreUnavailable):

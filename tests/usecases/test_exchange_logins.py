@@ -30,7 +30,7 @@ from regcred.usecases.change_credential import Change
 from regcred.usecases.exchange_logins import PRINCIPAL
 from regcred.usecases.kept_login import Exchangeable, NoLogin, Patience
 from regcred.usecases.open_login import Login
-from regcred.usecases.resolve_image import Resolution
+from regcred.usecases.pull import Resolution
 from regcred.usecases.waiting_pulls import ROOM
 from tests.fakes.registries import AWAY, REJECTED
 from tests.usecases.world import CHECKS, World

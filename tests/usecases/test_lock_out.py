@@ -14,7 +14,7 @@ from regcred.domain.ports import WrongKeys
 from regcred.domain.token import ApiToken
 from regcred.usecases import lock_out
 from regcred.usecases.lock_out import OF_KEY, OF_PEER, LockOut
-from regcred.usecases.resolve_image import Presented, question_for_image
+from regcred.usecases.pull import Presented, question_for_image
 from tests.fakes.store import MemoryStore
 from tests.usecases.world import HandClock, World
 

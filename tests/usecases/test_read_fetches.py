@@ -9,8 +9,8 @@ import pytest
 from regcred.domain.access import Caller, Role
 from regcred.domain.errors import CredentialNotFound
 from regcred.domain.fetch import KEPT
+from regcred.usecases.pull import question_for_image
 from regcred.usecases.read_fetches import Fetches
-from regcred.usecases.resolve_image import question_for_image
 from regcred.usecases.serve_docker_helper import question_for_server
 from tests.usecases.test_hand_out_logins import ask as hand_out
 from tests.usecases.world import REGISTRY, START, World, presented

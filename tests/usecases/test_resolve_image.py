@@ -26,7 +26,7 @@ from regcred.domain.secret import Secret
 from regcred.domain.token import ApiToken
 from regcred.domain.verdict import VerdictKind
 from regcred.usecases.open_login import Login
-from regcred.usecases.resolve_image import Resolution, question_for_image
+from regcred.usecases.pull import Resolution, question_for_image
 from regcred.usecases.serve_docker_helper import question_for_server
 from tests.usecases.world import PASSWORD, REGISTRY, START, World, draft, presented
 

@@ -17,7 +17,7 @@ from regcred.domain.errors import (
 from regcred.domain.registry import HUB_SERVER_URL, RegistryAddress
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
-from regcred.usecases.resolve_image import Question
+from regcred.usecases.pull import Question
 from regcred.usecases.serve_docker_helper import question_for_server
 from tests.usecases.world import REGISTRY, World, draft, presented
 

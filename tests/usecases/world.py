@@ -15,6 +15,7 @@ from regcred.adapters.identity.pod_tokens import PodTokenVerifier
 from regcred.adapters.registries.limits import ProjectRate
 from regcred.adapters.sealing.pod_stamps import KeyedPodStamps
 from regcred.bootstrap.bell import TaskBell
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import ApiKey, Caller, Principal, Role
 from regcred.domain.audit import Action, AuditEvent, Reveal
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
@@ -51,16 +52,12 @@ from regcred.usecases.manage_webhooks import ManageWebhooks, WebhookDraft
 from regcred.usecases.manage_workloads import ManageWorkloads
 from regcred.usecases.probe_registry import ProbeRegistry
 from regcred.usecases.prove_login import ProveLogin
+from regcred.usecases.pull import Presented, Resolution, question_for_image
 from regcred.usecases.read_audit import ReadAudit
 from regcred.usecases.read_events import ReadEvents
 from regcred.usecases.read_fetches import ReadFetches
 from regcred.usecases.recheck_credentials import RecheckCredentials
-from regcred.usecases.resolve_image import (
-    Presented,
-    Resolution,
-    ResolveImage,
-    question_for_image,
-)
+from regcred.usecases.resolve_image import ResolveImage
 from regcred.usecases.seal_secret import open_current
 from regcred.usecases.serve_docker_helper import ServeDockerHelper
 from regcred.usecases.verify_credential import VerifyCredential
@@ -299,6 +296,7 @@ class World:
             self.exchanges,
             self.pods,
             self.lock_out,
+            Wave,
         )
         self.docker = ServeDockerHelper(self.credentials)
         self.hand_out = HandOutLogins(

@@ -18,6 +18,7 @@ from regcred.adapters.registries.registries import RealRegistries
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.bootstrap.bell import TaskBell
 from regcred.bootstrap.renewals import Renewals
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import ApiKey, Role
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.ports import Clock, LoginPlace, Store, StoredKey
@@ -137,6 +138,7 @@ class World:
             self.exchanges,
             self.services.authenticate_pod,
             self.lock_out,
+            Wave,
         )
         endpoints: dict[str, Endpoint] = {
             "resolve": Resolve(resolve),

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from regcred.adapters.identity.pod_tokens import PodTokenVerifier
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import Caller
 from regcred.domain.errors import NotAuthenticated, RegcredError
 from regcred.domain.ports import CredentialFilter, KeyDigests, Store
@@ -29,7 +30,8 @@ from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.lock_out import LockOut
 from regcred.usecases.manage_projects import ManageProjects
-from regcred.usecases.resolve_image import Presented, ResolveImage, question_for_image
+from regcred.usecases.pull import Presented, question_for_image
+from regcred.usecases.resolve_image import ResolveImage
 from tests.fakes.registries import ScriptedRegistries
 from tests.tools.inside import use_cases
 from tools.campaign import plants
@@ -226,6 +228,7 @@ class _UseCases:
             inside.exchanges,
             pods,
             _NOT_COUNTED,
+            Wave,
         )
 
     def login(self, id_: UUID) -> Ask:

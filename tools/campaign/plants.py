@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import CredentialInUse, ProjectNotFound
-from regcred.domain.ports import CredentialFilter, ProjectRef, ResolveRead, SealedSecret, Store
+from regcred.domain.ports import (
+    CredentialFilter,
+    ProjectRef,
+    ResolveQuestion,
+    ResolveRead,
+    SealedSecret,
+    Store,
+)
 from regcred.domain.use import Use
 
 
@@ -22,6 +29,10 @@ class Planted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.good, name)
+
+    async def read_for_resolves(self, questions: Sequence[ResolveQuestion]) -> list[ResolveRead]:
+        """Read for each by `read_for_resolve`, which may be planted."""
+        return [await self.read_for_resolve(*question) for question in questions]
 
 
 class ForgetsRevokes(Planted):

@@ -52,6 +52,22 @@ class OpenLogin:
         self._registries = registries
         self._exchanges = exchanges
 
+    def now(
+        self, project_id: str, candidate: Candidate, address: RegistryAddress | None
+    ) -> Login | None:
+        """Return a login for which nothing need be waited for; None: `__call__` does the rest.
+
+        Raise SealBroken.
+        """
+        if self._registries.place(candidate.delivery, address) is not None:
+            return None
+        context = _context(project_id, candidate)
+        password = self._sealer.open_now(candidate.seed, context, candidate.sealed)
+        if password is None:
+            return None
+        username = candidate.delivery.username
+        return _login(candidate, address, username, password, candidate.expires_at)
+
     async def __call__(
         self,
         project_id: str,
@@ -66,13 +82,7 @@ class OpenLogin:
         """
         place = self._registries.place(candidate.delivery, address)
         if place is None:
-            context = SealContext(
-                project_id,
-                candidate.id,
-                PASSWORD_FIELD,
-                candidate.secret_version,
-                candidate.delivery,
-            )
+            context = _context(project_id, candidate)
             password = await self._sealer.open(candidate.seed, context, candidate.sealed)
             username = candidate.delivery.username
             return _login(candidate, address, username, password, candidate.expires_at)
@@ -87,6 +97,12 @@ class OpenLogin:
         if isinstance(login, NoLogin):
             return Withheld(candidate.id, candidate.name, str(login.kind), login.note)
         return _login(candidate, address, login.username, login.password, login.expires_at)
+
+
+def _context(project_id: str, candidate: Candidate) -> SealContext:
+    return SealContext(
+        project_id, candidate.id, PASSWORD_FIELD, candidate.secret_version, candidate.delivery
+    )
 
 
 def _login(

@@ -1,13 +1,13 @@
 """Hand out the logins for an image: the hot path.
 
-One fresh read finds the key, the project and every matching login, so a revoked key or a
-replaced secret counts from the very next request; then the audit row commits; then, and only
-then, the logins leave.
+The requests that wait go through each step together (`domain/ports/waves.py`). One fresh read
+finds the key, the project and every matching login, so a revoked key or a replaced secret counts
+from the very next request; then the audit row commits; then, and only then, the logins leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,20 +15,20 @@ from uuid import UUID
 
 from regcred.domain.access import Caller, Permission
 from regcred.domain.audit import Reveal
-from regcred.domain.errors import NotAuthenticated, ProjectNotFound
-from regcred.domain.handout import IDENTITY_TOKEN
+from regcred.domain.errors import NotAuthenticated, ProjectNotFound, RegcredError
 from regcred.domain.ports import (
     Candidate,
     Clock,
+    Gather,
     KeyDigests,
-    ProjectRef,
     Registries,
+    ResolveQuestion,
     ResolveRead,
     Sealer,
     Store,
+    Waiting,
 )
 from regcred.domain.ports.measuring import UNMEASURED, Meter
-from regcred.domain.registry import ImageReference, RegistryAddress
 from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token
@@ -38,74 +38,85 @@ from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.kept_login import Patience
 from regcred.usecases.lock_out import LockOut
 from regcred.usecases.open_login import Login, OpenLogin, Withheld
-from regcred.usecases.together import together
+from regcred.usecases.pull import PLENTY, Presented, Question, Resolution, Room
 
 _uuid = lru_cache(maxsize=4096)(UUID)
 
 
-class Question(NamedTuple):
-    """What is asked for: an image, or (repository None) a registry by host alone."""
+class _Asked(NamedTuple):
+    """A request with its question, as far as it is known who asks."""
 
-    address: RegistryAddress
-    repository: str | None
-    text: str
-    """For the audit row: the image without tag and digest, or the host."""
+    presented: Presented
+    question: Question
+    force: bool
+    room: Room
+    who: ApiToken | Caller
+    """A key to look up, or the workload that a pod's token speaks for."""
 
-
-class Presented(NamedTuple):
-    """The request around a question, as it came in."""
-
-    key: str | None
-    """An API key, or a pod's service-account token."""
-
-    project: ProjectRef | None
-    client: str
-    request_id: str
-    peer: str
-    node: str = ""
-    namespace: str = ""
-    """Where the logins go, as the client says; "" if it does not."""
-
-    admit: Callable[[Caller], None] = lambda _caller: None
-    """Raises QuotaExceeded if the caller must wait; asked once it is known who that is."""
+    def read(self) -> ResolveQuestion:
+        """Return what must be read for it."""
+        _, (address, repository, _), _, _, who = self
+        if isinstance(who, Caller):
+            return ResolveQuestion(None, who.project_id, address, repository)
+        return ResolveQuestion(who.id, self.presented.project, address, repository)
 
 
-class Room(NamedTuple):
-    """What the client can take: what it cannot is neither opened nor recorded as handed out."""
+class _Found:
+    """Who asks, the logins to open, and those that were opened or kept back."""
 
-    logins: int
-    """At most so many, the best first."""
+    __slots__ = ("_chosen", "asked", "at", "caller", "opened", "project_id", "withheld")
 
-    identity_tokens: bool
-    """Whether it knows what to do with the user name `<token>`."""
+    def __init__(self, asked: _Asked, caller: Caller, read: ResolveRead, at: datetime) -> None:
+        """Raise ProjectNotFound, AccessDenied."""
+        self.asked, self.caller, self.at = asked, caller, at
+        self.project_id = _permit(caller, read)
+        self._chosen = _choose(caller, asked.question, read.candidates)
+        self.opened: list[tuple[Candidate, Login]] = []
+        self.withheld: list[Withheld] = []
 
-    def takes(self, candidate: Candidate) -> bool:
-        """Whether the client can use this login."""
-        return self.identity_tokens or candidate.delivery.username != IDENTITY_TOKEN
+    def wanted(self) -> Iterator[Candidate]:
+        """Yield what to open next, as long as there is room, and keep back what must be."""
+        self.opened, self.withheld = [], []
+        room, force = self.asked.room, self.asked.force
+        for candidate in filter(room.takes, self._chosen):
+            if len(self.opened) == room.logins:
+                return
+            if candidate.standing.withheld and not force:
+                kind = str(candidate.standing.last)
+                self.withheld.append(Withheld(candidate.id, candidate.name, kind))
+            else:
+                yield candidate
+
+    def take(self, candidate: Candidate, login: Login | Withheld) -> None:
+        """Note what came of opening one."""
+        if isinstance(login, Withheld):
+            self.withheld.append(login)
+        else:
+            self.opened.append((candidate, login))
+
+    def trace(self) -> Reveal:
+        """Return what the audit is told of what was opened."""
+        told = self.asked.presented
+        return Reveal(
+            self.project_id,
+            str(self.caller.principal),
+            self.asked.question.text,
+            told.client,
+            told.peer,
+            tuple([(candidate.id, candidate.secret_version) for candidate, _ in self.opened]),
+            told.node,
+            told.namespace,
+            self.at,
+            told.request_id,
+        )
+
+    def resolution(self) -> Resolution:
+        """Return what whoever asks gets."""
+        logins = [login for _, login in self.opened]
+        return Resolution(logins, self.withheld, self.caller.expires_at)
 
 
-PLENTY = Room(logins=256, identity_tokens=True)
-"""More than any one read finds."""
-
-
-class Resolution(NamedTuple):
-    """The logins to try, in order, and those kept back."""
-
-    logins: Sequence[Login]
-    withheld: Sequence[Withheld]
-    caller_ends: datetime | None
-    """When whoever asked may ask no longer; None: never."""
-
-
-# A pure function of text that many nodes ask about again and again.
-# Small: what strangers ask fills it too, before anyone looks at a key.
-@lru_cache(maxsize=2048)
-def question_for_image(text: str) -> tuple[ImageReference, Question]:
-    """Return the reference and the question it asks. Raise InvalidReference, InvalidInput."""
-    reference = ImageReference.parse(text)
-    address = RegistryAddress.parse(reference.registry)
-    asked = f"{reference.registry}/{reference.repository}"
-    return reference, Question(address, reference.repository, asked)
+_Wave = Sequence[Waiting[_Asked, Resolution | _Found]]
 
 
 class ResolveImage:
@@ -121,6 +132,7 @@ class ResolveImage:
         exchanges: ExchangeLogins,
         pods: AuthenticatePod,
         lock_out: LockOut,
+        gather: Gather,
         meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
@@ -129,6 +141,7 @@ class ResolveImage:
         self._open = OpenLogin(sealer, registries, exchanges)
         self._pods = pods
         self._lock_out = lock_out
+        self._in_wave = gather(self._answer)
         self._meter = meter
 
     async def __call__(
@@ -146,97 +159,100 @@ class ResolveImage:
         ProjectNotFound, AccessDenied, QuotaExceeded, SealBroken, KeyringUnavailable,
         StoreUnavailable, and what AuthenticatePod raises.
         """
-        now = self._clock()
-        patience = Patience(now + PATIENCE)
-        while True:
-            caller, read, told = await self._read(presented, question, now)
-            presented.admit(caller)
-            project_id = _permit(caller, read)
-            chosen = filter(room.takes, _choose(caller, question, read.candidates))
-            opened, withheld = await self._opened(
-                project_id, chosen, question, room.logins, patience, force=force
-            )
-            if not patience.waited:
-                break
-            # The key, the workload and the logins may be others by now: all is decided anew.
-            patience.waited, now = False, self._clock()
-        if opened:
-            await self._store.record_reveal(
-                Reveal(
-                    project_id,
-                    str(caller.principal),
-                    question.text,
-                    told.client,
-                    told.peer,
-                    tuple([(c.id, c.secret_version) for c, _ in opened]),
-                    told.node,
-                    told.namespace,
-                    now,
-                    told.request_id,
-                )
-            )
-        self._meter.resolved(len(opened), [login.verdict for login in withheld])
-        return Resolution([login for _, login in opened], withheld, caller.expires_at)
+        answer = await self._ask(presented, question, force, room)
+        if isinstance(answer, _Found):
+            answer = await self._patiently(answer)
+        self._meter.resolved(len(answer.logins), [login.verdict for login in answer.withheld])
+        return answer
 
-    async def _opened(
-        self,
-        project_id: str,
-        chosen: Iterable[Candidate],
-        question: Question,
-        most: int,
-        patience: Patience,
-        *,
-        force: bool,
-    ) -> tuple[list[tuple[Candidate, Login]], list[Withheld]]:
-        """Return at most so many of the chosen, opened, and those kept back before them."""
-        withheld: list[Withheld] = []
-        opened: list[tuple[Candidate, Login]] = []
-        for candidate in chosen:
-            if len(opened) == most:
-                break
-            if candidate.standing.withheld and not force:
-                kind = str(candidate.standing.last)
-                withheld.append(Withheld(candidate.id, candidate.name, kind))
-                continue
-            await together()
-            login = await self._open(project_id, candidate, question.address, patience)
-            if isinstance(login, Withheld):
-                withheld.append(login)
-            else:
-                opened.append((candidate, login))
-        return opened, withheld
-
-    async def _read(
-        self, presented: Presented, question: Question, now: datetime
-    ) -> tuple[Caller, ResolveRead, Presented]:
-        """Return who asks, what was read for the question, and the request as it is told of.
+    async def _ask(
+        self, presented: Presented, question: Question, force: bool, room: Room
+    ) -> Resolution | _Found:
+        """Return the answer, or what was found if opening it must be waited for.
 
         Where a pod runs its token says, or nobody: a header was not signed.
         """
-        key, address, repository = presented.key, question.address, question.repository
+        key, project, _, request_id, peer = presented[:5]
         if not key:
             raise NotAuthenticated("missing")
         if is_pod_token(key):
-            caller, pod = await self._pods(
-                key, presented.project, request_id=presented.request_id, peer=presented.peer
-            )
-            read = await self._store.read_for_resolve(None, caller.project_id, address, repository)
-            return caller, read, presented._replace(node=pod.node, namespace=pod.namespace)
+            caller, pod = await self._pods(key, project, request_id=request_id, peer=peer)
+            presented = presented._replace(node=pod.node, namespace=pod.namespace)
+            return await self._in_wave(_Asked(presented, question, force, room, caller))
         token = ApiToken.parse(key)
-        read = await self._store.read_for_resolve(token.id, presented.project, address, repository)
         try:
-            caller = caller_behind(
-                token,
-                read.key,
-                self._digests,
-                now,
-                request_id=presented.request_id,
-                peer=presented.peer,
-            )
+            return await self._in_wave(_Asked(presented, question, force, room, token))
         except NotAuthenticated as why:
-            await self._lock_out.refused(why, token.id, presented.peer)
+            await self._lock_out.refused(why, token.id, peer)
             raise
-        return caller, read, presented
+
+    async def _answer(self, wave: _Wave) -> None:
+        """Answer all for which nothing need be waited for but the commit of their reveals."""
+        now = self._clock()
+        reads = await self._store.read_for_resolves([waiting.asked.read() for waiting in wave])
+        found, ready = [], []
+        for waiting, read in zip(wave, reads, strict=True):
+            try:
+                found.append((waiting, self._find(waiting.asked, read, now)))
+            except Exception as error:  # noqa: BLE001  whatever it is, it is for one of them
+                waiting.failed(error)
+        for waiting, one in found:
+            try:
+                if not self._opened_now(one):
+                    waiting.done(one)
+                elif not one.opened:
+                    waiting.done(one.resolution())
+                else:
+                    ready.append((waiting, one))
+            except Exception as error:  # noqa: BLE001  as above
+                waiting.failed(error)
+        if ready:
+            await self._store.record_reveals([one.trace() for _, one in ready])
+        for waiting, one in ready:
+            waiting.done(one.resolution())
+
+    def _find(self, asked: _Asked, read: ResolveRead | RegcredError, now: datetime) -> _Found:
+        """Return who asks and which logins. Raise what is wrong with either."""
+        if isinstance(read, RegcredError):
+            raise read
+        caller, presented = asked.who, asked.presented
+        if isinstance(caller, ApiToken):
+            request_id, peer = presented.request_id, presented.peer
+            caller = caller_behind(
+                caller, read.key, self._digests, now, request_id=request_id, peer=peer
+            )
+        presented.admit(caller)
+        return _Found(asked, caller, read, now)
+
+    def _opened_now(self, found: _Found) -> bool:
+        """Open what was found, if nothing need be waited for. Raise SealBroken."""
+        address = found.asked.question.address
+        for candidate in found.wanted():
+            login = self._open.now(found.project_id, candidate, address)
+            if login is None:
+                return False
+            found.take(candidate, login)
+        return True
+
+    async def _patiently(self, found: _Found) -> Resolution:
+        """Open what was found, waiting for first exchanges."""
+        patience = Patience(found.at + PATIENCE)
+        while True:
+            for candidate in found.wanted():
+                address = found.asked.question.address
+                login = await self._open(found.project_id, candidate, address, patience)
+                found.take(candidate, login)
+            if not patience.waited:
+                break
+            # The key, the workload and the logins may be others by now: all is decided anew.
+            patience.waited = False
+            answer = await self._ask(*found.asked[:4])
+            if isinstance(answer, Resolution):
+                return answer
+            found = answer
+        if found.opened:
+            await self._store.record_reveal(found.trace())
+        return found.resolution()
 
 
 def _permit(caller: Caller, read: ResolveRead) -> str:

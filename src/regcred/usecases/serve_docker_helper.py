@@ -14,7 +14,7 @@ from regcred.domain.registry import HUB, HUB_ALIASES, HUB_SERVER_URL, RegistryAd
 from regcred.domain.secret import Secret
 from regcred.usecases.change_credential import Change
 from regcred.usecases.manage_credentials import ManageCredentials
-from regcred.usecases.resolve_image import Question
+from regcred.usecases.pull import Question
 
 CREATED_BY = "regcred.dev/created-by"
 HELPER = "docker-credential-regcred"

@@ -17,14 +17,8 @@ from regcred.domain.registry import ImageReference, Scope
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token
 from regcred.usecases.open_login import Login
-from regcred.usecases.resolve_image import (
-    Presented,
-    Question,
-    Resolution,
-    ResolveImage,
-    Room,
-    question_for_image,
-)
+from regcred.usecases.pull import Presented, Question, Resolution, Room, question_for_image
+from regcred.usecases.resolve_image import ResolveImage
 
 _SKEW = timedelta(seconds=60)
 """A pull that begins with a login must end before the login does."""

@@ -198,6 +198,25 @@ async def test_a_remembered_seed_outlives_the_key_service_until_its_time_is_up()
     assert (await port.open(seed, CONTEXT, sealed)).reveal() == "x"
 
 
+async def test_what_opens_now_is_what_no_key_service_is_needed_for() -> None:
+    keys, clock = CountingKeys(), Hand()
+    port = EnvelopeSealer(keys, Predictable(), clock, cache_ttl=60)
+    seed = await port.new_seed(PROJECT)
+    sealed = await port.seal(seed, CONTEXT, Secret("x"))
+
+    opened = port.open_now(seed, CONTEXT, sealed)
+    assert opened is not None
+    assert opened.reveal() == "x"
+    with pytest.raises(SealBroken):
+        port.open_now(seed, CONTEXT, sealed[:-1])
+    assert port.failures["open"] == 1
+
+    clock.now = 60.0
+    asked = list(keys.asked)
+    assert port.open_now(seed, CONTEXT, sealed) is None
+    assert keys.asked == asked
+
+
 @pytest.mark.parametrize("generation", [-1, 0, 2**32])
 @pytest.mark.parametrize("act", ["seal", "open"])
 async def test_a_generation_outside_the_format_is_not_even_unwrapped(

@@ -13,7 +13,8 @@ from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.domain.audit import Action
 from regcred.domain.errors import SealBroken, StartRefused
-from regcred.domain.ports import LoginPlace, WrappedSeed
+from regcred.domain.ports import LoginPlace, ResolveQuestion, WrappedSeed
+from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import VerdictKind
 from tests.adapters.storage.samples import (
     ALL_AUDIT,
@@ -28,6 +29,17 @@ from tests.adapters.storage.samples import (
 )
 
 Read = Callable[[World, Any], Awaitable[object]]
+
+
+async def _raised_together(world: World) -> None:
+    """Raise what one of two that are read together gets; the other gets its answer."""
+    fits, beside = (ResolveQuestion(None, world.id, HOST, name) for name in ("app", None))
+    elsewhere = beside._replace(address=RegistryAddress.parse("elsewhere.example"))
+    broken, good = await world.store.read_for_resolves([fits, elsewhere])
+    assert not isinstance(good, Exception)
+    if isinstance(broken, Exception):
+        raise broken
+
 
 EDITS: dict[str, tuple[str, Read]] = {
     "a credential's labels": (
@@ -45,6 +57,10 @@ EDITS: dict[str, tuple[str, Read]] = {
     "a matched credential's settings": (
         "UPDATE credentials SET settings = ''",
         lambda w, _: w.store.read_for_resolve(None, w.id, HOST, "app"),
+    ),
+    "a credential matched beside another question": (
+        "UPDATE credentials SET created_at = 9e17",
+        lambda w, _: _raised_together(w),
     ),
     "a matched credential's verdict": (
         "UPDATE credentials SET verdict = 'xx'",

@@ -13,7 +13,7 @@ import pytest
 from regcred.domain.access import Role
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.errors import CredentialNotFound, UseNotFound
-from regcred.domain.ports import AuditFilter
+from regcred.domain.ports import AuditFilter, ResolveQuestion
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import Standing, Verdict, VerdictKind
 from tests.adapters.storage.samples import (
@@ -188,6 +188,23 @@ class TestResolve:
         assert found.matched in found.delivery.scopes
         assert found.standing == Standing()
         assert (found.secret_version, found.seed, found.sealed) == (1, seed("alpha"), b"login")
+
+    async def test_of_many_questions_each_is_answered_as_if_alone(self, world: World) -> None:
+        key = await world.add_key(role=Role.PULLER)
+        await world.add("login", "r.example/team")
+        questions = [
+            ResolveQuestion(key.id, None, HOST, "team/app"),
+            ResolveQuestion("nobody", None, HOST, "team/app"),
+            ResolveQuestion(None, world.id, HOST, None),
+            ResolveQuestion(None, None, HOST, None),
+            ResolveQuestion(key.id, None, HOST, "other"),
+            ResolveQuestion(key.id, None, HOST, "team/app"),
+        ]
+
+        together = await world.store.read_for_resolves(questions)
+
+        assert together == [await world.store.read_for_resolve(*alone) for alone in questions]
+        assert await world.store.read_for_resolves([]) == []
 
     async def test_no_key_no_answer(self, world: World) -> None:
         await world.add()

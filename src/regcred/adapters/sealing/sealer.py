@@ -67,10 +67,22 @@ class EnvelopeSealer:
     async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
         """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
         root = self._cache.get(context.project_id, seed)
-        try:
-            if root is None:
+        if root is None:
+            try:
                 root = await self._unwrap(context.project_id, seed)
-            return _secret(open_record(root, seed.generation, context, sealed))
+            except SealBroken:
+                self.failures["open"] += 1
+                raise
+        return self._open(root, seed.generation, context, sealed)
+
+    def open_now(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret | None:
+        """Open a sealed secret, if its seed is remembered. Raise SealBroken."""
+        root = self._cache.get(context.project_id, seed)
+        return None if root is None else self._open(root, seed.generation, context, sealed)
+
+    def _open(self, root: Root, generation: int, context: SealContext, sealed: bytes) -> Secret:
+        try:
+            return _secret(open_record(root, generation, context, sealed))
         except SealBroken:
             self.failures["open"] += 1
             raise

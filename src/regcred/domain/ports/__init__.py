@@ -45,7 +45,10 @@ from regcred.domain.ports.values import KeptLogin as KeptLogin
 from regcred.domain.ports.values import LoginPlace as LoginPlace
 from regcred.domain.ports.values import Planned as Planned
 from regcred.domain.ports.values import ProjectRef as ProjectRef
+from regcred.domain.ports.values import ResolveQuestion as ResolveQuestion
 from regcred.domain.ports.values import ResolveRead as ResolveRead
+from regcred.domain.ports.waves import Gather as Gather
+from regcred.domain.ports.waves import Waiting as Waiting
 from regcred.domain.ports.webhooks import Claimed as Claimed
 from regcred.domain.ports.webhooks import WebhookSender as WebhookSender
 from regcred.domain.ports.wrong_keys import Count as Count

@@ -70,6 +70,13 @@ class Sealer(Protocol):
         """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
         ...
 
+    def open_now(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret | None:
+        """Open a sealed secret, or return None where its seed must be asked for: then `open` does.
+
+        Raise SealBroken.
+        """
+        ...
+
 
 class KeyDigests(Protocol):
     """Digests of API keys' secrets, and stamps on what is stored of a key.

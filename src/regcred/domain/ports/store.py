@@ -9,6 +9,7 @@ from uuid import UUID
 
 from regcred.domain.audit import AuditEvent, AuditRow, Reveal
 from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import RegcredError
 from regcred.domain.event import Event
 from regcred.domain.ports.fetches import FetchStore
 from regcred.domain.ports.hearing import CheckStore, EventStore
@@ -24,6 +25,7 @@ from regcred.domain.ports.values import (
     CredentialRef,
     IdempotentRequest,
     ProjectRef,
+    ResolveQuestion,
     ResolveRead,
 )
 from regcred.domain.ports.webhooks import WebhookStore
@@ -179,6 +181,15 @@ class PullStore(Protocol):
         """
         ...
 
+    async def read_for_resolves(
+        self, questions: Sequence[ResolveQuestion]
+    ) -> Sequence[ResolveRead | RegcredError]:
+        """Read for many at once; each gets what `read_for_resolve` would return or raise.
+
+        Nothing is older than the call.
+        """
+        ...
+
     async def read_logins(self, project_id: UUID, ids: Collection[UUID]) -> Sequence[Candidate]:
         """Return those of the project's logins that have one of the ids, by one read.
 
@@ -195,6 +206,10 @@ class PullStore(Protocol):
         the store gets to them. A credential that is gone has neither, and the audit row all the
         same.
         """
+        ...
+
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+        """Do what `record_reveal` does for each, by one commit for all."""
         ...
 
     async def record_use(self, reveal: Reveal) -> None:

@@ -118,6 +118,15 @@ class Candidate(NamedTuple):
     sealed: bytes
 
 
+class ResolveQuestion(NamedTuple):
+    """What one resolve reads for: see `Store.read_for_resolve`."""
+
+    key_id: str | None
+    project: ProjectRef | None
+    address: RegistryAddress
+    repository: str | None
+
+
 class ResolveRead(NamedTuple):
     """All that one resolve needs, from one fresh read."""
 

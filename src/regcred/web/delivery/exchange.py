@@ -25,7 +25,7 @@ from regcred.domain.errors import (
 )
 from regcred.domain.ports import ProjectRef
 from regcred.domain.workload import is_pod_token
-from regcred.usecases.resolve_image import Presented
+from regcred.usecases.pull import Presented
 from regcred.web.authentication import bearer
 from regcred.web.border import CLOSE, SERVER_ERROR, log_failure, log_unexpected
 from regcred.web.destination import destination

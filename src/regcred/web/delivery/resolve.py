@@ -10,12 +10,8 @@ import orjson
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import ImageReference
 from regcred.usecases.open_login import Login, Withheld
-from regcred.usecases.resolve_image import (
-    Question,
-    Resolution,
-    ResolveImage,
-    question_for_image,
-)
+from regcred.usecases.pull import Question, Resolution, question_for_image
+from regcred.usecases.resolve_image import ResolveImage
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
 from regcred.web.dialect import Answer
 from regcred.web.json_body import parse_object

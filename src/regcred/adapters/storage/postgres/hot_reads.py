@@ -19,7 +19,8 @@ from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.walls import RESOLVE
 from regcred.adapters.storage.sql.resolve import Resolving, found
 from regcred.adapters.storage.sql.rows import Row, lookups
-from regcred.domain.ports import ProjectRef, ResolveRead
+from regcred.domain.errors import RegcredError
+from regcred.domain.ports import ProjectRef, ResolveQuestion, ResolveRead
 from regcred.domain.registry import RegistryAddress, path_prefixes
 
 MAX_BATCH = 128
@@ -51,6 +52,10 @@ class HotReads:
     async def read(self, asked: _Asked) -> list[Row]:
         """Return the rows that answer, best first. Raise StoreUnavailable."""
         return await self._together.ask(asked)
+
+    async def read_all(self, asked: Sequence[_Asked]) -> list[list[Row] | BaseException]:
+        """Return for each what `read` returns or raises. Raise StoreUnavailable."""
+        return await self._together.ask_all(asked)
 
     async def close(self) -> None:
         """Wait for what runs and close."""
@@ -112,6 +117,28 @@ class PostgresResolving(Resolving):
         """Read everything that one resolve needs; see the port."""
         asked = _asked(key_id, project, address, repository)
         return found([] if asked is None else await self._hot.read(asked), address, repository)
+
+    async def read_for_resolves(
+        self, questions: Sequence[ResolveQuestion]
+    ) -> Sequence[ResolveRead | RegcredError]:
+        """Read for many at once, and for those alike once; see the port."""
+        asked = {question: _asked(*question) for question in questions}
+        able = [(question, ask) for question, ask in asked.items() if ask is not None]
+        rows = await self._hot.read_all([ask for _, ask in able])
+        read = dict(zip((question for question, _ in able), rows, strict=True))
+        return [_read(question, read.get(question, [])) for question in questions]
+
+
+def _read(question: ResolveQuestion, rows: list[Row] | BaseException) -> ResolveRead | RegcredError:
+    """Return what rows say, or what is wrong with them. Raise what is no RegcredError."""
+    if isinstance(rows, RegcredError):
+        return rows
+    if isinstance(rows, BaseException):
+        raise rows
+    try:
+        return found(rows, question.address, question.repository)
+    except RegcredError as error:
+        return error
 
 
 def _asked(

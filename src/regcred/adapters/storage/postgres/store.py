@@ -123,6 +123,12 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         """Commit the audit row of an answer before it leaves; see the port."""
         await self._reveals.ask(reveal)
 
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+        """Commit the audit rows of a wave's answers; see the port."""
+        for outcome in await self._reveals.ask_all(reveals):
+            if isinstance(outcome, Exception):
+                raise outcome
+
     async def record_use(self, reveal: Reveal) -> None:
         """Move last uses and fetches without an audit row; see the port."""
         if not self._moved.due(digest(reveal), micros(reveal.at)):

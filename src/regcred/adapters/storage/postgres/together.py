@@ -34,6 +34,13 @@ class Together(Generic[_A, _B]):
 
     async def ask(self, request: _A) -> _B:
         """Return the answer, or raise it. Raise StoreUnavailable when too many wait already."""
+        return await self._asked(request)
+
+    async def ask_all(self, requests: Sequence[_A]) -> list[_B | BaseException]:
+        """Return the answer to each, or what `ask` would raise."""
+        return await asyncio.gather(*map(self._asked, requests), return_exceptions=True)
+
+    def _asked(self, request: _A) -> asyncio.Future[_B]:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreUnavailable("too many requests wait for the database")
         loop = asyncio.get_running_loop()
@@ -43,7 +50,7 @@ class Together(Generic[_A, _B]):
             self._called = True
             # Once the loop has run what is ready now: requests come in waves.
             loop.call_soon(self._begin)
-        return await future
+        return future
 
     @property
     def waiting(self) -> int:

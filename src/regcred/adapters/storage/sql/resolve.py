@@ -25,8 +25,14 @@ from regcred.adapters.storage.sql.rows import (
     standing,
     stored_key,
 )
-from regcred.domain.errors import InvalidInput
-from regcred.domain.ports import Candidate, ProjectRef, ResolveRead, WrappedSeed
+from regcred.domain.errors import InvalidInput, RegcredError
+from regcred.domain.ports import (
+    Candidate,
+    ProjectRef,
+    ResolveQuestion,
+    ResolveRead,
+    WrappedSeed,
+)
 from regcred.domain.registry import RegistryAddress, path_prefixes
 
 MAX_FOR_IMAGE = 64
@@ -75,6 +81,19 @@ class Resolving(Access):
             statement = _statement(which, len(places), key=False)
             rows = await self._all(statement, (*places, *ref)) if ref else []
         return found(rows, address, repository)
+
+    async def read_for_resolves(
+        self, questions: Sequence[ResolveQuestion]
+    ) -> Sequence[ResolveRead | RegcredError]:
+        """Read for many, one after the other, and for those alike once; see the port."""
+        read: dict[ResolveQuestion, ResolveRead | RegcredError] = {}
+        for question in questions:
+            if question not in read:
+                try:
+                    read[question] = await self.read_for_resolve(*question)
+                except RegcredError as error:
+                    read[question] = error
+        return [read[question] for question in questions]
 
 
 def found(rows: Sequence[Row], address: RegistryAddress, repository: str | None) -> ResolveRead:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Self, TypeVar
@@ -89,7 +89,6 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._waiting = []
 
     @classmethod
     def open(cls, directory: Path, *, sign: Sign | None = None, clock: Clock) -> Self:
@@ -158,7 +157,11 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
 
     async def record_reveal(self, reveal: Reveal) -> None:
         """Commit the audit row of an answer before it leaves; see the port."""
-        await self._writer.submit(reveal)
+        await self._writer.submit([reveal])
+
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+        """Commit the audit rows of a wave's answers; see the port."""
+        await self._writer.submit(reveals)
 
     async def record_use(self, reveal: Reveal) -> None:
         """Move last uses and fetches without an audit row; see the port."""

@@ -49,11 +49,16 @@ class Alike(NamedTuple, Generic[_A, _T]):
 
 
 class _Job(NamedTuple, Generic[_T]):
-    """A write that waits, or a Reveal, which is written together with others like it."""
+    """A write that waits, or reveals, which are written together with others like them."""
 
-    work: Work[_T] | Alike[Any, _T] | Reveal
+    work: Work[_T] | Alike[Any, _T] | Sequence[Reveal]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[_T]
+
+
+def _writes(job: _Job[Any]) -> int:
+    """Return how many writes a job is."""
+    return 1 if callable(job.work) else len(job.work)
 
 
 class _Outcome(NamedTuple):
@@ -97,7 +102,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[_T] | Alike[Any, _T] | Reveal) -> asyncio.Future[_T]:
+    def submit(self, work: Work[_T] | Alike[Any, _T] | Sequence[Reveal]) -> asyncio.Future[_T]:
         """Queue a write; the future is done once the write is durable or refused.
 
         A waiter that is cancelled takes nothing back: the write may commit. Raise
@@ -122,7 +127,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many writes wait for the next commit."""
-        return len(self._waiting)
+        return sum(map(_writes, self._waiting))
 
     async def move(self, reveal: Reveal) -> None:
         """Move last uses and fetches alone, at most once a minute; what cannot be is lost."""
@@ -182,7 +187,7 @@ class Writer:
         self.commits += 1
         self.last_commit = time.monotonic()
         self.commit_seconds.add(self.last_commit - began)
-        self.commit_writes.add(len(batch))
+        self.commit_writes.add(sum(map(_writes, batch)))
         if transaction.secrets_died:
             self._scrubber.wanted()
         return outcomes
@@ -195,13 +200,13 @@ class Writer:
         alike: defaultdict[Together[Any, Any], list[tuple[_Job[Any], Any]]] = defaultdict(list)
         outcomes: list[_Outcome] = []
         for job in batch:
-            if isinstance(job.work, Reveal):
-                reveals.append(job.work)
-                waiting.append(job)
-            elif isinstance(job.work, Alike):
+            if isinstance(job.work, Alike):
                 alike[job.work.together].append((job, job.work.one))
-            else:
+            elif callable(job.work):
                 outcomes.append(_Outcome(job, *_attempt(transaction, job.work)))
+            else:
+                reveals += job.work
+                waiting.append(job)
         for together, jobs in alike.items():
             outcomes += _attempt_together(transaction, together, jobs)
         if reveals:
