@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -160,3 +161,20 @@ async def test_a_store_that_was_opened_again_moves_nothing_back(
         (fetch,) = await again.list_fetches(sqlite_world.id, login.id, None, None, 10)
 
     assert (fetch.first_at, fetch.last_at) == (later, later)
+
+
+async def test_transactions_that_look_at_once_look_at_each_login_once() -> None:
+    """On PostgreSQL they run side by side, and share what is to be looked at."""
+
+    class Slow(SqliteTransaction):
+        async def one(self, _statement: str, parameters: Iterable[object] = ()) -> None:
+            await asyncio.sleep(0)
+            looked_at.append(tuple(parameters))
+
+    looked_at: list[tuple[object, ...]] = []
+    log = fetch_log.FetchLog()
+    log._many = {("p", f"c{n}"): None for n in range(5)}
+    slow = Slow(sqlite3.connect(":memory:"), None)
+    await asyncio.gather(*(log._look(slow, 3) for _ in range(3)))
+
+    assert sorted(looked_at) == [("p", f"c{n}") for n in range(5)]

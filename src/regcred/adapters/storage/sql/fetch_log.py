@@ -120,8 +120,10 @@ class FetchLog:
 
     async def _look(self, transaction: Transaction, most: int) -> None:
         """Look at no more logins than keeps up: those of one hand-out come to it all at once."""
-        for login in list(self._many)[:most]:
-            del self._many[login]
+        looked_at = list(self._many)[:most]
+        for login in looked_at:
+            del self._many[login]  # before the first await: others may look meanwhile
+        for login in looked_at:
             await _keep_newest(transaction, login)
 
 
