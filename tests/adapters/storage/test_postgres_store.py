@@ -308,6 +308,38 @@ class TestConflicts:
 
         assert await world.names() == ["kept"]
 
+    async def test_a_user_name_too_long_for_an_index_is_refused_and_stops_no_other(
+        self, world: World
+    ) -> None:
+        other = await world.add_project("beta")
+        long = "".join(chr(0x4E00 + n * 7919 % 20000) for n in range(1024))
+        outcomes = await asyncio.gather(
+            world.add("mine"),
+            world.add("long", username=long),
+            world.add("theirs", project_id=other.id),
+            return_exceptions=True,
+        )
+
+        assert [getattr(outcome, "name", str(outcome)) for outcome in outcomes] == [
+            "mine",
+            "username: must be shorter: PostgreSQL keeps up to about 2600 bytes of it in UTF-8",
+            "theirs",
+        ]
+
+    async def test_what_fails_as_a_clash_is_told_to_its_own_asker(self, world: World) -> None:
+        login = await world.add("first")
+        again = a_credential(world.id, "second")
+        outcomes = await asyncio.gather(
+            world.add("mine"),
+            world.store.create_credential(
+                replace(again, id=login.id), sealed(text="x"), world.created(again)
+            ),
+            return_exceptions=True,
+        )
+
+        assert getattr(outcomes[0], "name", outcomes[0]) == "mine"
+        assert isinstance(outcomes[1], Exception)
+
 
 class TestGoingAway:
     async def test_a_crash_loses_nothing_and_is_over_once_it_runs_again(

@@ -13,23 +13,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-import asyncpg
-
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes
 from regcred.adapters.storage.sql.credentials import Credentials, columns_of
 from regcred.adapters.storage.sql.indexing import label_rows, scope_rows
 from regcred.adapters.storage.sql.rows import Row, micros, micros_or_none
+from regcred.adapters.storage.sql.transaction import Clash
 from regcred.domain import schedule
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
-from regcred.domain.errors import NameTaken, ProjectNotFound, StoreUnavailable
+from regcred.domain.errors import InvalidInput, NameTaken, ProjectNotFound, StoreUnavailable
 from regcred.domain.notices import next_notice
 from regcred.domain.ports import IdempotentRequest, SealedSecret
 from regcred.domain.verdict import Standing
 
 MAX_BATCH = 128
+
+_OF_A_VALUE = ("22", "23", "54")
+"""Classes of SQLSTATE: data, constraints, and what is too long for the database."""
 
 
 def _unnest(types: str) -> str:
@@ -114,8 +116,10 @@ class PostgresCredentials(Credentials):
     async def _create(self, batch: Sequence[Creation]) -> Sequence[Outcome]:
         try:
             return await self._writes.run(TOGETHER, lambda t: create_all(t, batch), len(batch))
+        except InvalidInput:
+            pass
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, asyncpg.IntegrityConstraintViolationError):
+            if not _is_of_one(error.__cause__):
                 raise
         return [await self._create_one(creation) for creation in batch]
 
@@ -124,6 +128,12 @@ class PostgresCredentials(Credentials):
             return await super().create_credential(*creation)
         except Exception as error:  # noqa: BLE001  it is the one's who asked for it
             return error
+
+
+def _is_of_one(cause: BaseException | None) -> bool:
+    """Whether one of the batch's values, and not the database's state, is what failed."""
+    state = getattr(cause, "sqlstate", None) or ""
+    return isinstance(cause, Clash) or state[:2] in _OF_A_VALUE
 
 
 async def create_all(

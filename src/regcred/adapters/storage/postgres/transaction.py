@@ -17,7 +17,7 @@ from regcred.adapters.storage.postgres.statements import translate
 from regcred.adapters.storage.sql import audit_rows
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sql.transaction import Clash, Sign, Transaction
-from regcred.domain.errors import StoreUnavailable
+from regcred.domain.errors import InvalidInput, StoreUnavailable
 
 _DRAW = "UPDATE audit_numbers SET last = last + $1 WHERE id = 1 RETURNING last"
 _TYPES = (
@@ -29,6 +29,9 @@ _INSERT = (
     f"INSERT INTO audit_events ({audit_rows.COLUMNS}, mac) "  # noqa: S608  constants alone
     f"SELECT * FROM unnest({_ARRAYS})"
 )
+
+# A third of a page, less the entry's other columns.
+_TOO_LONG = "must be shorter: PostgreSQL keeps up to about 2600 bytes of it in UTF-8"
 
 
 class PostgresTransaction(Transaction):
@@ -59,12 +62,16 @@ class PostgresTransaction(Transaction):
         return rows[0] if rows else None
 
     async def change(self, statement: str, parameters: Iterable[object] = ()) -> int:
-        """Run a statement and return how many rows it changed. Raise Clash."""
+        """Run a statement and return how many rows it changed. Raise Clash, InvalidInput."""
         text, arguments = _translated(statement, parameters)
         try:
             done: str = await self._connection.execute(text, *arguments)
         except asyncpg.UniqueViolationError as error:
             raise self._clash(error) from error
+        except asyncpg.ProgramLimitExceededError as error:
+            if error.constraint_name != "credentials_by_username":
+                raise
+            raise InvalidInput("username", _TOO_LONG) from error
         return int(done.rpartition(" ")[2])
 
     async def audit_rows(self, rows: Sequence[Row]) -> None:
