@@ -139,6 +139,16 @@ async def test_the_audits_writer_may_append_and_nothing_else(database: Cluster) 
         await writer.close()
 
 
+async def test_a_migration_puts_a_changed_policy_right(database: Cluster) -> None:
+    rules = "SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy"
+    before = sorted(database.run_sql(rules, "regcred").splitlines())
+    database.run_sql("ALTER POLICY of_the_project ON credentials USING (true)", "regcred")
+    assert sorted(database.run_sql(rules, "regcred").splitlines()) != before
+    await schema.migrate(Address(database.url("owner", "regcred")))
+
+    assert sorted(database.run_sql(rules, "regcred").splitlines()) == before
+
+
 async def test_the_hot_read_leaves_no_wider_view_behind_and_is_the_apps_alone(
     two: World, app: asyncpg.Connection, database: Cluster
 ) -> None:

@@ -147,7 +147,7 @@ def _run(connection: SyncConnection) -> None:
     command.upgrade(config, "head")
     event.remove(connection, "before_cursor_execute", translated)
     tables = connection.exec_driver_sql(walls.TABLES).all()
-    for statement in walls.put_up([(table, project, behind) for table, project, behind in tables]):
+    for statement in walls.put_up([(table, project) for table, project in tables]):
         connection.exec_driver_sql(statement)
 
 

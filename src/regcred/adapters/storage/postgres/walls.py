@@ -31,13 +31,11 @@ TABLES = """
         SELECT a.attname FROM pg_attribute a
         WHERE a.attrelid = c.oid AND NOT a.attisdropped
             AND a.attname = CASE c.relname WHEN 'projects' THEN 'id' ELSE 'project_id' END
-    ), c.relrowsecurity AND c.relforcerowsecurity AND (
-        SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid
-    ) = CASE c.relname WHEN 'audit_events' THEN 3 ELSE 2 END
+    )
     FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
     ORDER BY c.relname
 """
-"""(table, the column that holds its project or NULL, whether its rows are behind the wall)."""
+"""(table, the column that holds its project or NULL)."""
 
 # What pruning may take: rows behind a checkpoint that says so, which decide nothing.
 _ONLY_OLD = (
@@ -65,11 +63,14 @@ OPEN_TO_ALL = """
 """Whether anybody may put names into the schema that a definer's function reads from."""
 
 
-def put_up(tables: Sequence[tuple[str, str | None, bool]]) -> Iterator[str]:
-    """Yield the statements that put every wall up. `tables` is what TABLES found."""
+def put_up(tables: Sequence[tuple[str, str | None]]) -> Iterator[str]:
+    """Yield the statements that put every wall up. `tables` is what TABLES found.
+
+    Always all of them: a policy that is there may say something else.
+    """
     yield f"GRANT USAGE ON SCHEMA public TO {', '.join(ROLES)}"
-    for table, project, behind in tables:
-        if project is not None and not behind:
+    for table, project in tables:
+        if project is not None:
             yield from _policies(table, project)
             if table == _AUDIT:
                 yield from _ONLY_OLD
