@@ -127,3 +127,23 @@ def test_several_workers_serve_one_port_and_one_that_is_killed_comes_back(
     assert {login["password"] for login in answers} == {"a-secret"}
     assert server.code == 0
     assert server.text.count("rgc_") == 1  # the key is made and shown once
+
+
+def test_a_worker_that_dies_while_the_database_is_away_ends_no_other_and_comes_back(
+    database: Cluster, tmp_path: Path
+) -> None:
+    service = on(database, tmp_path / "service")
+    with service.serving("--workers", "2") as server:
+        first = wait_for(lambda: (now := children(server.pid))[1:] and now)
+        database.stop()
+        try:
+            os.kill(first[0], signal.SIGKILL)
+            wait_for(lambda: "a worker was refused its start" in server.text)
+            stays = first[1] in children(server.pid)
+        finally:
+            database.start()
+        wait_for(lambda: len(children(server.pid)) == 2)
+        wait_for(service.ready)
+
+    assert stays
+    assert server.code == 0

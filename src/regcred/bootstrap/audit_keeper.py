@@ -263,7 +263,8 @@ class AuditKeeper:
         edited = edited or await self._first_edited(accepted, deciding=True)
         if edited:
             return f"row {edited} of its audit was edited"
-        return await set_back(self.store, self._links.state.number)
+        upto = self._links.state.number
+        return await self.store.look_apart(lambda looks: set_back(looks, upto))
 
     async def _where_to_begin(self, anchored: Anchor | None) -> ChainState:
         """Return the state from which a start links; without an anchor to lead to, the first."""

@@ -483,10 +483,44 @@ class TestStarting:
         assert await schema.current_revision(Address(cluster.url("app", "foreign_"))) is None
 
     async def test_an_address_that_leads_nowhere_is_said(self, tmp_path: Path) -> None:
-        for url, words in (
-            (f"postgresql://app@/regcred?host={tmp_path}", "cannot be reached"),
-            ("postgresql://app@127.0.0.1:1/regcred", "cannot be reached"),
-            ("postgresql://app@127.0.0.1:none/regcred", "postgresql://USER@HOST"),
+        away = "cannot be reached: check --database"
+        for url, words, refusal in (
+            (f"postgresql://app@/regcred?host={tmp_path}", away, StoreUnavailable),
+            ("postgresql://app@127.0.0.1:1/regcred", away, StoreUnavailable),
+            ("postgresql://app@127.0.0.1:none/regcred", "postgresql://USER@HOST", StartRefused),
         ):
-            with pytest.raises(StartRefused, match=words):
+            with pytest.raises(refusal, match=words):
                 await schema.current_revision(Address(url, Secret("hunter2")))
+
+    async def test_a_database_that_takes_nobody_now_refuses_no_start_for_good(
+        self, database: Cluster, clock: Clock
+    ) -> None:
+        database.run_sql("ALTER ROLE app CONNECTION LIMIT 0")
+        try:
+            with pytest.raises(StoreUnavailable, match="no connection left"):
+                async with opened(database, clock):
+                    pass
+        finally:
+            database.run_sql("ALTER ROLE app CONNECTION LIMIT -1")
+
+    async def test_an_owners_migration_waits_for_another_as_long_as_that_takes(
+        self, database: Cluster
+    ) -> None:
+        other = await asyncpg.connect(database.url("owner", "regcred"))
+        address = Address(database.url("owner", "regcred"), statement_seconds=0.3)
+        try:
+            async with other.transaction():
+                await other.execute(f"SELECT pg_advisory_xact_lock({schema._LOCK})")
+                waiting = asyncio.create_task(schema.migrate(address))
+                await asyncio.sleep(1)
+        finally:
+            await other.close()
+
+        assert await waiting == (HEAD, HEAD)
+
+    async def test_a_plan_for_an_empty_database_is_made(self, cluster: Cluster) -> None:
+        cluster.run_sql("DROP DATABASE IF EXISTS unplanned")
+        cluster.make("unplanned")
+        found, revisions, rows = await schema.plan(Address(cluster.url("owner", "unplanned")))
+
+        assert (found, revisions[-1].number, rows) == (None, HEAD, {})

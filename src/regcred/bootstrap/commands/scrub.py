@@ -36,6 +36,6 @@ async def _all(settings: Settings) -> tuple[int, list[str]]:
         async for step in ScrubSecrets(state.store, state.sealer).walk(_AT_ONCE):
             opened += step.opened
             wrong += list(map(str, step.broken))
-        if found := await set_back(state.store, 0):
+        if found := await state.store.look_apart(lambda looks: set_back(looks, 0)):
             wrong.append(f"the store was set back: {found}")
     return opened, wrong

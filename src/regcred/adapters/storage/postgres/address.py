@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import asyncpg
 from asyncpg import Connection
@@ -29,6 +29,13 @@ class Address:
     prepared: bool = True
     """Whether prepared statements outlive a transaction; not behind a pooler older than 1.21."""
 
+    statement_seconds: float | None = STATEMENT_SECONDS
+    """None: a statement takes as long as it takes."""
+
+    def patient(self) -> Address:
+        """Return it for what reads or changes whole tables: no statement is given up."""
+        return replace(self, statement_seconds=None)
+
     async def connect(self) -> Connection:
         """Open a connection. Raise StoreUnavailable; StartRefused for an address of no use."""
         try:
@@ -36,7 +43,7 @@ class Address:
                 self.url,
                 password=None if self.password is None else self.password.reveal(),
                 timeout=CONNECT_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
+                command_timeout=self.statement_seconds,
                 statement_cache_size=512 if self.prepared else 0,
                 server_settings={"application_name": "regcred"},
             )
@@ -50,8 +57,11 @@ class Address:
 
 
 async def connect_first(address: Address) -> Connection:
-    """Open a connection where nothing runs yet. Raise StartRefused."""
+    """Open a connection where nothing runs yet. Raise what `connect` does, saying what to check.
+
+    A database that is away is no refusal that lasts: whoever starts may try again.
+    """
     try:
         return await address.connect()
     except StoreUnavailable as error:
-        raise StartRefused(f"{error}: check --database and that it runs") from error
+        raise StoreUnavailable(f"{error}: check --database and that it runs") from error

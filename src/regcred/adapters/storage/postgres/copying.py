@@ -49,7 +49,7 @@ class PostgresCopier:
     @asynccontextmanager
     async def copied(self, into: Path) -> AsyncIterator[PostgresCopy]:
         """Write a copy to the empty file `into` and yield it; see the port."""
-        connection = await connect_first(self._address)
+        connection = await connect_first(self._address.patient())
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute(f"SET LOCAL {SETTING} = '{EVERY_PROJECT}'")

@@ -74,7 +74,8 @@ async def plan(address: Address) -> tuple[str | None, list[Revision], dict[str, 
     Reads alone, in a transaction that is rolled back. Raise StartRefused.
     """
     async with _opened(address) as connection, connection.transaction(readonly=True):
-        found = await revision_of(connection) if await _migrated(connection) else None
+        migrated = await _is_there(connection, "alembic_version")
+        found = await revision_of(connection) if migrated else None
         if found is not None and found > HEAD:
             await require_head(connection)
         revisions = revisions_after(found, "postgresql", translate_ddl)
@@ -82,12 +83,13 @@ async def plan(address: Address) -> tuple[str | None, list[Revision], dict[str, 
         rows = {
             table: int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  the revisions' own names
             for table in tables_of(revisions)
+            if await _is_there(connection, table)
         }
     return found, revisions, rows
 
 
-async def _migrated(connection: Connection) -> bool:
-    return bool(await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"))
+async def _is_there(connection: Connection, table: str) -> bool:
+    return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table))
 
 
 async def migrate(address: Address) -> tuple[str | None, str]:
@@ -105,7 +107,7 @@ async def migrate(address: Address) -> tuple[str | None, str]:
             raise StartRefused(_SETUP.format(roles=", ".join(row[0] for row in missing)))
         if await connection.fetchval(walls.OPEN_TO_ALL):
             raise StartRefused(_OPEN)
-    await _upgrade(address)
+    await _upgrade(address.patient())
     return before, HEAD
 
 
@@ -153,7 +155,7 @@ def _run(connection: SyncConnection) -> None:
 
 @asynccontextmanager
 async def _opened(address: Address) -> AsyncIterator[Connection]:
-    connection = await connect_first(address)
+    connection = await connect_first(address.patient())
     try:
         yield connection
     finally:

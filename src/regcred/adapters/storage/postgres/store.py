@@ -12,7 +12,7 @@ from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
 from regcred.adapters.storage.postgres.creates import PostgresCredentials
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.hot_reads import HotReads, PostgresResolving
-from regcred.adapters.storage.postgres.pool import Pool
+from regcred.adapters.storage.postgres.pool import Pool, close_quietly
 from regcred.adapters.storage.postgres.reads import Reads
 from regcred.adapters.storage.postgres.reveals import PostgresRevealLog
 from regcred.adapters.storage.postgres.together import Together
@@ -27,7 +27,7 @@ from regcred.adapters.storage.sql.rows import Row, micros
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
 from regcred.domain.audit import NO_PROJECT, Reveal
-from regcred.domain.errors import StartRefused, StoreUnavailable
+from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock
 from regcred.domain.ports.measuring import StoreFigures
 
@@ -68,7 +68,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     async def open(cls, address: Address, *, sign: Sign | None = None, clock: Clock) -> Self:
         """Open the store at an address; `sign` makes the audit rows' signatures.
 
-        Raise StartRefused: see `checks.look_over`.
+        Raise StartRefused: see `checks.look_over`; StoreUnavailable when the database is away.
         """
         connection = await connect_first(address)
         try:
@@ -76,16 +76,16 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
                 await look_over(connection)
                 columns = await last_columns(connection)
         except ERRORS as error:
-            raise StartRefused(f"{unavailable(error)}") from error
+            raise unavailable(error) from error
         finally:
-            await connection.close()
+            await close_quietly(connection)
         pool = Pool(address, CONNECTIONS)
         return cls(pool, Writes(pool, columns, sign), clock)
 
     @classmethod
     def to_look_over(cls, address: Address, *, clock: Clock) -> Self:
-        """Open a store to read it, as whatever role: for drills, and never to serve from."""
-        pool = Pool(address, CONNECTIONS)
+        """Open a store to read all of it, as whatever role, and never to serve from."""
+        pool = Pool(address.patient(), CONNECTIONS)
         return cls(pool, Writes(pool, {}, None), clock)
 
     def sign_with(self, sign: Sign) -> None:
@@ -93,8 +93,12 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         self._writes.sign = sign
 
     async def look_apart(self, look: Callable[[SetBack], Awaitable[_T]]) -> _T:
-        """Return what `look` finds; requests go on meanwhile, as they do with any read."""
-        return await look(self)
+        """Return what `look` finds on a connection of its own, however long that takes."""
+        apart = self.to_look_over(self._pool.address, clock=self._clock)
+        try:
+            return await look(apart)
+        finally:
+            await apart.close()
 
     def replaced(self) -> bool:
         """Whether something else lies where this store was opened: that a database tells itself."""
