@@ -402,6 +402,82 @@ class TestGoingAway:
                     pass
         await pool.close()
 
+    async def test_what_timed_out_is_never_lent_again(self, database: Cluster) -> None:
+        pool = Pool(Address(database.url("app", "regcred"), statement_seconds=0.2), 2)
+        async with pool.connection() as first:
+            async with pool.connection() as idle:
+                pass
+
+            async def sleep() -> None:
+                async with pool.connection() as again:
+                    assert again is idle
+                    await again.fetch("SELECT pg_sleep(5)")
+
+            with pytest.raises(TimeoutError):
+                await sleep()
+        assert idle.is_closed()
+        assert not first.is_closed()
+        await pool.close()
+
+    async def test_after_a_time_out_idle_connections_are_not_trusted(
+        self, database: Cluster
+    ) -> None:
+        pool = Pool(Address(database.url("app", "regcred"), statement_seconds=0.2), 2)
+        async with pool.connection() as slow:
+            async with pool.connection() as idle:
+                pass
+            assert not idle.is_closed()
+            with pytest.raises(TimeoutError):
+                async with pool.connection():
+                    raise TimeoutError
+            assert idle.is_closed()
+        assert not slow.is_closed()
+        await pool.close()
+
+    @pytest.mark.parametrize("error", [asyncpg.InternalClientError(), OSError(), ValueError()])
+    async def test_only_what_leaves_a_connection_unknown_ends_it(
+        self, database: Cluster, error: Exception
+    ) -> None:
+        pool = Pool(Address(database.url("app", "regcred")), 1)
+        with pytest.raises(type(error)):
+            async with pool.connection() as lent:
+                raise error
+
+        assert lent.is_closed() is not isinstance(error, ValueError)
+        await pool.close()
+
+    async def test_a_hot_read_that_timed_out_leaves_its_connection(
+        self, world: World, database: Cluster
+    ) -> None:
+        await world.add()
+        store = world.store
+        assert isinstance(store, PostgresStore)
+        lanes = store._hot._idle
+        for _ in lanes:
+            assert await world.matched("team/app") == ["login r.example"]
+        kept = [lane.kept.connection for lane in lanes if lane.kept is not None]
+        store._hot._end_broken(lanes[0], TimeoutError())
+
+        assert kept
+        assert all(connection.is_closed() for connection in kept)
+        assert await world.matched("team/app") == ["login r.example"]
+
+    async def test_a_look_at_whole_tables_takes_as_long_as_it_takes(
+        self, database: Cluster, clock: Clock
+    ) -> None:
+        address = Address(database.url("app", "regcred"), statement_seconds=0.3)
+        store = await PostgresStore.open(address, clock=clock)
+        slow = "SELECT 1 FROM pg_sleep(0.6)"
+        with pytest.raises(StoreUnavailable):
+            await store._all(slow)
+
+        async def look(looks: object) -> object:
+            assert isinstance(looks, PostgresStore)
+            return await looks._all(slow)
+
+        assert await store.look_apart(look) == [(1,)]
+        await store.close()
+
 
 class TestTogether:
     async def test_a_failure_is_everybodys_and_an_outcome_is_ones_own(self) -> None:

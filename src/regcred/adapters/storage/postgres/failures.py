@@ -35,6 +35,16 @@ _WORDS = {
 }
 
 
+def broken(error: BaseException) -> bool:
+    """Whether a connection is of no further use: it ended, or was left in mid-conversation.
+
+    What the database itself said has a SQLSTATE, and leaves the connection as good as it was.
+    """
+    if not isinstance(error, Exception):
+        return True  # cancelled
+    return isinstance(error, ERRORS) and not isinstance(error, asyncpg.PostgresError)
+
+
 def unavailable(error: BaseException) -> StoreUnavailable:
     """Return the refusal for an error that no caller could have avoided."""
     state = getattr(error, "sqlstate", None)

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from regcred.adapters.storage.postgres.address import Address
-from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.adapters.storage.postgres.failures import ERRORS, broken, unavailable
 from regcred.adapters.storage.postgres.pool import Replanned, close_quietly
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.walls import RESOLVE
@@ -69,6 +69,7 @@ class HotReads:
         try:
             rows = await lane.fetch(self._address, batch)
         except ERRORS as error:
+            self._end_broken(lane, error)
             raise unavailable(error) from error
         finally:
             self._idle.append(lane)
@@ -77,6 +78,12 @@ class HotReads:
             answers[row[0] - 1].append(row[1:])
         return answers
 
+    def _end_broken(self, lane: _Lane, error: BaseException) -> None:
+        """End the lane's connection if it broke; after a time-out those of idle lanes too."""
+        if broken(error):
+            for ended in (lane, *(self._idle if isinstance(error, TimeoutError) else ())):
+                ended.end()
+
 
 class _Lane:
     """A connection with the statement prepared on it."""
@@ -84,6 +91,12 @@ class _Lane:
     def __init__(self) -> None:
         self.kept: Replanned | None = None
         self._prepared: asyncpg.prepared_stmt.PreparedStatement | None = None
+
+    def end(self) -> None:
+        """Leave the connection; the next batch opens another."""
+        if self.kept is not None:
+            self.kept.connection.terminate()
+            self.kept = None
 
     async def fetch(self, address: Address, batch: Sequence[_Asked]) -> list[Row]:
         """Return the function's rows for a batch."""

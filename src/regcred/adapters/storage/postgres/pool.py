@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from asyncpg import Connection
 
 from regcred.adapters.storage.postgres.address import Address
-from regcred.adapters.storage.postgres.failures import ERRORS
+from regcred.adapters.storage.postgres.failures import ERRORS, broken
 from regcred.domain.errors import StoreUnavailable
 
 MAX_WAITING = 8192
 """Requests that may wait for a connection."""
 
 WAIT_SECONDS = 10.0
+ROLLBACK_SECONDS = 5.0
 
 _PLANNED_FOR = 5.0
 """Seconds for which a connection keeps its plans.
@@ -63,6 +64,9 @@ class Pool:
             try:
                 await kept.refresh()
                 yield kept.connection
+            except BaseException as error:
+                self._end_broken(kept, error)
+                raise
             finally:
                 await self._give_back(kept)
         finally:
@@ -97,11 +101,21 @@ class Pool:
                 return kept
         return Replanned(await self.address.connect())
 
+    def _end_broken(self, kept: Replanned, error: BaseException) -> None:
+        if broken(error):
+            kept.connection.terminate()
+        if isinstance(error, TimeoutError):
+            # Whatever swallowed the answer may have swallowed the other connections too.
+            while self._idle:
+                self._idle.pop().connection.terminate()
+
     async def _give_back(self, kept: Replanned) -> None:
         connection = kept.connection
+        if connection.is_closed():
+            return
         if connection.is_in_transaction():
             try:
-                await connection.execute("ROLLBACK")
+                await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
             except ERRORS:
                 connection.terminate()
         if self._closed:
