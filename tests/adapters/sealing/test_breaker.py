@@ -35,8 +35,7 @@ def admitted(breaker: Breaker) -> bool:
 
 def fail(breaker: Breaker, times: int) -> None:
     for _ in range(times):
-        breaker.admit()
-        breaker.failed()
+        breaker.failed(breaker.admit())
 
 
 def test_a_few_failures_keep_nobody_out(breaker: Breaker) -> None:
@@ -48,8 +47,7 @@ def test_a_few_failures_keep_nobody_out(breaker: Breaker) -> None:
 def test_a_success_forgets_the_failures_before_it(breaker: Breaker) -> None:
     for _ in range(3):
         fail(breaker, 2)
-        breaker.admit()
-        breaker.succeeded()
+        breaker.succeeded(breaker.admit())
 
     assert admitted(breaker)
 
@@ -67,8 +65,9 @@ def test_then_one_alone_finds_out(breaker: Breaker, clock: Hand) -> None:
     fail(breaker, 3)
     clock.now = 5.0
 
-    assert [admitted(breaker) for _ in range(3)] == [True, False, False]
-    breaker.succeeded()
+    probe = breaker.admit()
+    assert [admitted(breaker) for _ in range(2)] == [False, False]
+    breaker.succeeded(probe)
     assert [admitted(breaker) for _ in range(3)] == [True, True, True]
 
 
@@ -93,8 +92,28 @@ def test_an_outage_of_days_overflows_nothing(breaker: Breaker, clock: Hand) -> N
 def test_a_probe_that_nobody_waited_for_is_made_again(breaker: Breaker, clock: Hand) -> None:
     fail(breaker, 3)
     clock.now = 5.0
-    breaker.admit()
 
-    breaker.gave_up()
+    breaker.gave_up(breaker.admit())
 
     assert admitted(breaker)
+
+
+def test_what_was_under_way_does_not_lengthen_the_rest(breaker: Breaker, clock: Hand) -> None:
+    for call in [breaker.admit() for _ in range(8)]:
+        breaker.failed(call)
+
+    clock.now = 5.0
+    assert admitted(breaker)
+
+
+def test_what_was_under_way_neither_closes_it_nor_lets_a_second_probe_in(
+    breaker: Breaker, clock: Hand
+) -> None:
+    late = [breaker.admit() for _ in range(3)]
+    fail(breaker, 3)
+    clock.now = 5.0
+    breaker.admit()
+
+    for tell, call in zip((breaker.gave_up, breaker.failed, breaker.succeeded), late, strict=True):
+        tell(call)
+        assert not admitted(breaker)

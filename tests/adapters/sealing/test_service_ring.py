@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ import pytest
 from regcred.adapters.sealing.joined_rings import JoinedRings
 from regcred.adapters.sealing.key_encryption import MAX_WRAPPED, WrapContext
 from regcred.adapters.sealing.sealer import EnvelopeSealer
-from regcred.adapters.sealing.service_ring import ServiceRing
+from regcred.adapters.sealing.service_ring import THREADS, ServiceRing
 from regcred.domain.errors import KeyringUnavailable, SealBroken, StartRefused
 from regcred.domain.secret import Secret
 from tests.adapters.sealing.samples import CONTEXT, PROJECT, SEED, keyring
@@ -243,6 +246,94 @@ async def test_it_is_asked_seldom_whether_it_is_there(
 
     assert said == [False, False, False, True, True, False]
     assert service.asked == ["wrap"] * 3
+
+
+async def test_many_who_ask_whether_it_is_there_ask_it_once(
+    ring: ServiceRing, service: Scripted
+) -> None:
+    """F29: whoever may see /readyz must not be able to shut the service out by looking."""
+    with service.away():
+        await asyncio.gather(*(ring.away() for _ in range(50)))
+
+    assert service.asked == ["wrap"]
+
+
+async def test_looking_whether_it_is_there_shuts_nobody_out(
+    ring: ServiceRing, service: Scripted, clock: Hand
+) -> None:
+    with service.away():
+        for _ in range(10):
+            assert await ring.away()
+            clock.now += 60
+
+    assert not ring.figures()[0].left_alone
+    assert (await ring.wrap(PLACE, SEED))[0] == service.kid
+
+
+async def test_our_own_threads_being_taken_is_no_failure_of_the_service(
+    ring: ServiceRing, service: Scripted
+) -> None:
+    answer = threading.Event()
+    service.before = lambda: answer.wait(10)
+    calls = [asyncio.create_task(ring.wrap(PLACE, SEED)) for _ in range(THREADS)]
+    await asyncio.sleep(0.01)
+    for call in calls:
+        call.cancel()
+
+    said = await asyncio.gather(*(ring.wrap(PLACE, SEED) for _ in range(5)), return_exceptions=True)
+    assert all("wait for it already" in str(error) for error in said)
+    answer.set()
+
+    assert (await ring.wrap(PLACE, SEED))[0] == service.kid
+    assert (ring.figures()[0].failed, ring.figures()[0].left_alone) == (0, False)
+
+
+async def test_who_waits_for_a_thread_does_not_ask_a_service_that_was_given_up_on(
+    ring: ServiceRing, service: Scripted
+) -> None:
+    answer = threading.Event()
+
+    def refuse() -> None:
+        answer.wait(10)
+        raise KeyringUnavailable("away")
+
+    service.before = refuse
+    calls = [asyncio.create_task(ring.wrap(PLACE, SEED)) for _ in range(2 * THREADS)]
+    await asyncio.sleep(0.01)
+    answer.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    # Two may find a free thread before the third failure is told.
+    assert len(service.asked) <= THREADS + 2
+
+
+def test_a_thread_that_is_stuck_does_not_keep_the_process() -> None:
+    program = """
+        import asyncio, threading, time
+        from regcred.adapters.sealing.service_ring import ServiceRing
+        from regcred.domain.errors import KeyringUnavailable
+
+        class Stuck:
+            kid = "stuck"
+            def wrap(self, context, plaintext):
+                threading.Event().wait()
+
+        async def main():
+            try:
+                await ServiceRing(Stuck(), time.monotonic, deadline=0.01).wrap(None, bytes(32))
+            except KeyringUnavailable:
+                print("ends")
+
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout == b"ends\n"
 
 
 async def test_a_call_that_was_cancelled_counts_for_nothing(

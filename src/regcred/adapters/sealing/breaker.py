@@ -19,7 +19,16 @@ class Breaker:
     Each probe that fails doubles the rest, up to `longest`. `monotonic` is in seconds.
     """
 
-    __slots__ = ("_failed", "_failures", "_longest", "_monotonic", "_probing", "_rest", "_until")
+    __slots__ = (
+        "_failed",
+        "_failures",
+        "_generation",
+        "_longest",
+        "_monotonic",
+        "_probing",
+        "_rest",
+        "_until",
+    )
 
     def __init__(
         self,
@@ -36,40 +45,54 @@ class Breaker:
         self._failed = 0
         self._until = 0.0
         self._probing = False
+        self._generation = 0
 
-    def admit(self) -> None:
-        """Pass if the service may be asked now; then tell how it ended, by one of the others.
+    def admit(self) -> int:
+        """Return the call's generation if the service may be asked now; then tell how it ended.
 
-        Raise KeyringUnavailable.
+        It is told by one of the others, each of which wants the generation. Raise
+        KeyringUnavailable.
         """
         if not self.open:
-            return
+            return self._generation
         left = self._until - self._monotonic()
         if self._probing or left > 0:
             wait = max(1, ceil(left))
             raise KeyringUnavailable(f"the key service does not answer; asked again in {wait} s")
         self._probing = True
+        return self._generation
+
+    def is_old(self, generation: int) -> bool:
+        """Whether the service was given up on since the call of that generation was admitted."""
+        return generation != self._generation
 
     @property
     def open(self) -> bool:
         """Whether the service is left alone, but for one request now and then."""
         return self._failed >= self._failures
 
-    def succeeded(self) -> None:
+    def succeeded(self, generation: int) -> None:
         """Close: the service answered, were it with a refusal."""
+        if self.is_old(generation):
+            return
         self._failed = 0
         self._probing = False
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def failed(self, generation: int) -> None:
+        """Count a failure, unless the service was given up on while the call was under way."""
+        if self.is_old(generation):
+            return
         self._failed += 1
         self._probing = False
         beyond = self._failed - self._failures
         if beyond >= 0:
+            # Those still under way tell of the same outage, and must not lengthen the rest.
+            self._generation += 1
             # The exponent is bounded: an outage of days would overflow a float.
             rest = min(self._longest, self._rest * 2 ** min(beyond, 16))
             self._until = self._monotonic() + rest
 
-    def gave_up(self) -> None:
+    def gave_up(self, generation: int) -> None:
         """Count nothing: whoever asked did not wait for the answer."""
-        self._probing = False
+        if not self.is_old(generation):
+            self._probing = False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Thread
 from typing import Protocol
 
 from regcred.adapters.sealing.box import ROOT_SIZE
@@ -20,7 +22,7 @@ from regcred.domain.ports.measuring import KeyServiceFigures
 from regcred.domain.tally import Tally
 
 DEADLINE = 10.0
-"""Seconds that a request waits for a key service, waiting for a thread included."""
+"""Seconds that a request waits for a key service, and at most for one of our own threads."""
 
 THREADS = 8
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, DEADLINE)
@@ -50,8 +52,8 @@ class ServiceRing:
     """Implements KeyEncryption with one key of a service."""
 
     __slots__ = (
-        "_breaker", "_deadline", "_failed", "_is_away", "_look_again", "_monotonic", "_refused",
-        "_seconds", "_service", "_threads", "_under_way",
+        "_breaker", "_deadline", "_failed", "_free", "_is_away", "_look_again", "_monotonic",
+        "_refused", "_seconds", "_service", "_under_way",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +65,7 @@ class ServiceRing:
         self._refused = self._failed = 0
         self._deadline = deadline
         # Threads of its own: an outage must not take those of everything else.
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="key-service")
+        self._free = asyncio.Semaphore(THREADS)
         self._monotonic = monotonic
         self._is_away = False
         self._look_again = monotonic()
@@ -133,8 +135,11 @@ class ServiceRing:
     async def away(self) -> bool:
         """Whether the service does not answer: asked 20 s after it did, 3 s after it did not."""
         if self._monotonic() >= self._look_again:
+            # Before it is asked: whoever comes meanwhile takes what was known, and asks nothing.
+            self._look_again = self._monotonic() + self._deadline + _AWAY_FOR
             try:
-                await self.wrap(_PROOF, bytes(ROOT_SIZE))
+                await self._a_thread()
+                await self._in_time(self._service.wrap, _PROOF, bytes(ROOT_SIZE))
                 self._is_away, rest = False, _WELL_FOR
             except KeyringUnavailable:
                 self._is_away, rest = True, _AWAY_FOR
@@ -147,42 +152,85 @@ class ServiceRing:
         return [KeyServiceFigures(*counts)]
 
     def close(self) -> None:
-        """Ask nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait for nothing: its threads end with the process, were one of them stuck."""
 
     async def _ask(
         self, call: Callable[[WrapContext, bytes], bytes], context: WrapContext, data: bytes
     ) -> bytes:
-        self._breaker.admit()
+        admitted = await self._admitted()
         began = self._monotonic()
         try:
             answer = await self._in_time(call, context, data)
         except SealBroken:
             self._refused += 1
-            self._breaker.succeeded()
+            self._breaker.succeeded(admitted)
             raise
         except KeyringUnavailable:
             self._failed += 1
-            self._breaker.failed()
+            self._breaker.failed(admitted)
             raise
         except BaseException:
-            self._breaker.gave_up()
+            self._breaker.gave_up(admitted)
             raise
         finally:
             self._seconds.add(self._monotonic() - began)
-        self._breaker.succeeded()
+        self._breaker.succeeded(admitted)
         return answer
+
+    async def _admitted(self) -> int:
+        """Wait for a thread, and return the call's generation. Raise KeyringUnavailable."""
+        admitted = self._breaker.admit()
+        try:
+            await self._a_thread()
+        except BaseException:
+            # That our threads are taken is no failure of the service.
+            self._breaker.gave_up(admitted)
+            raise
+        if not self._breaker.is_old(admitted):
+            return admitted
+        try:
+            return self._breaker.admit()
+        except KeyringUnavailable:
+            self._free.release()
+            raise
+
+    async def _a_thread(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._deadline):
+                await self._free.acquire()
+                return
+        raise KeyringUnavailable("as many requests as may ask the key service wait for it already")
 
     async def _in_time(
         self, call: Callable[[WrapContext, bytes], bytes], context: WrapContext, data: bytes
     ) -> bytes:
-        loop = asyncio.get_running_loop()
+        """Ask in the thread that was waited for; it is free again when the call has ended."""
+        answer = self._start(call, context, data)
         try:
             async with asyncio.timeout(self._deadline):
-                return await loop.run_in_executor(self._threads, call, context, data)
+                return await asyncio.wrap_future(answer)
         except TimeoutError:
             pass
         raise KeyringUnavailable(f"the key service did not answer within {self._deadline:g} s")
+
+    def _start(
+        self, call: Callable[[WrapContext, bytes], bytes], context: WrapContext, data: bytes
+    ) -> Future[bytes]:
+        loop = asyncio.get_running_loop()
+        answer: Future[bytes] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def ask() -> None:
+            try:
+                answer.set_result(call(context, data))
+            except BaseException as failure:  # noqa: BLE001  raised where it is waited for
+                answer.set_exception(failure)
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                loop.call_soon_threadsafe(self._free.release)
+
+        # A daemon, which an executor's are not: a stuck one must not hold up the process's end.
+        Thread(target=ask, name="key-service", daemon=True).start()
+        return answer
 
     def _settled(self, place: tuple[WrapContext, bytes], done: asyncio.Task[bytes]) -> None:
         del self._under_way[place]
