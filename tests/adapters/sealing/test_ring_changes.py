@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -181,6 +182,35 @@ async def test_a_running_ring_finds_a_key_that_joined(path: Path) -> None:
 
     assert await running.unwrap(new, PLACE, wrapped) == SEED
     assert running.primary == new
+
+
+def wrapping(ring: FileKeyring) -> str:
+    """Return the key that wraps."""
+    return asyncio.run(ring.wrap(PLACE, SEED))[0]
+
+
+def test_a_file_that_could_not_be_read_once_is_read_when_it_can_be(path: Path) -> None:
+    running = load(path)
+    old = running.primary
+    make_primary(path, add(path))
+    path.chmod(0o644)
+    assert wrapping(running) == old
+
+    path.chmod(0o600)
+    assert wrapping(running) == load(path).primary
+
+
+def test_a_file_of_the_same_size_and_time_is_another_file(path: Path) -> None:
+    first = add(path)
+    running, before = load(path), path.stat()
+    data = path.read_bytes()
+    old = running.primary
+    changed = data.replace(b'"primary": "' + old.encode(), b'"primary": "' + first.encode())
+    assert changed != data
+    path.write_bytes(changed)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert wrapping(running) == first
 
 
 async def test_a_running_ring_wraps_by_the_new_primary_at_once(path: Path) -> None:

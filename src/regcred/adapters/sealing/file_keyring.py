@@ -36,6 +36,7 @@ from regcred.domain.ports.measuring import KeyServiceFigures
 
 WRAPPED_SIZE = 1 + OVERHEAD + ROOT_SIZE
 WHAT = "key ring"
+_Seen = tuple[int, int, int, int, int]
 _log = structlog.get_logger("regcred.keys")
 _RESTORE = "restore the file from your backup; without it the stored secrets are lost"
 
@@ -49,11 +50,17 @@ class FileKeyring:
 
     __slots__ = ("_path", "_random", "_ring", "_seen")
 
-    def __init__(self, ring: KeyRing, random: RandomBytes, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        ring: KeyRing,
+        random: RandomBytes,
+        path: Path | None = None,
+        seen: _Seen | None = None,
+    ) -> None:
         self._ring = ring
         self._random = random
         self._path = path
-        self._seen = None if path is None else _look(path)
+        self._seen = seen
 
     @classmethod
     def create(cls, path: Path, *, random: RandomBytes, now: datetime) -> FileKeyring:
@@ -66,7 +73,9 @@ class FileKeyring:
     @classmethod
     def load(cls, path: Path, *, random: RandomBytes) -> FileKeyring:
         """Read a ring. Raise StartRefused, saying what to do, for every other kind of file."""
-        return cls(_read(path), random, path)
+        # Looked at before it is read: what comes between is then another file, and read again.
+        seen = _look(path)
+        return cls(_read(path), random, path, seen)
 
     @classmethod
     def read_once(cls, descriptor: int, *, random: RandomBytes) -> FileKeyring:
@@ -169,12 +178,12 @@ class FileKeyring:
         """Read the file again if it is another one; a ring that has fewer keys is not believed."""
         if self._path is None or (seen := _look(self._path)) in (None, self._seen):
             return
-        self._seen = seen
         try:
             ring = _read(self._path)
         except (StartRefused, OSError) as refusal:
             _log.error("the key ring cannot be read again", error=type(refusal).__name__)
             return
+        self._seen = seen
         if not self._ring.roots.keys() <= ring.roots.keys():
             _log.warning("the key ring lost keys")
             return
@@ -208,10 +217,12 @@ def _read(path: Path) -> KeyRing:
         raise StartRefused(f"the key ring {path} is damaged: {damage}; {_RESTORE}") from None
 
 
-def _look(path: Path) -> tuple[int, int, int] | None:
+def _look(path: Path) -> _Seen | None:
     """Return what tells one file at the path from another; None if there is none to be seen."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    # The time of change as well: a copy may keep the size and the time of what it replaces.
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return found.st_ino, *times, found.st_size, found.st_mode
