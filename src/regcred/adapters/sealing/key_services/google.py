@@ -88,7 +88,13 @@ def _session() -> Any:
     try:
         import google.auth  # noqa: PLC0415  an extra
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  an extra
-        from google.auth.transport.requests import AuthorizedSession  # noqa: PLC0415  an extra
+        from google.auth.transport.requests import (  # noqa: PLC0415  an extra
+            AuthorizedSession,
+            Request,
+        )
+        from requests import Session  # noqa: PLC0415  an extra
+
+        from regcred.adapters.sealing.key_services.bounded import bound  # noqa: PLC0415  as above
     except ImportError:
         raise StartRefused(f"{SCHEME}: {missing('gcp')}") from None
     try:
@@ -100,7 +106,8 @@ def _session() -> Any:
             f"{SCHEME}: no identity was found: set GOOGLE_APPLICATION_CREDENTIALS, or run where"
             " a service account is attached"
         )
-    return AuthorizedSession(credentials)
+    # What fetches the token is bounded as well.
+    return bound(AuthorizedSession(credentials, auth_request=Request(bound(Session()))))
 
 
 def _judged(verb: str, status: int, answer: object) -> RegcredError:

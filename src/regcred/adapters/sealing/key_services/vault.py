@@ -158,16 +158,23 @@ def _client(access: VaultAccess) -> Any:
         )
     try:
         import hvac  # noqa: PLC0415  an extra
+        from requests import Session  # noqa: PLC0415  as above
+
+        from regcred.adapters.sealing.key_services.bounded import bound  # noqa: PLC0415  as above
     except ImportError:
         raise StartRefused(f"{SCHEME}: {missing('vault')}") from None
+    verify = str(access.ca_file) if access.ca_file else True
+    session = bound(Session())
+    session.verify = verify  # hvac takes the session's before its own
     return hvac.Client(
         url=access.address,
         token="",  # none, and none out of the environment either
         namespace=access.namespace,
-        verify=str(access.ca_file) if access.ca_file else True,
+        verify=verify,
         timeout=(CONNECT_SECONDS, READ_SECONDS),
         # A redirect would take the token and the key to wherever it says.
         allow_redirects=False,
+        session=session,
     )
 
 
