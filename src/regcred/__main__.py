@@ -114,20 +114,25 @@ app.add_typer(keys, name="keys", rich_help_panel="Operator")
 
 
 @keys.command("status")
-def keys_status(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+def keys_status(
+    data: Data = None, database: Database = None, keyring: Keyring = None, output: Output = "text"
+) -> None:
     """Show every key, what hangs on it, whether it can be had, and when it may be removed."""
-    _operate("keys_status", output, data=data, keyring=keyring)
+    _operate("keys_status", output, data=data, database=database, keyring=keyring)
 
 
 @keys.command("verify")
-def keys_verify(data: Data = None, keyring: Keyring = None, output: Output = "text") -> None:
+def keys_verify(
+    data: Data = None, database: Database = None, keyring: Keyring = None, output: Output = "text"
+) -> None:
     """Open everything that is sealed, showing none of it, and name what does not open."""
-    _operate("keys_verify", output, data=data, keyring=keyring)
+    _operate("keys_verify", output, data=data, database=database, keyring=keyring)
 
 
 @keys.command("rotate")
 def keys_rotate(
     data: Data = None,
+    database: Database = None,
     keyring: Keyring = None,
     prepare: Annotated[bool, typer.Option("--prepare", help="Only make the key.")] = False,
     promote: Annotated[bool, typer.Option("--promote", help="Only have it wrap.")] = False,
@@ -136,43 +141,50 @@ def keys_rotate(
     if prepare and promote:
         raise typer.BadParameter("--prepare and --promote are the two steps: one at a time")
     step = "prepare" if prepare else "promote" if promote else "both"
-    _operate("keys_rotate", step, data=data, keyring=keyring)
+    _operate("keys_rotate", step, data=data, database=database, keyring=keyring)
 
 
 @keys.command("rewrap")
-def keys_rewrap(data: Data = None, keyring: Keyring = None) -> None:
+def keys_rewrap(data: Data = None, database: Database = None, keyring: Keyring = None) -> None:
     """Wrap everything by the key that wraps now, beside a running service."""
-    _operate("keys_rewrap", data=data, keyring=keyring)
+    _operate("keys_rewrap", data=data, database=database, keyring=keyring)
 
 
 @keys.command("reseal")
-def keys_reseal(project: str, data: Data = None, keyring: Keyring = None) -> None:
+def keys_reseal(
+    project: str, data: Data = None, database: Database = None, keyring: Keyring = None
+) -> None:
     """Give PROJECT (its number or id) another seed, and seal all its secrets anew."""
-    _operate("keys_reseal", project, data=data, keyring=keyring)
+    _operate("keys_reseal", project, data=data, database=database, keyring=keyring)
 
 
 @keys.command("escrow")
 def keys_escrow(
     folder: Annotated[str, typer.Argument(help="Where the shares go, a file each; - prints them.")],
     data: Data = None,
+    database: Database = None,
     keyring: Keyring = None,
     shares: Annotated[int, typer.Option(help="How many are made.")] = 5,
     needed: Annotated[int, typer.Option(help="How many of them give the ring back.")] = 3,
 ) -> None:
     """Take the ring's file apart into shares for several people (SLIP-0039)."""
-    _operate("keys_escrow", folder, shares, needed, data=data, keyring=keyring)
+    _operate("keys_escrow", folder, shares, needed, data=data, database=database, keyring=keyring)
 
 
 @keys.command("recover")
-def keys_recover(share: list[str], data: Data = None, keyring: Keyring = None) -> None:
+def keys_recover(
+    share: list[str], data: Data = None, database: Database = None, keyring: Keyring = None
+) -> None:
     """Write the ring's file again from enough SHARE files, where there is none."""
-    _operate("keys_recover", *share, data=data, keyring=keyring)
+    _operate("keys_recover", *share, data=data, database=database, keyring=keyring)
 
 
 @keys.command("remove")
-def keys_remove(kid: str, data: Data = None, keyring: Keyring = None) -> None:
+def keys_remove(
+    kid: str, data: Data = None, database: Database = None, keyring: Keyring = None
+) -> None:
     """Take a key that nothing needs any more out of the ring's file."""
-    _operate("keys_remove", kid, data=data, keyring=keyring)
+    _operate("keys_remove", kid, data=data, database=database, keyring=keyring)
 
 
 @app.command(rich_help_panel="Operator")

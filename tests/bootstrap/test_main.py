@@ -109,6 +109,23 @@ def invoke(*arguments: str) -> Finished:
     return Finished(done.exit_code, done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",), ("verify",), ("rotate",), ("rewrap",), ("reseal", "1"), ("remove", "kek-1"),
+        ("escrow", "-"), ("recover", "share"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_commands_about_keys_take_the_database_that_serve_takes(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    done = invoke("keys", *words, "--data", str(place.data), "--database", "mysql://x")
+
+    assert done.code == 2
+    assert done.err.startswith("--database: ")
+
+
 def test_the_commands_reach_the_store(place: Place) -> None:
     data = ("--data", str(place.data))
 

@@ -135,10 +135,12 @@ def test_in_two_steps_the_key_is_readable_everywhere_before_it_wraps(filled: Pla
     new = filled.run("keys_rotate", "prepare").out.strip()
     prepared = statuses(filled)
     assert filled.run("keys_rotate", "prepare").out.strip() == new
-    promoted = filled.run("keys_rotate", "promote").out.strip()
+    done = filled.run("keys_rotate", "promote")
+    promoted = done.out.strip()
 
     assert [(key["kid"], key["waiting"]) for key in prepared] == [(old, False), (new, True)]
     assert promoted == new
+    assert "copy the file to every server again, then regcred keys rewrap" in done.err
     assert statuses(filled)[0]["kid"] == new
 
 

@@ -80,7 +80,8 @@ def rotate(settings: Settings, step: str = "both") -> int:
         say("Copy the file to every server, then run `regcred keys rotate --promote`")
     else:
         make_primary(path, waiting)
-        say(f"{waiting} wraps from now on. Next: regcred keys rewrap")
+        copy = " copy the file to every server again, then" if step == "promote" else ""
+        say(f"{waiting} wraps from now on. Next:{copy} regcred keys rewrap")
     print(waiting)
     return OK
 
