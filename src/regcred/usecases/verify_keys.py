@@ -38,15 +38,16 @@ class VerifyKeys:
 
         Raise KeyringUnavailable: a key that cannot be had says nothing about what hangs on it.
         """
-        found = Verified()
-        await self._wrapped(found, told)
+        found = await self.wrapped(told)
         async for step in self._scrub.walk(PAGE):
             found.opened[step.kind] += step.opened
             found.broken += map(str, step.broken)
             told(found)
         return found
 
-    async def _wrapped(self, found: Verified, told: Callable[[Verified], None]) -> None:
+    async def wrapped(self, told: Callable[[Verified], None]) -> Verified:
+        """Return what was found of what is wrapped alone. Raise KeyringUnavailable."""
+        found = Verified()
         for purpose, key in (await self._store.service_keys()).items():
             try:
                 await self._keys.check_service_key(key)
@@ -64,3 +65,4 @@ class VerifyKeys:
                     found.broken.append(f"{where}: {error}")
             after = page[-1]
             told(found)
+        return found

@@ -320,6 +320,23 @@ def test_a_key_of_which_it_is_not_known_since_when_stays(filled: Place) -> None:
     assert filled.run("keys_remove", old).code == 0
 
 
+def test_no_key_goes_while_something_does_not_open_with_the_others(filled: Place) -> None:
+    [old] = kids(filled)
+    filled.run("keys_rotate")
+    filled.run("keys_rewrap")
+    edit(
+        filled,
+        "UPDATE project_seeds SET wrapped = zeroblob(109)"
+        " WHERE project_id = (SELECT max(project_id) FROM project_seeds)",
+    )
+    before = filled.settings.keyring_file.read_bytes()
+
+    said = refusal(filled.run("keys_remove", old))
+
+    assert f"{old} stays: seed 1 of project" in said
+    assert filled.settings.keyring_file.read_bytes() == before
+
+
 # verify
 
 

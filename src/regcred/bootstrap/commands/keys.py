@@ -135,9 +135,23 @@ def remove(settings: Settings, kid: str) -> int:
         raise StartRefused(
             f"{kid} stays: it is not there, or something may need it (`regcred keys status`)"
         )
+    asyncio.run(_require_all_to_open(settings, kid))
     remove_key(path, kid)
     say(f"{kid} is gone from {path}. Backups of the store from before {key.unused_since} need it")
     return OK
+
+
+async def _require_all_to_open(settings: Settings, kid: str) -> None:
+    """Pass if everything that is wrapped opens, by other keys. Raise StartRefused.
+
+    What does not open now may be what only this key, or a copy of its ring, can still mend.
+    """
+    async with open_state(settings, exclusive=False) as state:
+        verify = VerifyKeys(state.store, _wrapping(state), state.sealer)
+        broken = (await verify.wrapped(now_and_then(_opened))).broken
+        if broken or kid in await state.store.kids_in_use():
+            found = broken[0] if broken else "something was wrapped by it just now"
+            raise StartRefused(f"{kid} stays: {found} (`regcred keys verify`)")
 
 
 async def _rest() -> None:
