@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
+from regcred.bootstrap import operator
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken
+from regcred.settings import Settings
 from regcred.usecases.authenticate import Authenticate
 from regcred.usecases.lock_out import LockOut
 from tests.adapters.storage.old_store import at_first_revision
@@ -80,6 +83,33 @@ def test_init_twice_is_refused_and_leads_to_another_key(place: Place) -> None:
     assert _files(place.data) == before
 
 
+def test_init_leaves_the_anchor_of_another_store(place: Place) -> None:
+    """Such as of a database on PostgreSQL, whose keys and anchor lie in the same folder."""
+    place.run("init")
+    before = place.settings.anchor_file.read_bytes()
+    shutil.rmtree(place.settings.store_directory)
+    place.settings.keyring_file.unlink()
+
+    said = refusal(place.run("init"))
+
+    assert "--database" in said
+    assert place.settings.anchor_file.read_bytes() == before
+
+
+def test_init_says_what_comes_next_with_the_options_that_it_was_given(
+    place: Place, tmp_path: Path
+) -> None:
+    ring = str(tmp_path / "my keys" / "ring.json")
+
+    assert f"--data {place.data} --keyring '{ring}'" in place.run("init", keyring=(ring,)).err
+
+
+def test_the_options_that_are_said_again_hold_the_database() -> None:
+    given = Settings(data=Path("d"), database="postgresql://u@h:1/n")
+
+    assert operator._where(given) == "--data d --database postgresql://u@h:1/n"
+
+
 def test_init_beside_a_server_is_refused(place: Place) -> None:
     place.run("init")
     with ServingLock(place.settings.store_directory):
@@ -135,14 +165,18 @@ async def test_operator_key_makes_another_key_and_the_first_one_stays(
 def test_operator_key_without_a_store_is_refused_and_makes_none(place: Place) -> None:
     said = refusal(place.run("operator_key"))
 
-    assert said == f"{place.settings.store_directory} holds no store: run `regcred init`"
+    store = place.settings.store_directory
+    assert said == f"{store} holds no store: run `regcred init`, or name the store's --database"
     assert not place.data.exists()
 
 
 def test_operator_key_on_a_store_without_a_project_is_refused(place: Place) -> None:
     schema.migrate(place.settings.store_directory)
 
-    assert refusal(place.run("operator_key")) == f"{place.data} holds no store: run `regcred init`"
+    assert (
+        refusal(place.run("operator_key"))
+        == f"{place.data} holds no store: run `regcred init`, or name the store's --database"
+    )
     assert place.run("init").code == 0
 
 
@@ -169,7 +203,8 @@ def test_migrate_says_what_happened(place: Place) -> None:
 def test_migrate_makes_no_store_in_a_mistyped_folder(place: Place) -> None:
     said = refusal(place.run("migrate"))
 
-    assert said == f"{place.settings.store_directory} holds no store to migrate: check --data"
+    store = place.settings.store_directory
+    assert said == f"{store} holds no store to migrate: check --data and --database"
     assert not place.data.exists()
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.bootstrap import log_lines, process
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands import backups, escrow, keys, migrations, scrub
@@ -65,6 +67,7 @@ def _init(settings: Settings, output: str = "text") -> int:
                     f"{settings.data} is initialised already; a key is shown only once: "
                     "`regcred operator-key` makes another"
                 )
+            await asyncio.to_thread(_require_no_anchor, settings, state.anchor)
             made = await first_run(state)
             await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
             return made
@@ -76,15 +79,38 @@ def _init(settings: Settings, output: str = "text") -> int:
     else:
         print(f"project {made.project.number} ({made.project.name})  {made.project.id}")
         print(f"key     {made.key.reveal()}")
-        _say("The key is shown this once. Next: regcred serve --data " + str(settings.data))
+        _say("The key is shown this once. Next: regcred serve " + _where(settings))
     return OK
+
+
+def _require_no_anchor(settings: Settings, anchor: FileAnchor) -> None:
+    """Pass unless another store's audit is anchored where this one's would be."""
+    there = anchor.load()
+    if there is not None and there.upto:
+        raise StartRefused(
+            f"{settings.anchor_file} anchors the audit of a store that is not this one: name that"
+            " one's --database or restore it, or give another --data"
+        )
+
+
+def _where(settings: Settings) -> str:
+    """Return the options that name this store and its keys."""
+    words = ["--data", str(settings.data)]
+    if settings.database is not None:
+        words += ["--database", settings.database]
+    for ring in settings.keyring:
+        words += ["--keyring", ring]
+    return shlex.join(words)
 
 
 def _operator_key(settings: Settings, output: str = "text") -> int:
     async def make() -> str:
         async with open_state(settings, exclusive=False) as state:
             if state.fresh:
-                raise StartRefused(f"{settings.data} holds no store: run `regcred init`")
+                held = "the database" if settings.database else str(settings.data)
+                raise StartRefused(
+                    f"{held} holds no store: run `regcred init`, or name the store's --database"
+                )
             project = await state.store.find_project(1)
             key = await make_operator_key(
                 state.store, state.digests, state.clock, state.random, project

@@ -94,7 +94,7 @@ def migrate_store(settings: Settings) -> tuple[str | None, str]:
         return asyncio.run(shared.migrate(address))
     directory = settings.store_directory
     if schema.current_revision(directory) is None:
-        raise StartRefused(f"{directory} holds no store to migrate: check --data")
+        raise StartRefused(f"{directory} holds no store to migrate: check --data and --database")
     with ServingLock(directory):
         before = schema.current_revision(directory)
         schema.migrate(directory)
@@ -112,7 +112,9 @@ def plan_migration(settings: Settings) -> tuple[str | None, list[Revision], dict
 
         return asyncio.run(shared.plan(address))
     if schema.current_revision(settings.store_directory) is None:
-        raise StartRefused(f"{settings.store_directory} holds no store to migrate: check --data")
+        raise StartRefused(
+            f"{settings.store_directory} holds no store to migrate: check --data and --database"
+        )
     return schema.plan(settings.store_directory)
 
 

@@ -38,7 +38,9 @@ class SqliteCopier:
     async def copied(self, into: Path) -> AsyncIterator[SqliteCopy]:
         """Write a copy to the empty file `into` and yield it; see the port."""
         if not self._path.exists():
-            raise StartRefused(f"{self._path.parent} holds no store to back up: check --data")
+            raise StartRefused(
+                f"{self._path.parent} holds no store to back up: check --data and --database"
+            )
         with closing(connect(self._path)) as store:
             try:
                 store.execute("VACUUM INTO ?", (str(into),)).close()

@@ -98,7 +98,9 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         setting does not hold, or when it lies on a network file system.
         """
         if not (directory / DATABASE).exists():
-            raise StartRefused(f"{directory} holds no store: run `regcred init`")
+            raise StartRefused(
+                f"{directory} holds no store: run `regcred init`, or name the store's --database"
+            )
         path = make_private(directory)
         reader = connect(path)
         try:
