@@ -92,7 +92,11 @@ def run(scale: float, cluster: Cluster | None = None) -> Report:
     if cluster is None:
         with postgres.running() as made:
             return run(scale, made)
-    report = Report("F27 migrations killed, PostgreSQL", SEED, demands={"rows": ROWS, "kills": 50})
+    report = Report(
+        "F27 migrations killed, PostgreSQL",
+        SEED,
+        demands={"rows": ROWS, "terminations": 200, "kills": 30},
+    )
     old = _Database(cluster)
     old.fill(scaled(ROWS, scale, least=50))
     report.counts["rows"] = int(cluster.run_sql("SELECT count(*) FROM credentials", old.name))
