@@ -84,15 +84,8 @@ class _Plain(HTTPConnection):
         return super().getresponse()
 
 
-class _Tls(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        _held(made)
-        return made
-
-    def getresponse(self) -> Any:
-        _held(self.sock)
-        return super().getresponse()
+class _Tls(_Plain, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
