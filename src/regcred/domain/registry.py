@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from docker_image import reference as _library
 
@@ -95,11 +96,10 @@ class ImageReference:
         return f"{registry}{self.repository}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryAddress:
+class RegistryAddress(NamedTuple):
     """A registry's host and port in one spelling: lower case, Hub's aliases as docker.io.
 
-    `port` is None for the default (443): docker, podman and kubelet all write it away.
+    `port` is None for the default (443), which docker, podman and kubelet all write away.
     """
 
     host: str

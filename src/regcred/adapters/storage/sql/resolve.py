@@ -7,7 +7,7 @@ An index row edited to point a login at another registry is dropped here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from uuid import UUID
 
@@ -73,7 +73,7 @@ class Resolving(Access):
     ) -> ResolveRead:
         """Read everything that one resolve needs; see the port."""
         which, ref = _project(project)
-        places = _places(address, repository)
+        places = places_of(address, repository)
         if key_id is not None:
             statement = _statement(which, len(places), key=True)
             rows = await self._all(statement, (*ref, *places, key_id))
@@ -105,9 +105,18 @@ def found(rows: Sequence[Row], address: RegistryAddress, repository: str | None)
     project_id = first[KEY_WIDTH]
     if first[_SCOPE] is None:
         return ResolveRead(key, project_id, ())
-    logins = (candidate(row[_SCOPE:]) for row in rows if _covers(row[_SCOPE], address, repository))
+    return ResolveRead(
+        key, project_id, logins_of([row[_SCOPE:] for row in rows], address, repository)
+    )
+
+
+def logins_of(
+    rows: Iterable[Row], address: RegistryAddress, repository: str | None
+) -> Sequence[Candidate]:
+    """Return what rows of (scope, *CANDIDATE) say, in their order."""
+    logins = (candidate(row) for row in rows if _covers(row[0], address, repository))
     limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
-    return ResolveRead(key, project_id, [c for c in logins if c is not None][:limit])
+    return [login for login in logins if login is not None][:limit]
 
 
 def _project(ref: ProjectRef | None) -> tuple[str, tuple[object, ...]]:
@@ -120,7 +129,7 @@ def _project(ref: ProjectRef | None) -> tuple[str, tuple[object, ...]]:
 
 
 @lru_cache(maxsize=2048)
-def _places(address: RegistryAddress, repository: str | None) -> tuple[str, ...]:
+def places_of(address: RegistryAddress, repository: str | None) -> tuple[str, ...]:
     """Return what the matching index is asked for: two lookups, then every path prefix."""
     prefixes = () if repository is None else path_prefixes(repository)
     return (*lookups(address), *prefixes)

@@ -1,21 +1,61 @@
-"""The hot reads of a wave, from one snapshot.
+"""The hot reads of a wave, from one snapshot: one statement for its keys, one for its logins.
 
 The one thing you would get wrong: how long a snapshot may last. It is taken for questions that
 are there already, and given back before anything else runs: each is read after it was asked.
 
-One after the other, because a read's code and pages are then in the processor's caches for the
-next, which halves what it costs; and taking a snapshot is system calls (docs/benchmarks.md).
+Together, because each statement is looked up, bound and run at a cost of its own, and hands the
+interpreter's lock to the writer, which may keep it for a while (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
-from regcred.adapters.storage.sql.resolve import Resolving
+from regcred.adapters.storage.sql.resolve import (
+    CANDIDATE,
+    MAX_FOR_IMAGE,
+    Resolving,
+    logins_of,
+    places_of,
+)
+from regcred.adapters.storage.sql.rows import KEY, KEY_WIDTH, Row, json_list, stored_key
 from regcred.domain.errors import RegcredError
-from regcred.domain.ports import ResolveQuestion, ResolveRead
+from regcred.domain.ports import Candidate, ResolveQuestion, ResolveRead, StoredKey
+
+_MAX_ROWS = 1024
+"""Of a wave. What finds more is read one by one, each with a bound of its own."""
+
+_KEYS = f"""
+    SELECT {KEY}, p.id
+    FROM json_each(?) asked
+    CROSS JOIN api_keys k ON k.id = asked.value
+    LEFT JOIN projects p ON p.id = k.project_id
+"""  # noqa: S608  constants alone
+
+# Every look-up by all of an index's columns: a list within IN would be a table of its own, made
+# and dropped for every question.
+_LOGINS = f"""
+    SELECT asked.key, s.scope, {CANDIDATE}
+    FROM json_each(?) asked
+    CROSS JOIN json_each(asked.value, '$[1]') host
+    CROSS JOIN json_each(asked.value, '$[2]') path
+    CROSS JOIN credential_scopes s ON s.project_id = asked.value ->> 0
+        AND s.lookup = host.value AND s.path = path.value
+    CROSS JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number
+    LEFT JOIN credential_secrets x
+        ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
+    LEFT JOIN project_seeds g
+        ON g.project_id = x.project_id AND g.generation = x.seed_generation
+    LIMIT {_MAX_ROWS}
+"""  # noqa: S608  constants alone
+
+_NONE = (None, "")
+"""The key and project of whoever has none: logins are looked for all the same, which takes time."""
+
+_Wanted = tuple[str, tuple[str, ...]]
+"""(project id, places): logins to look for."""
 
 
 class Waves(Resolving):
@@ -31,7 +71,61 @@ class Waves(Resolving):
         with suppress(sqlite3.Error):
             self._reader.execute("BEGIN").close()
         try:
+            if len(questions) > 1 and all(map(_is_usual, questions)):
+                # What is damaged is told of where it is met: by those alone who asked for it.
+                with suppress(RegcredError):
+                    read = await self._read_together(questions)
+                    if read is not None:
+                        return read
             return await super().read_for_resolves(questions)
         finally:
             with suppress(sqlite3.Error):
                 self._reader.execute("COMMIT").close()
+
+    async def _read_together(
+        self, questions: Sequence[ResolveQuestion]
+    ) -> Sequence[ResolveRead] | None:
+        """Read for usual questions; None: they find too much to be read together."""
+        keys = await self._keys_of({question.key_id for question in questions})
+        asked = [
+            (*keys.get(key_id, _NONE), places_of(address, repository))
+            for key_id, _, address, repository in questions
+        ]
+        found = await self._rows_of({(project or "", places) for _, project, places in asked})
+        if found is None:
+            return None
+        logins: dict[_Wanted, Sequence[Candidate]] = {}
+        read = []
+        for (key, project, places), (_, _, address, repository) in zip(
+            asked, questions, strict=True
+        ):
+            wanted = (project or "", places)
+            if wanted not in logins:
+                logins[wanted] = logins_of(found.get(wanted, ()), address, repository)
+            read.append(ResolveRead(key, project or None, logins[wanted]))
+        return read
+
+    async def _keys_of(
+        self, ids: Iterable[str | None]
+    ) -> dict[str | None, tuple[StoredKey, str | None]]:
+        rows = await self._all(_KEYS, (json_list(list(ids)),))
+        return {row[0]: (stored_key(row[:KEY_WIDTH]), row[KEY_WIDTH]) for row in rows}
+
+    async def _rows_of(self, wanted: Collection[_Wanted]) -> dict[_Wanted, list[Row]] | None:
+        """Return rows of (scope, *CANDIDATE); None: there are too many."""
+        each = list(wanted)
+        asked = json_list([(project, places[:2], places[2:]) for project, places in each])
+        rows = await self._all(_LOGINS, (asked,))
+        found: dict[_Wanted, list[Row]] = {}
+        for row in rows:
+            found.setdefault(each[row[0]], []).append(row[1:])
+        # They have no order here, so none is left out: only those read one by one are the best.
+        crowded = any(len(logins) > MAX_FOR_IMAGE for logins in found.values())
+        return None if crowded or len(rows) == _MAX_ROWS else found
+
+
+def _is_usual(question: ResolveQuestion) -> bool:
+    """Whether it asks about an image, with a key, in that key's own project."""
+    return (
+        question.key_id is not None and question.project is None and question.repository is not None
+    )
