@@ -51,6 +51,7 @@ from regcred.web.app import build_app
 from regcred.web.budget import Budget
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import Endpoint, HotPath
+from regcred.web.delivery.fast_path import FastPath
 from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
@@ -61,6 +62,7 @@ from tests.fakes.sealer import PlainSealer
 from tests.fakes.sender import ScriptedSender
 from tests.fakes.store import MemoryStore
 from tests.tools.issuer import AUDIENCE, Issuer
+from tests.web.served import served
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -140,15 +142,18 @@ class World:
             self.lock_out,
             Wave,
         )
+        logins = Resolve(resolve)
         endpoints: dict[str, Endpoint] = {
-            "resolve": Resolve(resolve),
+            "resolve": logins,
             "docker-credential/get": DockerCredential(resolve),
             "kubelet-credential": KubeletCredential(ServeKubelet(resolve, self.store, self.clock)),
         }
         hot = HotPath(
             endpoints, self.services, DIALECT.render_error, {"kubelet-credential": token_in}
         )
-        self.app = build_app(self.services, hot)
+        self.app: Any = build_app(
+            self.services, hot, FastPath(hot, {"resolve": logins}, self.services)
+        )
 
     def ring(self, place: LoginPlace) -> None:
         """Be the bells of ended exchanges: who waits exchanges by itself."""
@@ -198,7 +203,7 @@ class World:
         """Send one request with the key of that name (or that text); None sends none."""
         sent = [] if key is None else [("Authorization", f"Bearer {self.keys.get(key, key)}")]
         pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        transport = httpx2.ASGITransport(app=self.app, client=("192.0.2.7", 5000))
+        transport = httpx2.ASGITransport(app=served(self.app), client=("192.0.2.7", 5000))
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://regcred.test", trust_env=False
         ) as client:

@@ -9,18 +9,24 @@ one write (docs/benchmarks.md).
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 _BODILESS = (204, 304)
 _HEAD = "HEAD"
+_LAST = b"connection: close\r\n"
+_WHOLE = b"%bx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b"
 
 # What may stand in a header's value: everything but the control characters without the tab
 # (RFC 9110, section 5.5).
@@ -33,8 +39,36 @@ class LeanProtocol(HttpToolsProtocol):
     Nothing here ends an idle connection.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._take = getattr(self.app, "take", None)
+        self._begun: Cycle | None = None
+        """What is not started yet, because the rest of it may be there already."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and start a request of which more is to come."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade:
+            self._unsupported_upgrade_warning()
+        if self._begun is not None:
+            cycle, self._begun = self._begun, None
+            self._start_asgi_task(cycle, self.app)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep some of a body until it is asked for."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
     def on_headers_complete(self) -> None:
-        """Start the request, or let it wait for the one before it on its connection."""
+        """Begin the request, or let it wait for the one before it on its connection."""
         scope, parser, url = self.scope, self.parser, self.url
         version = parser.get_http_version()
         if version != "1.1":
@@ -48,10 +82,29 @@ class LeanProtocol(HttpToolsProtocol):
         keep_alive = version != "1.0" and parser.should_keep_alive()
         self.cycle = cycle = Cycle(self, keep_alive=keep_alive)
         if existing is None or existing.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._begun = cycle
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def on_message_complete(self) -> None:
+        """Start the request, which is there whole."""
+        if self.cycle.response_complete:
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        if self._begun is not None:
+            cycle, self._begun = self._begun, None
+            if not self._taken(cycle):
+                self._start_asgi_task(cycle, self.app)
+
+    def _taken(self, cycle: Cycle) -> bool:
+        """Whether the application answers without a conversation; see `regcred.web.fast`."""
+        if self._take is None or cycle.waiting_for_100_continue or self.flow.write_paused:
+            return False
+        go_on = partial(self._start_asgi_task, cycle)
+        taken: bool = self._take(cycle.scope, bytes(cycle.body), cycle.reply, go_on)
+        return taken
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # The task takes itself out of the set: a callback would be a turn of the loop more.
@@ -118,6 +171,16 @@ class Cycle(RequestResponseCycle):
         self.ended = not self.more_body
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
+    def reply(self, status: int, headers: Headers, request_id: bytes, body: bytes) -> None:
+        """Write a whole answer, if the client is there still."""
+        if self.disconnected:
+            return
+        head = _head(status, (*self.default_headers, *headers))
+        last = b"" if self.keep_alive else _LAST
+        self.response_started = True
+        self.transport.write(_WHOLE % (head, request_id, len(body), last, body))
+        self._end()
+
     async def send(self, message: Any) -> None:
         """Take the answer's head, then write it with what there is of its body."""
         if self.flow.write_paused and not self.disconnected:
@@ -154,7 +217,7 @@ class Cycle(RequestResponseCycle):
         if lines.translate(None, _PLAIN) != b"\r\n" * len(headers):
             raise RuntimeError("a header holds a control character")
         if not (self.keep_alive or closes):
-            lines += b"connection: close\r\n"
+            lines += _LAST
         if (
             self.chunked_encoding is None
             and status not in _BODILESS
@@ -203,6 +266,12 @@ class _NobodyWaits(asyncio.Event):
 
 
 _NOBODY_WAITS = _NobodyWaits()
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, headers: Headers) -> bytes:
+    """Return the beginning of a whole answer."""
+    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 def _target(url: bytes) -> tuple[bytes, bytes]:

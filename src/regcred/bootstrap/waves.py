@@ -21,7 +21,9 @@ class _Waiting(NamedTuple, Generic[_A, _B]):
             self.future.set_result(answer)
 
     def failed(self, error: BaseException) -> None:
-        if not self.future.done():
+        if isinstance(error, asyncio.CancelledError):
+            self.future.cancel()
+        elif not self.future.done():
             self.future.set_exception(error)
 
 
@@ -30,17 +32,20 @@ class Wave(Generic[_A, _B]):
 
     def __init__(self, answer: Callable[[Sequence[Waiting[_A, _B]]], Awaitable[None]]) -> None:
         self._answer = answer
-        self._waiting: list[_Waiting[_A, _B]] = []
+        self._waiting: list[Waiting[_A, _B]] = []
         self._running: set[asyncio.Task[None]] = set()
 
     def __call__(self, asked: _A) -> asyncio.Future[_B]:
         """Return what will be the answer."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_B] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._begin)
-        self._waiting.append(_Waiting(asked, future))
+        future: asyncio.Future[_B] = asyncio.get_running_loop().create_future()
+        self.join(_Waiting(asked, future))
         return future
+
+    def join(self, waiting: Waiting[_A, _B]) -> None:
+        """Take one who is called with the answer."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._begin)
+        self._waiting.append(waiting)
 
     def _begin(self) -> None:
         wave, self._waiting = self._waiting, []
@@ -48,13 +53,11 @@ class Wave(Generic[_A, _B]):
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _run(self, wave: Sequence[_Waiting[_A, _B]]) -> None:
+    async def _run(self, wave: Sequence[Waiting[_A, _B]]) -> None:
         try:
             await self._answer(wave)
-        except asyncio.CancelledError:
-            for waiting in wave:
-                waiting.future.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001  whatever it is, it is theirs who wait
+        except BaseException as error:
             for waiting in wave:
                 waiting.failed(error)
+            if not isinstance(error, Exception):
+                raise

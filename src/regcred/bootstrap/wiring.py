@@ -59,6 +59,7 @@ from regcred.web.admission import Admission
 from regcred.web.app import build_app, chosen_budgets
 from regcred.web.delivery.docker_credential import DockerCredential
 from regcred.web.delivery.exchange import HotPath
+from regcred.web.delivery.fast_path import FastPath
 from regcred.web.delivery.kubelet import KubeletCredential, token_in
 from regcred.web.delivery.resolve import Resolve
 from regcred.web.dialects.native import DIALECT
@@ -238,9 +239,10 @@ def _app(
     resolve = ResolveImage(
         store, sealer, state.digests, clock, registries, exchanges, pods, lock_out, Wave, meter
     )
+    logins = Resolve(resolve)
     hot = HotPath(
         {
-            "resolve": Resolve(resolve),
+            "resolve": logins,
             "docker-credential/get": DockerCredential(resolve),
             "kubelet-credential": KubeletCredential(ServeKubelet(resolve, store, clock)),
         },
@@ -248,7 +250,7 @@ def _app(
         DIALECT.render_error,
         {"kubelet-credential": token_in},
     )
-    return build_app(services, hot_path=hot)
+    return build_app(services, hot, FastPath(hot, {"resolve": logins}, services))
 
 
 def _together(counts: Sequence[Counts]) -> Counts | None:

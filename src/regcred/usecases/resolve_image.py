@@ -7,29 +7,22 @@ from the very next request; then the audit row commits; then, and only then, the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import NamedTuple
-from uuid import UUID
 
-from regcred.domain.access import Caller, Permission
-from regcred.domain.audit import Reveal
-from regcred.domain.errors import NotAuthenticated, ProjectNotFound, RegcredError
+from regcred.domain.errors import NotAuthenticated, RegcredError
 from regcred.domain.ports import (
-    Candidate,
     Clock,
     Gather,
+    Gathering,
     KeyDigests,
     Registries,
-    ResolveQuestion,
     ResolveRead,
     Sealer,
     Store,
     Waiting,
 )
 from regcred.domain.ports.measuring import UNMEASURED, Meter
-from regcred.domain.selection import choose_for_host, rank
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token
 from regcred.usecases.authenticate import caller_behind
@@ -37,86 +30,11 @@ from regcred.usecases.authenticate_pod import AuthenticatePod
 from regcred.usecases.exchange_logins import PATIENCE, ExchangeLogins
 from regcred.usecases.kept_login import Patience
 from regcred.usecases.lock_out import LockOut
-from regcred.usecases.open_login import Login, OpenLogin, Withheld
+from regcred.usecases.open_login import OpenLogin
 from regcred.usecases.pull import PLENTY, Presented, Question, Resolution, Room
+from regcred.usecases.resolving import Asked, AtOnce, Found
 
-_uuid = lru_cache(maxsize=4096)(UUID)
-
-
-class _Asked(NamedTuple):
-    """A request with its question, as far as it is known who asks."""
-
-    presented: Presented
-    question: Question
-    force: bool
-    room: Room
-    who: ApiToken | Caller
-    """A key to look up, or the workload that a pod's token speaks for."""
-
-    def read(self) -> ResolveQuestion:
-        """Return what must be read for it."""
-        _, (address, repository, _), _, _, who = self
-        if isinstance(who, Caller):
-            return ResolveQuestion(None, who.project_id, address, repository)
-        return ResolveQuestion(who.id, self.presented.project, address, repository)
-
-
-class _Found:
-    """Who asks, the logins to open, and those that were opened or kept back."""
-
-    __slots__ = ("_chosen", "asked", "at", "caller", "opened", "project_id", "withheld")
-
-    def __init__(self, asked: _Asked, caller: Caller, read: ResolveRead, at: datetime) -> None:
-        """Raise ProjectNotFound, AccessDenied."""
-        self.asked, self.caller, self.at = asked, caller, at
-        self.project_id = _permit(caller, read)
-        self._chosen = _choose(caller, asked.question, read.candidates)
-        self.opened: list[tuple[Candidate, Login]] = []
-        self.withheld: list[Withheld] = []
-
-    def wanted(self) -> Iterator[Candidate]:
-        """Yield what to open next, as long as there is room, and keep back what must be."""
-        self.opened, self.withheld = [], []
-        room, force = self.asked.room, self.asked.force
-        for candidate in filter(room.takes, self._chosen):
-            if len(self.opened) == room.logins:
-                return
-            if candidate.standing.withheld and not force:
-                kind = str(candidate.standing.last)
-                self.withheld.append(Withheld(candidate.id, candidate.name, kind))
-            else:
-                yield candidate
-
-    def take(self, candidate: Candidate, login: Login | Withheld) -> None:
-        """Note what came of opening one."""
-        if isinstance(login, Withheld):
-            self.withheld.append(login)
-        else:
-            self.opened.append((candidate, login))
-
-    def trace(self) -> Reveal:
-        """Return what the audit is told of what was opened."""
-        told = self.asked.presented
-        return Reveal(
-            self.project_id,
-            str(self.caller.principal),
-            self.asked.question.text,
-            told.client,
-            told.peer,
-            tuple([(candidate.id, candidate.secret_version) for candidate, _ in self.opened]),
-            told.node,
-            told.namespace,
-            self.at,
-            told.request_id,
-        )
-
-    def resolution(self) -> Resolution:
-        """Return what whoever asks gets."""
-        logins = [login for _, login in self.opened]
-        return Resolution(logins, self.withheld, self.caller.expires_at)
-
-
-_Wave = Sequence[Waiting[_Asked, Resolution | _Found]]
+_Wave = Sequence[Waiting[Asked, Resolution | Found]]
 
 
 class ResolveImage:
@@ -141,7 +59,7 @@ class ResolveImage:
         self._open = OpenLogin(sealer, registries, exchanges)
         self._pods = pods
         self._lock_out = lock_out
-        self._in_wave = gather(self._answer)
+        self._in_wave: Gathering[Asked, Resolution | Found] = gather(self._answer)
         self._meter = meter
 
     async def __call__(
@@ -160,14 +78,43 @@ class ResolveImage:
         StoreUnavailable, and what AuthenticatePod raises.
         """
         answer = await self._ask(presented, question, force, room)
-        if isinstance(answer, _Found):
+        if isinstance(answer, Found):
             answer = await self._patiently(answer)
-        self._meter.resolved(len(answer.logins), [login.verdict for login in answer.withheld])
+        self._count(answer)
         return answer
+
+    def at_once(
+        self,
+        presented: Presented,
+        question: Question,
+        answered: Callable[[Resolution], None],
+        otherwise: Callable[[], None],
+        *,
+        force: bool = False,
+    ) -> bool:
+        """Have `answered` called with what `__call__` returns, if nothing need be waited for.
+
+        Else have `otherwise` called, or return False before anything was read: then `__call__`
+        is asked, who also says what is wrong. Neither may raise.
+        """
+        key = presented.key
+        if not key or is_pod_token(key):
+            return False
+        try:
+            token = ApiToken.parse(key)
+        except NotAuthenticated:
+            return False
+
+        asked = Asked(presented, question, force, PLENTY, token)
+        self._in_wave.join(AtOnce(asked, answered, otherwise, self._count))
+        return True
+
+    def _count(self, answer: Resolution) -> None:
+        self._meter.resolved(len(answer.logins), [login.verdict for login in answer.withheld])
 
     async def _ask(
         self, presented: Presented, question: Question, force: bool, room: Room
-    ) -> Resolution | _Found:
+    ) -> Resolution | Found:
         """Return the answer, or what was found if opening it must be waited for.
 
         Where a pod runs its token says, or nobody: a header was not signed.
@@ -178,10 +125,10 @@ class ResolveImage:
         if is_pod_token(key):
             caller, pod = await self._pods(key, project, request_id=request_id, peer=peer)
             presented = presented._replace(node=pod.node, namespace=pod.namespace)
-            return await self._in_wave(_Asked(presented, question, force, room, caller))
+            return await self._in_wave(Asked(presented, question, force, room, caller))
         token = ApiToken.parse(key)
         try:
-            return await self._in_wave(_Asked(presented, question, force, room, token))
+            return await self._in_wave(Asked(presented, question, force, room, token))
         except NotAuthenticated as why:
             await self._lock_out.refused(why, token.id, peer)
             raise
@@ -211,7 +158,7 @@ class ResolveImage:
         for waiting, one in ready:
             waiting.done(one.resolution())
 
-    def _find(self, asked: _Asked, read: ResolveRead | RegcredError, now: datetime) -> _Found:
+    def _find(self, asked: Asked, read: ResolveRead | RegcredError, now: datetime) -> Found:
         """Return who asks and which logins. Raise what is wrong with either."""
         if isinstance(read, RegcredError):
             raise read
@@ -222,9 +169,9 @@ class ResolveImage:
                 caller, read.key, self._digests, now, request_id=request_id, peer=peer
             )
         presented.admit(caller)
-        return _Found(asked, caller, read, now)
+        return Found(asked, caller, read, now)
 
-    def _opened_now(self, found: _Found) -> bool:
+    def _opened_now(self, found: Found) -> bool:
         """Open what was found, if nothing need be waited for. Raise SealBroken."""
         address = found.asked.question.address
         for candidate in found.wanted():
@@ -234,7 +181,7 @@ class ResolveImage:
             found.take(candidate, login)
         return True
 
-    async def _patiently(self, found: _Found) -> Resolution:
+    async def _patiently(self, found: Found) -> Resolution:
         """Open what was found, waiting for first exchanges."""
         patience = Patience(found.at + PATIENCE)
         while True:
@@ -253,21 +200,3 @@ class ResolveImage:
         if found.opened:
             await self._store.record_reveal(found.trace())
         return found.resolution()
-
-
-def _permit(caller: Caller, read: ResolveRead) -> str:
-    """Return the project's id if the caller may take logins from it."""
-    if read.project_id is None:
-        raise ProjectNotFound
-    caller.require(Permission.REVEAL, _uuid(read.project_id))
-    return read.project_id
-
-
-def _choose(
-    caller: Caller, question: Question, candidates: Sequence[Candidate]
-) -> Sequence[Candidate]:
-    if question.repository is None:
-        return choose_for_host(caller, candidates).logins
-    if not caller.may_pull(question.address, question.repository):
-        return ()
-    return rank(candidates)

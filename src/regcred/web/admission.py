@@ -73,6 +73,16 @@ class Admission:
         """Whether there is no place for a request that was just begun."""
         return self.under_way > self.most
 
+    @property
+    def held(self) -> int:
+        """How many projects hold a place."""
+        return len(self._held)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for one more request."""
+        return self.under_way >= self.most
+
     def begin(self) -> None:
         """Count a request, before anything is known of it. `end` it whatever comes of it."""
         self.under_way += 1

@@ -21,10 +21,19 @@ from regcred.web.border import Border
 from regcred.web.budget import Budget, Meter
 from regcred.web.dialect import Dialect
 from regcred.web.dialects import DIALECTS, native
+from regcred.web.fast import GoOn, Reply
 from regcred.web.health import HEALTH_PATHS, Health
 from regcred.web.middleware import peer_of, request_id
 from regcred.web.refusals import Overloaded
 from regcred.web.services import Services
+
+
+class FastPath(Protocol):
+    """Answers what it can before there is an ASGI conversation about it."""
+
+    def take(self, scope: Scope, body: bytes, reply: Reply, go_on: GoOn) -> bool:
+        """Whether it answers this request, by one of the two. It must be cheap too."""
+        ...
 
 
 class HotPath(Protocol):
@@ -40,10 +49,13 @@ class HotPath(Protocol):
 
 
 def build_app(
-    services: Services, hot_path: HotPath | None = None, lifespan: ASGIApp | None = None
+    services: Services,
+    hot_path: HotPath | None = None,
+    fast_path: FastPath | None = None,
+    lifespan: ASGIApp | None = None,
 ) -> ASGIApp:
     """Return the whole web; `lifespan`, if given, gets the server's start and stop."""
-    return _Web(services, hot_path, lifespan)
+    return _Web(services, hot_path, fast_path, lifespan)
 
 
 def chosen_budgets(choices: Mapping[str, str]) -> dict[str, Budget]:
@@ -69,9 +81,14 @@ def _chosen(dialect: Dialect, choice: str) -> Budget:
 
 class _Web:
     def __init__(
-        self, services: Services, hot_path: HotPath | None, lifespan: ASGIApp | None
+        self,
+        services: Services,
+        hot_path: HotPath | None,
+        fast_path: FastPath | None,
+        lifespan: ASGIApp | None,
     ) -> None:
         self._hot = hot_path
+        self._fast = fast_path
         self._lifespan = lifespan or _no_lifespan
         self._new_request_id = services.new_request_id
         fallback = native.DIALECT.render_error
@@ -84,6 +101,15 @@ class _Web:
         self._nothing = Border(_nothing, fallback, answered=services.answered_on("none"))
         self._admission = services.admission
         self._proxies = services.proxies
+
+    def take(self, scope: Scope, body: bytes, reply: Reply, go_on: GoOn) -> bool:
+        """Offer a request that came whole to the fast path; False: it must be called.
+
+        Where clients come through proxies, who they are is found out first.
+        """
+        if self._fast is None or self._proxies:
+            return False
+        return self._fast.take(scope, body, reply, go_on)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

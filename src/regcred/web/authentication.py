@@ -27,9 +27,12 @@ def authorization(scope: Scope, wanted: str) -> str | None:
     Raise MalformedRequest for two Authorization headers, NotAuthenticated for any other form.
     """
     value = only_header(scope, b"authorization")
-    if value is None:
-        return None
-    scheme, _, token = value.partition(" ")
+    return None if value is None else token_of(value, wanted)
+
+
+def token_of(authorization: str, wanted: str) -> str:
+    """Return what follows the scheme `wanted` and its one space. Raise NotAuthenticated."""
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != wanted or not token:
         raise NotAuthenticated("malformed")
     return token

@@ -47,7 +47,7 @@ COMMON_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 # The server's parser also reads HTTP/0.9 requests and versions that do not exist.
 _VERSIONS = frozenset({"1.0", "1.1", "2"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
-_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}\Z")
+HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,300}\Z")
 # Segments of characters that RFC 3986 lets stand in a path, none beginning with a dot.
 _PLAIN_PATH = re.compile(rb"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,=:@-]*)+\Z")
 _SEGMENT_CHARACTERS = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*\Z")
@@ -77,6 +77,11 @@ def guard(scope: Scope) -> RegcredError | None:
     if scope.get("http_version", "1.1") not in _VERSIONS:
         return MalformedRequest("version", "must be HTTP/1.1")
     return _guard_headers(scope) or _guard_path(scope)
+
+
+def is_plain_path(raw: bytes) -> bool:
+    """Whether a path, as it was sent, is one that `guard` lets pass and needs no decoding."""
+    return len(raw) <= MAX_PATH and _PLAIN_PATH.match(raw) is not None
 
 
 def has_body(scope: Scope) -> bool:
@@ -156,7 +161,7 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
     hosts, lengths, encodings, upgrades = framing.values()
     if len(hosts) != 1:
         return MalformedRequest("Host", "must be sent exactly once")
-    if not _HOST.match(hosts[0]):
+    if not HOST.match(hosts[0]):
         return MalformedRequest("Host", "must be a host name with an optional port")
     if upgrades and (lengths or encodings):
         # The server's parser takes what follows for the other protocol's, and readers before it

@@ -48,6 +48,7 @@ from regcred.domain.ports.values import ProjectRef as ProjectRef
 from regcred.domain.ports.values import ResolveQuestion as ResolveQuestion
 from regcred.domain.ports.values import ResolveRead as ResolveRead
 from regcred.domain.ports.waves import Gather as Gather
+from regcred.domain.ports.waves import Gathering as Gathering
 from regcred.domain.ports.waves import Waiting as Waiting
 from regcred.domain.ports.webhooks import Claimed as Claimed
 from regcred.domain.ports.webhooks import WebhookSender as WebhookSender

@@ -12,12 +12,14 @@ from typing import Protocol, TypeVar
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
+_Asked_contra = TypeVar("_Asked_contra", contravariant=True)
+_Answer_co = TypeVar("_Answer_co", covariant=True)
 _Asked_co = TypeVar("_Asked_co", covariant=True)
 _Answer_contra = TypeVar("_Answer_contra", contravariant=True)
 
 
 class Waiting(Protocol[_Asked_co, _Answer_contra]):
-    """A request of a wave, and whoever waits for its answer."""
+    """A request of a wave, and whoever waits for its answer: the first that it is told."""
 
     @property
     def asked(self) -> _Asked_co:
@@ -25,21 +27,33 @@ class Waiting(Protocol[_Asked_co, _Answer_contra]):
         ...
 
     def done(self, answer: _Answer_contra) -> None:
-        """Answer, if somebody waits still."""
+        """Answer, if somebody waits still. Raises nothing: others of the wave come after it."""
         ...
 
     def failed(self, error: BaseException) -> None:
-        """Have an error raised there, if somebody waits still."""
+        """Tell of an error, if somebody waits still. Raises nothing."""
+        ...
+
+
+class Gathering(Protocol[_Asked_contra, _Answer_co]):
+    """Where requests meet."""
+
+    def __call__(self, asked: _Asked_contra) -> Awaitable[_Answer_co]:
+        """Take one request, and wait for its answer. Raise what it failed with."""
+        ...
+
+    def join(self, waiting: Waiting[_Asked_contra, _Answer_co]) -> None:
+        """Take one request of somebody who is called with the answer."""
         ...
 
 
 class Gather(Protocol):
-    """Makes, of what answers a wave, what one request asks."""
+    """Makes, of what answers a wave, where requests meet."""
 
     def __call__(
         self, answer: Callable[[Sequence[Waiting[_Asked, _Answer]]], Awaitable[None]]
-    ) -> Callable[[_Asked], Awaitable[_Answer]]:
-        """Return what takes one request, and waits for its answer.
+    ) -> Gathering[_Asked, _Answer]:
+        """Return it.
 
         `answer` answers each of a wave in any order. What it raises is raised to all that have no
         answer by then.

@@ -102,11 +102,12 @@ class HotPath:
         self._answered = services.answered_on(FACE)
         self._admit = services.admission.admit
         # The same few paths come again and again; what strangers ask fills it too.
-        self._split = lru_cache(maxsize=512)(self._parted)
+        self.place = lru_cache(maxsize=512)(self._place)
+        """Returns (project, suffix) of a path of ours."""
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request is for the hot path; any other method or path is not."""
-        return scope["method"] == "POST" and self._split(scope["path"]) is not None
+        return scope["method"] == "POST" and self.place(scope["path"]) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that `takes` took."""
@@ -134,7 +135,7 @@ class HotPath:
     async def _answer(self, scope: Scope, body: bytes, asked_id: str) -> Answer:
         if scope["query_string"]:
             raise InvalidInput("query", "must be empty: this operation has no parameters")
-        project, suffix = self._split(scope["path"]) or _NOWHERE
+        project, suffix = self.place(scope["path"]) or _NOWHERE
         asked = Asked(scope, body, bearer(scope), project, asked_id, self._admit)
         return await self._endpoints[suffix](asked)
 
@@ -147,7 +148,7 @@ class HotPath:
         """
         if isinstance(error, NotAuthenticated | QuotaExceeded):
             return error
-        project, suffix = self._split(scope["path"]) or _NOWHERE
+        project, suffix = self.place(scope["path"]) or _NOWHERE
         token_in = self._token_in.get(suffix)
         try:
             key, peer = (token_in and token_in(body)) or bearer(scope), peer_of(scope)
@@ -181,8 +182,7 @@ class HotPath:
         """Return the pattern of a path of ours."""
         return f"{PREFIX}{{project}}/{path[len(PREFIX) :].partition('/')[2]}"
 
-    def _parted(self, path: str) -> tuple[ProjectRef | None, str] | None:
-        """Return (project, suffix) of a path of ours."""
+    def _place(self, path: str) -> tuple[ProjectRef | None, str] | None:
         if not path.startswith(PREFIX):
             return None
         project, slash, suffix = path[len(PREFIX) :].partition("/")

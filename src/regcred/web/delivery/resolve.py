@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import orjson
 from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import ImageReference
 from regcred.usecases.open_login import Login, Withheld
-from regcred.usecases.pull import Question, Resolution, question_for_image
+from regcred.usecases.pull import Presented, Question, Resolution, question_for_image
 from regcred.usecases.resolve_image import ResolveImage
 from regcred.web.delivery.exchange import JSON_HEADERS, Asked
 from regcred.web.dialect import Answer
@@ -39,10 +40,30 @@ class Resolve:
 
     async def __call__(self, asked: Asked) -> Answer:
         """Answer one question. Raise any RegcredError."""
-        body = asked.json_body()
-        ask = _remembered(body) if len(body) <= _MAX_REMEMBERED else _read(body)
+        ask = _ask(asked.json_body())
         resolution = await self._resolve(asked.presented(ask.client), ask.question, force=ask.force)
-        return Answer(200, JSON_HEADERS, orjson.dumps(_rendered(ask.reference, resolution)))
+        return Answer(200, JSON_HEADERS, _rendered(ask.reference, resolution))
+
+    def at_once(
+        self,
+        presented: Presented,
+        body: bytes,
+        answered: Callable[[bytes], None],
+        otherwise: Callable[[], None],
+    ) -> bool:
+        """Have one of the two called, or return False; see `FastPath`. Raise any RegcredError."""
+        reference, question, client, force = _ask(body)
+        if client:
+            presented = presented._replace(client=client)
+
+        def resolved(resolution: Resolution) -> None:
+            answered(_rendered(reference, resolution))
+
+        return self._resolve.at_once(presented, question, resolved, otherwise, force=force)
+
+
+def _ask(body: bytes) -> _Ask:
+    return _remembered(body) if len(body) <= _MAX_REMEMBERED else _read(body)
 
 
 def _read(content: bytes) -> _Ask:
@@ -64,8 +85,8 @@ def _read(content: bytes) -> _Ask:
 _remembered = lru_cache(maxsize=2048)(_read)
 
 
-def _rendered(reference: ImageReference, resolution: Resolution) -> dict[str, Any]:
-    return {
+def _rendered(reference: ImageReference, resolution: Resolution) -> bytes:
+    shown = {
         "reference": {
             "registry": reference.registry,
             "repository": reference.repository,
@@ -75,6 +96,7 @@ def _rendered(reference: ImageReference, resolution: Resolution) -> dict[str, An
         "logins": [_login(login) for login in resolution.logins],
         "withheld": [_withheld(login) for login in resolution.withheld],
     }
+    return orjson.dumps(shown)
 
 
 def _login(login: Login) -> dict[str, Any]:
