@@ -1,8 +1,9 @@
 """Credentials that are created in the same turn: a few statements for all of them.
 
 What `Credentials.create_credential` does for one, with the same rows and refusals. The projects'
-rows are locked first, in one order, so names that are free then stay free and numbers have no
-gaps. What no single statement can tell apart, because it failed for all, is done one by one.
+rows are locked first, so names that are free then stay free and numbers have no gaps. A project
+whose row somebody has is waited for apart, by batches of its own: others' creates go on. So is
+found what made a batch fail: among one project's creates, which are then done one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from regcred.adapters.storage.postgres.together import Together
@@ -44,6 +46,8 @@ _LOCK = """
     SELECT id, next_credential_number, recheck_every FROM projects
     WHERE id = ANY (CAST(? AS text[])) ORDER BY id FOR NO KEY UPDATE
 """
+_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
+_THERE = "SELECT id FROM projects WHERE id = ANY (CAST(? AS text[]))"
 # Each by the index of names, whatever the planner thinks of how many there are.
 _TAKEN = f"""
     SELECT c.project_id, c.name FROM {_unnest("tt")} AS w (project_id, name)
@@ -95,11 +99,17 @@ class Creation(NamedTuple):
 Outcome = RegistryCredential | Exception
 
 
+class _Apart(Exception):
+    """Goes apart: its project's row is locked, or a batch of many projects failed."""
+
+
 class PostgresCredentials(Credentials):
     """The port's methods on one credential."""
 
     _writes: Writes
     _creations: Together[Creation, RegistryCredential]
+    _held: dict[str, Together[Creation, RegistryCredential]]
+    """By project: creates that wait for its row."""
 
     async def create_credential(
         self,
@@ -111,16 +121,41 @@ class PostgresCredentials(Credentials):
         """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
         if idempotent is not None:
             return await super().create_credential(credential, secret, event, idempotent)
-        return await self._creations.ask(Creation(credential, secret, event))
-
-    async def _create(self, batch: Sequence[Creation]) -> Sequence[Outcome]:
+        creation = Creation(credential, secret, event)
         try:
-            return await self._writes.run(TOGETHER, lambda t: create_all(t, batch), len(batch))
+            return await self._creations.ask(creation)
+        except _Apart:
+            return await self._create_apart(creation)
+
+    async def _create_apart(self, creation: Creation) -> RegistryCredential:
+        project = creation.place[0]
+        apart = self._held.get(project)
+        if apart is None:
+            apart = Together(partial(self._create, wait=project), most=MAX_BATCH)
+            self._held[project] = apart
+        try:
+            return await apart.ask(creation)
+        finally:
+            if apart.idle:
+                self._held.pop(project, None)
+
+    async def _create(
+        self, batch: Sequence[Creation], wait: str | None = None
+    ) -> Sequence[Outcome]:
+        """`wait` is the one project that all are of, and whose row is waited for."""
+
+        async def work(transaction: PostgresTransaction) -> Sequence[Outcome]:
+            return await create_all(transaction, batch, wait=wait is not None)
+
+        try:
+            return await self._writes.run(TOGETHER, work, len(batch), place=wait)
         except InvalidInput:
             pass
         except StoreUnavailable as error:
             if not _is_of_one(error.__cause__):
                 raise
+        if wait is None:
+            return [_Apart() for _ in batch]
         return [await self._create_one(creation) for creation in batch]
 
     async def _create_one(self, creation: Creation) -> Outcome:
@@ -137,18 +172,24 @@ def _is_of_one(cause: BaseException | None) -> bool:
 
 
 async def create_all(
-    transaction: PostgresTransaction, batch: Sequence[Creation]
+    transaction: PostgresTransaction, batch: Sequence[Creation], *, wait: bool = False
 ) -> Sequence[Outcome]:
-    """Create what can be, and return an outcome for each."""
+    """Create what can be, and return an outcome for each.
+
+    `wait`: for rows that others have, instead of leaving their creates.
+    """
     wanted = sorted({creation.place[0] for creation in batch})
-    projects = {id_: rest for id_, *rest in await transaction.all(_LOCK, (wanted,))}
+    lock = _LOCK if wait else _LOCK_FREE
+    projects = {id_: rest for id_, *rest in await transaction.all(lock, (wanted,))}
+    missing = [id_ for id_ in wanted if id_ not in projects]
+    held = {id_ for (id_,) in await transaction.all(_THERE, (missing,))} if missing else set()
     names = [(creation.place[0], creation.credential.name) for creation in batch]
     taken = set(await transaction.all(_TAKEN, _columns(names, 2)))
     outcomes: list[Outcome] = []
     made: list[tuple[Creation, int]] = []
     for creation, name in zip(batch, names, strict=True):
         if name[0] not in projects:
-            outcomes.append(ProjectNotFound())
+            outcomes.append(_Apart() if name[0] in held else ProjectNotFound())
         elif name in taken:
             outcomes.append(NameTaken("credential"))
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regcred.adapters.storage.sql.fetch_log import FetchLog, Moved
+from regcred.adapters.storage.sql.fetch_log import FetchLog, Login, Moved
 from regcred.adapters.storage.sql.reveals import LastUses, RevealLog
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sql.transaction import Transaction
@@ -36,7 +36,9 @@ _USE_KEYS = """
         FOR NO KEY UPDATE OF f SKIP LOCKED
     )
 """
-# In the order of the index, as every batch of every process: so no two wait for each other.
+# In the order of the index, as every batch of every process: so no two wait for each other. The
+# foreign key's own look would wait for a login that somebody is deleting: with the lock that it
+# wants taken before, or left out, it finds it or is not asked.
 _MOVE = """
     INSERT INTO fetches (
         project_id, credential_id, principal, client, image, node, namespace, first_at, last_at
@@ -46,10 +48,18 @@ _MOVE = """
         CAST(? AS text[]), CAST(? AS text[]), CAST(? AS text[]), CAST(? AS text[]),
         CAST(? AS text[]), CAST(? AS text[]), CAST(? AS text[]), CAST(? AS bigint[])
     ) AS w (project_id, credential_id, principal, client, image, node, namespace, at)
-    JOIN credentials c ON c.project_id = w.project_id AND c.id = w.credential_id
+    JOIN (
+        SELECT f.project_id, f.id FROM credentials f
+        JOIN unnest(CAST(? AS text[]), CAST(? AS text[])) AS v (p, i)
+            ON f.project_id = v.p AND f.id = v.i
+        FOR KEY SHARE OF f SKIP LOCKED
+    ) c ON c.project_id = w.project_id AND c.id = w.credential_id
     ORDER BY 1, 2, 3, 4, 5, 6, 7
     ON CONFLICT (project_id, credential_id, principal, client, image, node, namespace)
     DO UPDATE SET last_at = excluded.last_at WHERE fetches.last_at < excluded.last_at
+"""
+_TAKE = """
+    SELECT 1 FROM credentials WHERE project_id = ? AND id = ? FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
@@ -64,7 +74,12 @@ class PostgresFetchLog(FetchLog):
                     place = (project_id, id_, *way)
                     last[place] = max(at, last.get(place, at))
         if last:
-            await transaction.change(_MOVE, _columns((*place, at) for place, at in last.items()))
+            rows = _columns((*place, at) for place, at in last.items())
+            logins = _columns(dict.fromkeys(place[:2] for place in last))
+            await transaction.change(_MOVE, (*rows, *logins))
+
+    async def _may_look(self, transaction: Transaction, login: Login) -> bool:
+        return await transaction.one(_TAKE, login) is not None
 
 
 class PostgresRevealLog(RevealLog):

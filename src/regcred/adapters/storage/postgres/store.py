@@ -63,6 +63,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         self._moved = Recent()
         self._reveals = Together(self._write_reveals, most=_MAX_REVEALS)
         self._creations = Together(self._create, most=MAX_CREATIONS)
+        self._held = {}
 
     @classmethod
     async def open(cls, address: Address, *, sign: Sign | None = None, clock: Clock) -> Self:
@@ -119,6 +120,8 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         """Commit what waits, and close. Closing twice is nothing."""
         await self._reveals.finish()
         await self._creations.finish()
+        for held in list(self._held.values()):
+            await held.finish()
         await self._writes.finish()
         await self._hot.close()
         await self._pool.close()
@@ -167,11 +170,11 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         return await self._reads.all(statement, parameters, of)
 
     async def _write(self, work: Work[_T], *, of: Of = None) -> _T:
-        return await self._writes.run(writing(of), work)
+        return await self._writes.run(writing(of), work, place=str(of))
 
     async def _write_rows(self, work: Work[_T]) -> _T:
         """Run a write without a lock of its own."""
-        return await self._writes.run(TOGETHER, work)
+        return await self._writes.run(TOGETHER, work, place="rows of its own")
 
     @property
     def _sign(self) -> Sign | None:

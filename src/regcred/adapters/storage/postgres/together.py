@@ -27,7 +27,7 @@ class Together(Generic[_A, _B]):
         """`answer` returns an outcome for every request of a batch of up to `most`."""
         self._answer = answer
         self._most = most
-        self._free = lanes
+        self._free = self._lanes = lanes
         self._waiting: list[tuple[_A, asyncio.Future[_B]]] = []
         self._called = False
         self._running: set[asyncio.Task[None]] = set()
@@ -56,6 +56,11 @@ class Together(Generic[_A, _B]):
     def waiting(self) -> int:
         """How many requests wait for a batch."""
         return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits, for a batch or in one."""
+        return not self._waiting and self._free == self._lanes
 
     async def finish(self) -> None:
         """Wait until nothing waits."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import TypeVar
 
 import asyncpg
@@ -24,6 +24,7 @@ from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.reads import shown
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
+from regcred.adapters.storage.postgres.turns import Turns
 from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.transaction import Clash, Sign
@@ -49,9 +50,17 @@ _CONFLICTS = (
     asyncpg.ForeignKeyViolationError,  # 23503
 )
 
+LOCK_SECONDS = 5
+IDLE_SECONDS = 2
+"""After which a process that says nothing in mid-transaction loses it, with all that it locked.
+
+Shorter than anybody waits for a row: one that hangs fails itself, and not those who wait.
+"""
+
 # Nobody waits for ever, and nobody who is gone is waited for. One message with BEGIN.
 _LIMITS = (
-    "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; "
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
     f"SET LOCAL {SETTING} = "
 )
 
@@ -86,15 +95,19 @@ class Writes:
         """How many transactions were committed."""
 
         self._pool = pool
+        self._turns = Turns()
         self._columns = columns
         self._running: set[asyncio.Task[object]] = set()
 
-    async def run(self, begin: str, work: Work[_T], writes: int = 1) -> _T:
+    async def run(
+        self, begin: str, work: Work[_T], writes: int = 1, *, place: Hashable = None
+    ) -> _T:
         """Run so many writes in one transaction, to the end, also when whoever waits is gone.
 
-        Raise what it raises, StoreUnavailable.
+        `place` stands for the row that it may have to wait for (`turns.py`); None: it waits for
+        nobody's. Raise what it raises, StoreUnavailable.
         """
-        task = asyncio.ensure_future(self._again_while_in_conflict(begin, work, writes))
+        task = asyncio.ensure_future(self._in_turn(place, begin, work, writes))
         self._running.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -113,6 +126,12 @@ class Writes:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # is told to who waits; nobody may
+
+    async def _in_turn(self, place: Hashable, begin: str, work: Work[_T], writes: int) -> _T:
+        if place is None:
+            return await self._again_while_in_conflict(begin, work, writes)
+        async with self._turns.turn(place):
+            return await self._again_while_in_conflict(begin, work, writes)
 
     async def _again_while_in_conflict(self, begin: str, work: Work[_T], writes: int) -> _T:
         conflict: Exception | None = None

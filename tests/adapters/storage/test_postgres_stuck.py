@@ -1,0 +1,137 @@
+"""A row that somebody keeps locked holds up whoever needs that row, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from regcred.adapters.storage.postgres import PostgresStore, turns, writes
+from regcred.adapters.storage.postgres.turns import Turns
+from regcred.adapters.storage.sql import fetch_log
+from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.errors import StoreUnavailable
+from regcred.domain.fetch import KEPT
+from tests.adapters.storage.samples import Clock, World, a_reveal, event
+from tests.tools.postgres import ADMINISTRATOR, Cluster
+
+
+@pytest.fixture
+async def alpha(postgres_store: PostgresStore, clock: Clock) -> World:
+    return await World(postgres_store, clock).begin()
+
+
+@pytest.fixture
+async def beta(alpha: World) -> World:
+    """Another tenant of the same process."""
+    world = World(alpha.store, alpha.clock)
+    await alpha.add_project("beta")
+    world.project = await world.store.find_project(2)
+    return world
+
+
+@asynccontextmanager
+async def locked(database: Cluster, statement: str) -> AsyncIterator[None]:
+    """Have a transaction stand open after a statement."""
+    connection = await asyncpg.connect(database.url(ADMINISTRATOR, "regcred"))
+    try:
+        await connection.execute(f"BEGIN; {statement}")
+        yield
+        await connection.execute("ROLLBACK")
+    finally:
+        await connection.close()
+
+
+PROJECT = "SELECT 1 FROM projects WHERE name = 'alpha' FOR UPDATE"
+DELETION = """
+    DELETE FROM credential_secrets WHERE project_id = {project};
+    DELETE FROM credential_scopes WHERE project_id = {project};
+    DELETE FROM credentials WHERE project_id = {project}
+""".replace("{project}", "(SELECT id FROM projects WHERE name = 'alpha')")
+
+
+async def edit(world: World, login: RegistryCredential, to: str) -> None:
+    told = event(Action.CREDENTIAL_UPDATED, world.id, login.id)
+    await world.store.update_credential(replace(login, description=to), login.version, None, told)
+
+
+async def test_pulls_go_on_while_a_login_is_being_deleted(
+    alpha: World, beta: World, database: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = await alpha.add("mine"), await beta.add("theirs")
+    await alpha.store.record_reveal(a_reveal(alpha.id, mine.id, image="r.example/before"))
+    monkeypatch.setattr(fetch_log, "LOOK_EVERY", 1)
+    all_ = fetch_log._EXCESS.replace(f"OFFSET {KEPT}", "OFFSET 0")
+    monkeypatch.setattr(fetch_log, "_EXCESS", all_)
+    async with locked(database, DELETION):
+        await alpha.store.record_reveals(
+            [a_reveal(alpha.id, mine.id), a_reveal(beta.id, theirs.id)]
+        )
+        assert await beta.matched("team/app") == ["theirs r.example"]
+
+    fetched = await beta.store.list_fetches(beta.id, theirs.id, None, None, 10)
+    assert len(fetched) == 1
+
+
+async def test_a_locked_project_holds_up_its_own_creates_alone(
+    alpha: World, beta: World, database: Cluster
+) -> None:
+    async with locked(database, PROJECT):
+        waiting = [asyncio.create_task(alpha.add(f"mine-{n}")) for n in range(3)]
+        assert (await beta.add("theirs")).number == 1
+        assert (await beta.add("too")).number == 2
+        assert not any(task.done() for task in waiting)
+
+    assert [(await task).number for task in waiting] == [1, 2, 3]
+    store = alpha.store
+    assert isinstance(store, PostgresStore)
+    assert not store._held
+
+
+async def test_writes_that_wait_for_one_row_leave_connections_to_all_others(
+    alpha: World, beta: World, database: Cluster
+) -> None:
+    mine, theirs = await alpha.add("mine"), await beta.add("theirs")
+    async with locked(database, PROJECT):
+        waiting = [asyncio.create_task(edit(alpha, mine, str(n))) for n in range(20)]
+        await asyncio.sleep(0.05)
+        await edit(beta, theirs, "edited")
+        await beta.store.record_reveal(a_reveal(beta.id, theirs.id))
+        assert await beta.names() == ["theirs"]
+        assert not any(task.done() for task in waiting)
+
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [outcome for outcome in outcomes if outcome is None] == [None]
+
+
+async def test_whoever_gets_no_turn_is_told_and_those_that_go_are_not_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.01)
+    some = Turns(most=2, of_one=1)
+    async with some.turn("a"):
+        with pytest.raises(StoreUnavailable, match="wait for a row"):
+            async with some.turn("a"):
+                pass
+        async with some.turn("b"):
+            with pytest.raises(StoreUnavailable, match="wait for a row"):
+                async with some.turn("c"):
+                    pass
+        monkeypatch.setattr(turns, "MAX_WAITING", 1)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            async with some.turn("c"):
+                pass
+
+    monkeypatch.undo()
+    async with some.turn("a"), some.turn("c"):
+        assert set(some._places) == {"a", "c"}
+    assert not some._places
+
+
+def test_a_process_that_hangs_loses_its_locks_before_others_give_up() -> None:
+    assert writes.IDLE_SECONDS < writes.LOCK_SECONDS
