@@ -14,9 +14,21 @@ from regcred.adapters.storage.postgres import Address, PostgresStore, schema
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
-from tests.adapters.storage.samples import START, Clock, World, a_reveal
+from tests.adapters.storage.samples import (
+    HOST,
+    START,
+    Clock,
+    World,
+    a_reveal,
+)
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program
 
+KEYLESS = """
+    SELECT s_scope FROM regcred_resolve_2(
+        ARRAY[NULL], ARRAY[NULL], ARRAY[CAST(2 AS bigint)], ARRAY['r.example'], ARRAY['*2'],
+        ARRAY[E'\\nteam']
+    )
+"""
 EVERY_CREDENTIAL = "SELECT name FROM credentials ORDER BY name"
 
 
@@ -152,24 +164,34 @@ async def test_a_migration_puts_a_changed_policy_right(database: Cluster) -> Non
 async def test_the_hot_read_leaves_no_wider_view_behind_and_is_the_apps_alone(
     two: World, app: asyncpg.Connection, database: Cluster
 ) -> None:
-    call = """
-        SELECT s_scope FROM regcred_resolve_1(
-            ARRAY[NULL], ARRAY[NULL], ARRAY[CAST(2 AS bigint)], ARRAY['r.example'], ARRAY['*2'],
-            ARRAY[E'\\nteam']
-        )
-    """
+    key = await two.add_key((await two.store.find_project(2)).id)
+    keyed = KEYLESS.replace("ARRAY[NULL]", f"ARRAY['{key.id}']", 1)
     async with app.transaction():
         await app.execute(f"SET LOCAL regcred.project = '{two.id}'")
-        found = await app.fetch(call)
+        found = await app.fetch(keyed)
         seen = await app.fetch(EVERY_CREDENTIAL)
     backup = await asyncpg.connect(database.url("backup", "regcred"))
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await backup.fetch(call)
+            await backup.fetch(KEYLESS)
     finally:
         await backup.close()
 
     assert ([row[0] for row in found], len(seen)) == (["r.example"], 2)
+
+
+async def test_the_hot_read_gives_who_names_no_key_what_the_transaction_sees(
+    two: World, app: asyncpg.Connection
+) -> None:
+    found = []
+    for shown in ("", str(two.id), "*"):
+        async with app.transaction():
+            await app.execute(f"SET LOCAL regcred.project = '{shown}'")
+            found.append(len(await app.fetch(KEYLESS)))
+    beta = (await two.store.find_project(2)).id
+    read = await two.store.read_for_resolve(None, beta, HOST, "team/app")
+
+    assert (found, len(read.candidates)) == ([0, 0, 1], 1)
 
 
 @pytest.mark.usefixtures("two")

@@ -1,7 +1,7 @@
 """The hot read on PostgreSQL: the requests of one turn of the loop in one statement.
 
 Strictly fresh: the statement is sent after the last of its requests came in, and nothing is kept.
-It calls the one function that may see every project (revision 0005 says why that is safe).
+It calls the one function that may see every project (`migrations/hot_read.py`: why that is safe).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from uuid import UUID
 
 import asyncpg
 
+from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.postgres.address import Address
 from regcred.adapters.storage.postgres.failures import ERRORS, broken, unavailable
 from regcred.adapters.storage.postgres.pool import Replanned, close_quietly
 from regcred.adapters.storage.postgres.together import Together
-from regcred.adapters.storage.postgres.walls import RESOLVE
+from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.resolve import Resolving, found
 from regcred.adapters.storage.sql.rows import Row, lookups
 from regcred.domain.errors import RegcredError
@@ -27,7 +28,7 @@ MAX_BATCH = 128
 LANES = 2
 """Connections that are kept for this alone: while one answers, the other asks."""
 
-_READ = f"SELECT * FROM {RESOLVE}($1, $2, $3, $4, $5, $6)"  # noqa: S608  constants alone
+_READ = f"SELECT * FROM {hot_read.NAME}($1, $2, $3, $4, $5, $6)"  # noqa: S608  constants alone
 
 
 class _Asked(NamedTuple):
@@ -106,13 +107,33 @@ class _Lane:
             self._prepared = None
         await self.kept.refresh()
         connection = self.kept.connection
+        shown = _shown(batch)
+        if address.prepared and shown is None:
+            return await self._run(connection, address, arguments)
+        # What is shown ends with the transaction. A pooler that knows no prepared statements keeps
+        # one server for one of them.
+        await connection.execute(f"BEGIN READ ONLY; SET LOCAL {SETTING} = '{shown or ''}'")
+        try:
+            return await self._run(connection, address, arguments)
+        finally:
+            await connection.execute("COMMIT")
+
+    async def _run(
+        self, connection: asyncpg.Connection, address: Address, arguments: list[list[object]]
+    ) -> list[Row]:
         if not address.prepared:
-            # A pooler that knows no prepared statements keeps one server for one transaction.
-            async with connection.transaction(readonly=True):
-                return list(map(tuple, await connection.fetch(_READ, *arguments)))
+            return list(map(tuple, await connection.fetch(_READ, *arguments)))
         if self._prepared is None:
             self._prepared = await connection.prepare(_READ)
         return list(map(tuple, await self._prepared.fetch(*arguments)))
+
+
+def _shown(batch: Sequence[_Asked]) -> str | None:
+    """Return what shows the projects of those who ask without a key; None where all have one."""
+    projects = {asked.project_id or EVERY for asked in batch if asked.key_id is None}
+    if not projects:
+        return None
+    return projects.pop() if len(projects) == 1 else EVERY
 
 
 class PostgresResolving(Resolving):

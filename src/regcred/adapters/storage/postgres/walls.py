@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.sql.audit_rows import DECIDING
 
 APP, AUDIT_WRITER, BACKUP = "regcred_app", "regcred_audit_writer", "regcred_backup"
@@ -20,8 +21,7 @@ SETTING = "regcred.project"
 EVERY = "*"
 """Of the setting: every project. Only what the nouns do not do for one project says it."""
 
-RESOLVE = "regcred_resolve_1"
-_RESOLVE = f"public.{RESOLVE}(text[], text[], bigint[], text[], text[], text[])"
+_EARLIER = hot_read.SIGNATURE.replace(hot_read.NAME, "regcred_resolve_1")
 
 # Neither is written by the app as the other tables are.
 _AUDIT, _NUMBERS, _REVISION = "audit_events", "audit_numbers", "alembic_version"
@@ -82,8 +82,10 @@ def put_up(tables: Sequence[tuple[str, str | None]]) -> Iterator[str]:
     yield f"GRANT DELETE ON {_AUDIT} TO {APP}"  # of what `_ONLY_OLD` leaves
     yield f"GRANT SELECT, UPDATE ON {_NUMBERS} TO {AUDIT_WRITER}"
     yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {BACKUP}"
-    yield f"REVOKE ALL ON FUNCTION {_RESOLVE} FROM PUBLIC"
-    yield f"GRANT EXECUTE ON FUNCTION {_RESOLVE} TO {APP}"
+    # Servers of the version before call it until they end; where none was, nobody may.
+    yield f"REVOKE ALL ON FUNCTION {_EARLIER} FROM PUBLIC"
+    yield f"REVOKE ALL ON FUNCTION {hot_read.SIGNATURE} FROM PUBLIC"
+    yield f"GRANT EXECUTE ON FUNCTION {hot_read.SIGNATURE} TO {APP}"
 
 
 def _policies(table: str, project: str) -> Iterator[str]:
