@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from regcred.adapters.storage.postgres import Address, PostgresStore, schema
+from regcred.adapters.storage.postgres import Address, PostgresStore, checks, schema, wall_checks
+from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
@@ -151,14 +152,55 @@ async def test_the_audits_writer_may_append_and_nothing_else(database: Cluster) 
         await writer.close()
 
 
-async def test_a_migration_puts_a_changed_policy_right(database: Cluster) -> None:
-    rules = "SELECT polrelid::regclass, polname, pg_get_expr(polqual, polrelid) FROM pg_policy"
-    before = sorted(database.run_sql(rules, "regcred").splitlines())
-    database.run_sql("ALTER POLICY of_the_project ON credentials USING (true)", "regcred")
-    assert sorted(database.run_sql(rules, "regcred").splitlines()) != before
-    await schema.migrate(Address(database.url("owner", "regcred")))
+WEAKER = [
+    ("ALTER POLICY of_the_project ON credentials USING (true)", "credentials: its policies"),
+    ('CREATE POLICY "a hole" ON events USING (true)', "events: its policies"),
+    ("DROP POLICY only_old ON audit_events", "audit_events: its policies"),
+    ("ALTER TABLE projects DISABLE ROW LEVEL SECURITY", "projects: row-level security is off"),
+    ("ALTER TABLE api_keys NO FORCE ROW LEVEL SECURITY", "api_keys: row-level .* not forced"),
+    ("GRANT UPDATE ON audit_events TO regcred_app", "audit_events: the .* role may UPDATE"),
+    ("GRANT UPDATE (mac) ON audit_events TO regcred_app", "the service's role may UPDATE"),
+    ("GRANT TRUNCATE ON events TO PUBLIC", "events: the service's role may TRUNCATE"),
+    ("ALTER FUNCTION regcred_resolve_2 RESET plan_cache_mode", "regcred_resolve_2 is not as"),
+    ("GRANT EXECUTE ON FUNCTION regcred_resolve_2 TO PUBLIC", "regcred_resolve_2 is not as"),
+]
 
-    assert sorted(database.run_sql(rules, "regcred").splitlines()) == before
+
+@pytest.fixture
+async def administrator(database: Cluster) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database.url(ADMINISTRATOR, "regcred"))
+    yield connection
+    await connection.close()
+
+
+async def test_no_server_starts_where_a_wall_is_weaker(
+    administrator: asyncpg.Connection,
+) -> None:
+    for change, words in WEAKER:
+        await administrator.execute(f"BEGIN; {change}; SET LOCAL ROLE app")
+        with pytest.raises(StartRefused, match=words) as refused:
+            await checks.look_over(administrator)
+        assert "run `regcred migrate" in str(refused.value)
+        await administrator.execute("ROLLBACK")
+
+    await administrator.execute("SET ROLE app")
+    await checks.look_over(administrator)
+
+
+async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
+    database: Cluster, administrator: asyncpg.Connection, app: asyncpg.Connection
+) -> None:
+    for change in (*[change for change, _ in WEAKER], "REVOKE INSERT ON events FROM regcred_app"):
+        await administrator.execute(change)
+    await schema.migrate(Address(database.url("owner", "regcred")))
+    await administrator.execute("SET ROLE app")
+    await checks.look_over(administrator)
+    assert await app.fetchval("SELECT has_table_privilege('events', 'INSERT')")
+    async with app.transaction():  # holds every table against who would alter it
+        for row in await app.fetch(wall_checks.FOUND):
+            await app.execute(f"LOCK TABLE {row[0]} IN ACCESS SHARE MODE")
+
+        assert await schema.migrate(Address(database.url("owner", "regcred"))) == (HEAD, HEAD)
 
 
 async def test_the_hot_read_leaves_no_wider_view_behind_and_is_the_apps_alone(

@@ -7,20 +7,33 @@ from collections.abc import Mapping
 import structlog
 from asyncpg import Connection
 
+from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.postgres.schema import require_head
+from regcred.adapters.storage.postgres.wall_checks import (
+    FOUND,
+    FUNCTION,
+    function_stands,
+    wrong_walls,
+)
 from regcred.domain.errors import StartRefused
 
 MINIMUM = 130000
 """The oldest server that still gets repairs, as `server_version_num` counts."""
 
+_TOLD = 3
+"""Things that are wrong with the walls, of which a refusal tells."""
+
 _LOOK = """
     SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-        (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user),
         EXISTS (
-            SELECT 1 FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-            WHERE c.oid = to_regclass('public.projects')
-                AND pg_has_role(current_user, r.oid, 'USAGE')
-        ),
+            SELECT 1 FROM pg_roles r WHERE pg_has_role(current_user, r.oid, 'MEMBER') AND (
+                r.rolsuper OR r.rolbypassrls
+                OR r.oid = (
+                    SELECT c.relowner FROM pg_class c WHERE c.oid = to_regclass('public.projects')
+                )
+            )
+        ) OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user)
+            OR has_schema_privilege('public', 'CREATE'),
         current_setting('synchronous_commit'), current_setting('fsync'),
         current_setting('full_page_writes'), current_setting('data_checksums')
 """
@@ -44,20 +57,36 @@ _log = structlog.get_logger("regcred.store")
 async def look_over(connection: Connection) -> None:
     """Pass if the service may run on this database as this role, and warn of what is unsafe.
 
-    Raise StartRefused for an old server, another schema, or a role that sees or may do too much.
+    Raise StartRefused for an old server, another schema, a role that sees or may do too much, or
+    walls that are not those which a migration puts up.
     """
-    version, named, sees_all, owns, *settings = await connection.fetchrow(_LOOK)
+    version, named, may_all, *settings = await connection.fetchrow(_LOOK)
     if version < MINIMUM:
         raise StartRefused(f"PostgreSQL {named} is too old: 13 or newer is needed")
     await require_head(connection)
-    if sees_all or owns:
+    if may_all:
         raise StartRefused(
-            "the service must not connect as the tables' owner, a superuser, or with BYPASSRLS: "
+            "the service must not connect as the tables' owner, a superuser, or with BYPASSRLS, "
+            "CREATEROLE or CREATE on the schema, nor as a member of such a role: "
             "take a user that is a member of regcred_app alone"
         )
+    await _require_walls(connection)
     for (name, bad, loss), found in zip(_WARNINGS, settings, strict=True):
         if found == bad:
             _log.warning("the database is not safe", reason=f"{name} is {bad}: {loss}")
+
+
+async def _require_walls(connection: Connection) -> None:
+    wrong = list(wrong_walls(await connection.fetch(FOUND)))
+    if not function_stands(await connection.fetch(FUNCTION)):
+        wrong.append(f"the function {hot_read.NAME} is not as it was made")
+    if wrong:
+        told = "; ".join(wrong[:_TOLD]) + (" …" if len(wrong) > _TOLD else "")
+        raise StartRefused(
+            f"the database's walls do not stand: {told}: "
+            "run `regcred migrate --database` as the database's owner, and revoke what was granted "
+            "to the service's user beside regcred_app"
+        )
 
 
 async def last_columns(connection: Connection) -> Mapping[str, str]:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg import Connection
 
+from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.migrations.plan import Revision, revisions_after, tables_of
 from regcred.adapters.storage.postgres import walls
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.ddl import translate_ddl
 from regcred.adapters.storage.postgres.failures import unavailable
+from regcred.adapters.storage.postgres.wall_checks import FOUND, FUNCTION, Found, function_stands
 from regcred.adapters.storage.revision import HEAD, refuse_other
 from regcred.domain.errors import StartRefused
 
@@ -148,8 +150,15 @@ def _run(connection: SyncConnection) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     event.remove(connection, "before_cursor_execute", translated)
-    tables = connection.exec_driver_sql(walls.TABLES).all()
-    for statement in walls.put_up([(table, project) for table, project in tables]):
+    # What stands is left: to put it up anew would lock every table against everybody.
+    for table in map(Found.of, map(tuple, connection.exec_driver_sql(FOUND).all())):
+        if not table.stands:
+            for statement in walls.put_up(table.table, table.wall, table.names):
+                connection.exec_driver_sql(statement)
+    if not function_stands(connection.exec_driver_sql(FUNCTION).all()):
+        connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {hot_read.SIGNATURE}")
+        connection.exec_driver_sql(hot_read.CREATE)
+    for statement in walls.AROUND:
         connection.exec_driver_sql(statement)
 
 

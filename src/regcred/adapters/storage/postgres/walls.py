@@ -3,13 +3,16 @@
 Four roles: the owner migrates; `regcred_app` serves, owns nothing, changes no audit row and deletes
 old ones alone; `regcred_audit_writer`, which the app's role is a member of, may only append to it;
 `regcred_backup` only reads. Row-level security is forced on every table that has a project: rows
-are seen of the one project that the transaction has set, or, where it says so, of every one. Put up
-anew after every migration, from the catalogue, so that no new table is forgotten.
+are seen of the one project that the transaction has set, or, where it says so, of every one. What
+every table must have follows from the catalogue, so that no new table is forgotten: a migration
+puts up what is missing or changed, and a start refuses it (`wall_checks.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.sql.audit_rows import DECIDING
@@ -21,33 +24,8 @@ SETTING = "regcred.project"
 EVERY = "*"
 """Of the setting: every project. Only what the nouns do not do for one project says it."""
 
+_AUDIT = "audit_events"
 _EARLIER = hot_read.SIGNATURE.replace(hot_read.NAME, "regcred_resolve_1")
-
-# Neither is written by the app as the other tables are.
-_AUDIT, _NUMBERS, _REVISION = "audit_events", "audit_numbers", "alembic_version"
-
-TABLES = """
-    SELECT c.relname, (
-        SELECT a.attname FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND NOT a.attisdropped
-            AND a.attname = CASE c.relname WHEN 'projects' THEN 'id' ELSE 'project_id' END
-    )
-    FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-    ORDER BY c.relname
-"""
-"""(table, the column that holds its project or NULL)."""
-
-# What pruning may take: rows behind a checkpoint that says so, which decide nothing.
-_ONLY_OLD = (
-    f"DROP POLICY IF EXISTS only_old ON {_AUDIT}",
-    f"""
-    CREATE POLICY only_old ON {_AUDIT} AS RESTRICTIVE FOR DELETE USING (
-        number <= (SELECT max(p.number) FROM audit_checkpoints p WHERE p.pruned = 1)
-        AND action NOT IN {DECIDING}
-        AND action NOT IN ('store.rollback_accepted', 'audit.pruned')
-    )
-    """,  # noqa: S608  constants alone
-)
 
 MISSING_ROLES = """
     SELECT wanted FROM unnest(CAST($1 AS text[])) AS wanted
@@ -62,38 +40,94 @@ OPEN_TO_ALL = """
 """
 """Whether anybody may put names into the schema that a definer's function reads from."""
 
+_NEVER_PRUNED = ", ".join(
+    [*re.findall(r"'[a-z._]+'", DECIDING), "'store.rollback_accepted'", "'audit.pruned'"]
+)
 
-def put_up(tables: Sequence[tuple[str, str | None]]) -> Iterator[str]:
-    """Yield the statements that put every wall up. `tables` is what TABLES found.
 
-    Always all of them: a policy that is there may say something else.
-    """
-    yield f"GRANT USAGE ON SCHEMA public TO {', '.join(ROLES)}"
-    for table, project in tables:
-        if project is not None:
-            yield from _policies(table, project)
-            if table == _AUDIT:
-                yield from _ONLY_OLD
-        yield f"REVOKE ALL ON {table} FROM PUBLIC, {', '.join(ROLES)}"
-        yield f"GRANT SELECT ON {table} TO {APP}, {BACKUP}"
-        if table not in {_AUDIT, _NUMBERS, _REVISION}:
-            yield f"GRANT INSERT, UPDATE, DELETE ON {table} TO {APP}"
-    yield f"GRANT INSERT ON {_AUDIT} TO {AUDIT_WRITER}"
-    yield f"GRANT DELETE ON {_AUDIT} TO {APP}"  # of what `_ONLY_OLD` leaves
-    yield f"GRANT SELECT, UPDATE ON {_NUMBERS} TO {AUDIT_WRITER}"
-    yield f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {BACKUP}"
+class Policy(NamedTuple):
+    """Which rows are seen, and may be written."""
+
+    name: str
+    using: str
+    with_check: str = ""
+    permissive: bool = True
+    command: str = "ALL"
+
+    def made_on(self, table: str) -> str:
+        """Return the statement that makes it."""
+        kind = "PERMISSIVE" if self.permissive else "RESTRICTIVE"
+        check = f" WITH CHECK ({self.with_check})" if self.with_check else ""
+        return (
+            f"CREATE POLICY {self.name} ON {table} AS {kind} FOR {self.command} "
+            f"USING ({self.using}){check}"
+        )
+
+
+class Wall(NamedTuple):
+    """What a table must have, and nothing else of it."""
+
+    policies: tuple[Policy, ...]
+    """None: every row is seen, as it has no project's."""
+
+    grants: frozenset[tuple[str, str]]
+    """(role, privilege) of our roles."""
+
+
+# What pruning may take: rows behind a checkpoint that says so, which decide nothing.
+_ONLY_OLD = Policy(
+    "only_old",
+    "number <= (SELECT max(p.number) AS max FROM audit_checkpoints p WHERE p.pruned = 1)"  # noqa: S608  constants alone
+    f" AND action <> ALL (ARRAY[{_NEVER_PRUNED}])",
+    permissive=False,
+    command="DELETE",
+)
+_WRITTEN = {(APP, "INSERT"), (APP, "UPDATE"), (APP, "DELETE")}
+# Not written by the app as the other tables are.
+_MORE = {
+    _AUDIT: {(AUDIT_WRITER, "INSERT"), (APP, "DELETE")},  # of what `_ONLY_OLD` leaves
+    "audit_numbers": {(AUDIT_WRITER, "SELECT"), (AUDIT_WRITER, "UPDATE")},
+    "alembic_version": set(),
+}
+
+
+def wall_of(table: str, project: str | None) -> Wall:
+    """Return what a table must have; `project` is the column that holds its project, if any."""
+    policies: tuple[Policy, ...] = ()
+    if project is not None:
+        # After a transaction the setting is '' and not gone.
+        seen = f"{project} = NULLIF(current_setting('{SETTING}', true), '')"
+        every = f"current_setting('{SETTING}', true) = '{EVERY}'"
+        policies = (
+            Policy("of_the_project", seen, seen),
+            Policy("of_every_project", every, every),
+            *((_ONLY_OLD,) if table == _AUDIT else ()),
+        )
+    grants = {(APP, "SELECT"), (BACKUP, "SELECT"), *_MORE.get(table, _WRITTEN)}
+    return Wall(policies, frozenset(grants))
+
+
+def put_up(table: str, wall: Wall, there: Iterable[str]) -> Iterator[str]:
+    """Yield the statements that put up a table's wall; `there` are policies that it has."""
+    if wall.policies:
+        yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+        yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
+    for name in there:
+        escaped = name.replace('"', '""')
+        yield f'DROP POLICY "{escaped}" ON {table}'
+    for policy in wall.policies:
+        yield policy.made_on(table)
+    yield f"REVOKE ALL ON {table} FROM PUBLIC, {', '.join(ROLES)}"
+    for role, privilege in sorted(wall.grants):
+        yield f"GRANT {privilege} ON {table} TO {role}"
+
+
+AROUND = (
+    f"GRANT USAGE ON SCHEMA public TO {', '.join(ROLES)}",
+    f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {BACKUP}",
     # Servers of the version before call it until they end; where none was, nobody may.
-    yield f"REVOKE ALL ON FUNCTION {_EARLIER} FROM PUBLIC"
-    yield f"REVOKE ALL ON FUNCTION {hot_read.SIGNATURE} FROM PUBLIC"
-    yield f"GRANT EXECUTE ON FUNCTION {hot_read.SIGNATURE} TO {APP}"
-
-
-def _policies(table: str, project: str) -> Iterator[str]:
-    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
-    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    # After a transaction the setting is '' and not gone.
-    seen = f"{project} = NULLIF(current_setting('{SETTING}', true), '')"
-    every = f"current_setting('{SETTING}', true) = '{EVERY}'"
-    for name, rule in (("of_the_project", seen), ("of_every_project", every)):
-        yield f"DROP POLICY IF EXISTS {name} ON {table}"
-        yield f"CREATE POLICY {name} ON {table} USING ({rule}) WITH CHECK ({rule})"
+    f"REVOKE ALL ON FUNCTION {_EARLIER} FROM PUBLIC",
+    f"REVOKE ALL ON FUNCTION {hot_read.SIGNATURE} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION {hot_read.SIGNATURE} TO {APP}",
+)
+"""What is no table's, and locks none."""
