@@ -46,7 +46,7 @@ _EMPTY = """
         FOR name IN
             SELECT oid::regclass FROM pg_class
             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-                AND relname NOT IN ('alembic_version', 'audit_numbers', 'health')
+                AND relname NOT IN ('alembic_version', 'audit_floor', 'audit_numbers', 'health')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
         END LOOP;

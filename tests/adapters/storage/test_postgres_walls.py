@@ -136,6 +136,26 @@ async def test_only_old_audit_rows_that_decide_nothing_can_be_deleted(
     assert await app.execute(everything) == "DELETE 0"
 
 
+@pytest.mark.usefixtures("two")
+async def test_a_forged_checkpoint_lets_no_row_go_that_the_owner_wants_kept(
+    app: asyncpg.Connection, database: Cluster
+) -> None:
+    forged = """
+        SET regcred.project = '*';
+        INSERT INTO audit_checkpoints VALUES (1000, 0, 'h', 'd', 1, 'm')
+    """.replace("'h', 'd', 1, 'm'", f"'{'h' * 32}', '{'d' * 32}', 1, '{'m' * 32}'")
+    await app.execute(forged)
+    database.run_sql("UPDATE audit_floor SET days = 20000", "regcred")
+    try:
+        assert await app.execute("DELETE FROM audit_events") == "DELETE 0"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await app.execute("UPDATE audit_floor SET days = 1")
+    finally:
+        database.run_sql("UPDATE audit_floor SET days = 1", "regcred")
+
+    assert await app.execute("DELETE FROM audit_events") == "DELETE 1"
+
+
 async def test_the_audits_writer_may_append_and_nothing_else(database: Cluster) -> None:
     writer = await asyncpg.connect(database.url(ADMINISTRATOR, "regcred"))
     await writer.execute("SET ROLE regcred_audit_writer; SET regcred.project = '*'")

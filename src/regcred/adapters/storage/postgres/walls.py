@@ -74,10 +74,13 @@ class Wall(NamedTuple):
     """(role, privilege) of our roles."""
 
 
-# What pruning may take: rows behind a checkpoint that says so, which decide nothing.
+# What pruning may take: rows behind a checkpoint that says so, which decide nothing, and are as old
+# as the owner wants them at least: whether a checkpoint is signed no database can tell.
 _ONLY_OLD = Policy(
     "only_old",
     "number <= (SELECT max(p.number) AS max FROM audit_checkpoints p WHERE p.pruned = 1)"  # noqa: S608  constants alone
+    " AND at < (SELECT (date_part('epoch', now()) - f.days * 86400) * 1000000 AS before"
+    " FROM audit_floor f)"
     f" AND action <> ALL (ARRAY[{_NEVER_PRUNED}])",
     permissive=False,
     command="DELETE",
@@ -87,6 +90,7 @@ _WRITTEN = {(APP, "INSERT"), (APP, "UPDATE"), (APP, "DELETE")}
 _MORE = {
     _AUDIT: {(AUDIT_WRITER, "INSERT"), (APP, "DELETE")},  # of what `_ONLY_OLD` leaves
     "audit_numbers": {(AUDIT_WRITER, "SELECT"), (AUDIT_WRITER, "UPDATE")},
+    "audit_floor": set(),
     "alembic_version": set(),
 }
 
