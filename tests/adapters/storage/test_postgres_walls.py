@@ -15,12 +15,16 @@ from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
+from regcred.domain.ports import AlreadyDone, IdempotentRequest
 from tests.adapters.storage.samples import (
+    DIGEST,
     HOST,
     START,
     Clock,
     World,
+    a_credential,
     a_reveal,
+    sealed,
 )
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program
 
@@ -254,6 +258,24 @@ async def test_the_hot_read_gives_who_names_no_key_what_the_transaction_sees(
     read = await two.store.read_for_resolve(None, beta, HOST, "team/app")
 
     assert (found, len(read.candidates)) == ([0, 0, 1], 1)
+
+
+async def test_what_a_repeated_request_did_is_behind_the_wall_too(
+    two: World, postgres_store: PostgresStore
+) -> None:
+    beta = (await two.store.find_project(2)).id
+    asked = IdempotentRequest("key:operator", "again", DIGEST)
+    mine, theirs = a_credential(two.id, "repeated"), a_credential(beta, "repeated")
+    await two.store.create_credential(mine, sealed(), two.created(mine), asked)
+    for _ in range(2):
+        with pytest.raises(AlreadyDone) as elsewhere:
+            await two.store.create_credential(theirs, sealed(), two.created(theirs), asked)
+        assert (elsewhere.value.digest, elsewhere.value.resource_id) == (b"", "")
+        two.clock.pass_(hours=25)
+
+    rows = "SELECT resource_id FROM idempotent_requests"
+    assert await postgres_store._all(rows, of=beta) == []
+    assert await postgres_store._all(rows, of=two.id) == [(str(mine.id),)]
 
 
 @pytest.mark.usefixtures("two")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self, TypeVar
 
+import asyncpg
+
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.checks import last_columns, look_over
 from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
@@ -25,11 +27,12 @@ from regcred.adapters.storage.sql.nouns import Nouns
 from regcred.adapters.storage.sql.recent import Recent
 from regcred.adapters.storage.sql.rows import Row, micros
 from regcred.adapters.storage.sql.set_back import SetBack
-from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
-from regcred.domain.audit import NO_PROJECT, Reveal
+from regcred.adapters.storage.sql.transaction import Parameters, Sign, Transaction, Work
+from regcred.domain.audit import NO_PROJECT, AuditEvent, Reveal
 from regcred.domain.errors import StoreUnavailable
-from regcred.domain.ports import AlreadyDone, Clock
+from regcred.domain.ports import AlreadyDone, Clock, IdempotentRequest, WrappedSeed
 from regcred.domain.ports.measuring import StoreFigures
+from regcred.domain.project import Project
 
 CONNECTIONS = 8
 """Of one process, for everything but the hot reads."""
@@ -145,6 +148,21 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         except StoreUnavailable:
             self._moved.forget()
 
+    async def create_project(
+        self,
+        project: Project,
+        seed: WrappedSeed,
+        event: AuditEvent,
+        idempotent: IdempotentRequest | None = None,
+    ) -> Project:
+        """Store a project under the next number; see the port."""
+        # What was done before was another project's, which the transaction of this one cannot see.
+        if idempotent is not None:
+            done = await self.find_idempotent(idempotent.principal, idempotent.key)
+            if done is not None:
+                raise done
+        return await super().create_project(project, seed, event, idempotent)
+
     async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
         """Return what an Idempotency-Key did within its 24 hours, if anything."""
         return await self._done_before(self._one, principal, key)
@@ -175,6 +193,15 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     async def _write_rows(self, work: Work[_T]) -> _T:
         """Run a write without a lock of its own."""
         return await self._writes.run(TOGETHER, work, place="rows of its own")
+
+    async def _remember(
+        self, transaction: Transaction, request: IdempotentRequest | None, resource_id: str
+    ) -> None:
+        try:
+            await super()._remember(transaction, request, resource_id)
+        except asyncpg.InsufficientPrivilegeError as error:
+            # The walls stand, so it is the row: another project's, from longer ago than a day.
+            raise AlreadyDone(b"", "") from error
 
     @property
     def _sign(self) -> Sign | None:

@@ -125,6 +125,8 @@ class Access(ABC):
         row = (request.principal, request.key, request.digest, resource_id, micros(now), oldest)
         if not await transaction.change(_REMEMBER, row):
             await self._refuse_repeated(transaction, request)
+            # It is there and not to be seen: the key did something in another project.
+            raise AlreadyDone(b"", "")
 
 
 async def unhurried(rows: Sequence[Row], parse: Callable[[Row], _T]) -> list[_T]:
