@@ -3,10 +3,6 @@
 Writers never queue for the chain: a row carries its own MAC when it commits, and this keeper
 links what committed, in order, about once a second. The head is anchored outside the store, so a
 store restored from an older copy no longer agrees with it (security facts, A10).
-
-The one thing you would get wrong: what to start from. A state of the chain that lies in the store
-could be an old one, so a start goes on from the newest that was signed here *and* from which the
-rows lead to what is anchored. What came before it is linked anew beside the requests.
 """
 
 from __future__ import annotations
@@ -19,15 +15,14 @@ from threading import Lock
 
 import structlog
 
-from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
+from regcred.adapters.sealing.anchor import Anchor, FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
-from regcred.bootstrap.audit_links import AuditLinks, base_of, newest_of, signed
+from regcred.bootstrap.audit_links import AuditLinks, base_of
 from regcred.bootstrap.audit_pruning import AuditPruner
-from regcred.bootstrap.first_run import OPERATOR
+from regcred.bootstrap.audit_start import AuditStart
 from regcred.bootstrap.heartbeat import Heartbeat
-from regcred.bootstrap.set_back import OLDER, set_back
+from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.stores import OpenStore
-from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
 from regcred.web.unexpected import kind_and_place
@@ -55,7 +50,6 @@ _REFUSED = (
     "the store was set back or edited: {what}. Restore the newest copy, or, if you set it back "
     "on purpose, start once with --accept-rollback"
 )
-_ANOTHER = "its audit is not the one that was anchored"
 _NO_ANCHOR = "a store that was set back before now is not noticed; a new anchor is written"
 _REPLACED = (
     "its file was replaced while it is served: what is written now is lost, stop the service"
@@ -110,14 +104,18 @@ class AuditKeeper:
         anchored = self.anchor.load()
         if anchored is None and await self.store.last_number():
             _log.warning("the audit has no anchor", reason=_NO_ANCHOR)
-        found = await self._look(anchored)
-        if found is None:
-            self._edited = 0
-            return
-        if not accept_rollback:
-            raise StartRefused(_REFUSED.format(what=found))
-        _log.warning("rollback accepted", reason=found)
-        await self._accept(found)
+        start = AuditStart(self.store, self.chain, self._links)
+        found = await start.look(anchored)
+        if found is not None:
+            if not accept_rollback:
+                raise StartRefused(_REFUSED.format(what=found))
+            _log.warning("rollback accepted", reason=found)
+            await start.accept(found, self.clock())
+            self._anchored = None
+        self._began = self._kept = start.began
+        self._edited = 0
+        if found is not None:
+            await self.link()
 
     async def run(self) -> None:
         """Link about once a second, look for older rows once a minute, verify every row once.
@@ -181,7 +179,8 @@ class AuditKeeper:
     async def _link_the_rest(self) -> None:
         """Link anew what this start did not: the rows before the state that it began at."""
         try:
-            walk = AuditLinks(self.store, self.chain, await self._base())
+            base = base_of(self.chain, await self.store.checkpoints())
+            walk = AuditLinks(self.store, self.chain, base)
             missing = await walk.to(self._began.number, PAUSE)
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
             _log.error("the audit cannot be verified", **kind_and_place(error))
@@ -235,65 +234,3 @@ class AuditKeeper:
         # A keeper that was cancelled may have left a thread in here.
         with self._moving:
             self.anchor.save(anchor)
-
-    async def _base(self) -> ChainState:
-        return base_of(self.chain, await self.store.checkpoints())
-
-    async def _look(self, anchored: Anchor | None) -> str | None:
-        """Return in what way the store is not what it should be at start, if it is not."""
-        newest = await self.store.last_number()
-        verified = newest if anchored is None else 0 if anchored.edited else anchored.upto
-        began = await self._where_to_begin(anchored)
-        self._links.state = self._began = self._kept = began
-        missing = 0
-        if anchored is not None and anchored.upto >= began.number:
-            missing = await self._links.to(anchored.upto)
-            state = self._links.state
-            head = state.head if state.number == anchored.upto else None
-            if compare(anchored, head, newest) is Comparison.ROLLED_BACK:
-                return OLDER if newest < anchored.upto else _ANOTHER
-        missing = missing or await self._links.to(newest)
-        if missing:
-            return f"row {missing} of its audit is missing"
-        if await self._links.deciding_at(began.number) != began.deciding:
-            return _ANOTHER
-        # What nothing anchored yet, and what the looks below go by, before they are believed.
-        accepted = await self.store.last_acceptance()
-        edited = await self._first_edited(max(verified, accepted), deciding=False)
-        edited = edited or await self._first_edited(accepted, deciding=True)
-        if edited:
-            return f"row {edited} of its audit was edited"
-        upto = self._links.state.number
-        return await self.store.look_apart(lambda looks: set_back(looks, upto))
-
-    async def _where_to_begin(self, anchored: Anchor | None) -> ChainState:
-        """Return the state from which a start links; without an anchor to lead to, the first."""
-        stored = await self.store.checkpoints()
-        base = base_of(self.chain, stored)
-        if anchored is None or anchored.edited:
-            return base
-        newest = newest_of(self.chain, stored, anchored.upto)
-        return base if newest is None else max(newest, base)
-
-    async def _accept(self, found: str) -> None:
-        """Audit the operator's word, and link everything anew as it is now."""
-        said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, OPERATOR, self.clock()
-        await self.store.accept_rollback(AuditEvent(*said, details={"found": found}))
-        await self.store.forget_checkpoints()
-        base = await self._base()
-        if base.number:
-            base = base._replace(deciding=await self._links.deciding_at(base.number))
-            await self.store.put_checkpoint(signed(self.chain, base, pruned=True))
-        self._links.state = self._began = self._kept = base
-        self._edited, self._anchored = 0, None
-        await self.link()
-
-    async def _first_edited(self, upto: int, *, deciding: bool) -> int:
-        reached = None
-        while reached != upto:
-            reached = upto
-            upto, edited = await self.store.edited_after(upto, _SLICE, deciding=deciding)
-            if edited:
-                return edited[0]
-            await asyncio.sleep(0)
-        return 0

@@ -1,0 +1,99 @@
+"""What a start makes of the audit, before anything is served from the store.
+
+The one thing you would get wrong: what to start from. A state of the chain that lies in the store
+could be an old one, so a start goes on from the newest that was signed here *and* from which the
+rows lead to what is anchored. What came before it is linked anew beside the requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from regcred.adapters.sealing.anchor import Anchor, Comparison, compare
+from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
+from regcred.bootstrap.audit_links import AuditLinks, base_of, newest_of, signed
+from regcred.bootstrap.first_run import OPERATOR
+from regcred.bootstrap.set_back import OLDER, set_back
+from regcred.bootstrap.stores import OpenStore
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
+
+_ANOTHER = "its audit is not the one that was anchored"
+_SLICE = 100
+
+
+@dataclass(slots=True)
+class AuditStart:
+    """One look at one store before it is served."""
+
+    store: OpenStore
+    chain: AuditChain
+    links: AuditLinks
+    """The walk that the keeper goes on with."""
+
+    began: ChainState = field(default_factory=ChainState, init=False)
+    """Where the walk began."""
+
+    async def look(self, anchored: Anchor | None) -> str | None:
+        """Return in what way the store is not what it should be, if it is not.
+
+        Raise SealBroken at an audit row that was never signed.
+        """
+        newest = await self.store.last_number()
+        verified = newest if anchored is None else 0 if anchored.edited else anchored.upto
+        began = await self._where_to_begin(anchored)
+        self.links.state = self.began = began
+        missing = 0
+        if anchored is not None and anchored.upto >= began.number:
+            missing = await self.links.to(anchored.upto)
+            state = self.links.state
+            head = state.head if state.number == anchored.upto else None
+            if compare(anchored, head, newest) is Comparison.ROLLED_BACK:
+                return OLDER if newest < anchored.upto else _ANOTHER
+        missing = missing or await self.links.to(newest)
+        if missing:
+            return f"row {missing} of its audit is missing"
+        if await self.links.deciding_at(began.number) != began.deciding:
+            return _ANOTHER
+        # What nothing anchored yet, and what the looks below go by, before they are believed.
+        accepted = await self.store.last_acceptance()
+        edited = await self._first_edited(max(verified, accepted), deciding=False)
+        edited = edited or await self._first_edited(accepted, deciding=True)
+        if edited:
+            return f"row {edited} of its audit was edited"
+        upto = self.links.state.number
+        return await self.store.look_apart(lambda looks: set_back(looks, upto))
+
+    async def accept(self, found: str, at: datetime) -> None:
+        """Audit the operator's word, and begin anew with what is there now."""
+        said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, OPERATOR, at
+        await self.store.accept_rollback(AuditEvent(*said, details={"found": found}))
+        await self.store.forget_checkpoints()
+        base = await self._base()
+        if base.number:
+            base = base._replace(deciding=await self.links.deciding_at(base.number))
+            await self.store.put_checkpoint(signed(self.chain, base, pruned=True))
+        self.links.state = self.began = base
+
+    async def _base(self) -> ChainState:
+        return base_of(self.chain, await self.store.checkpoints())
+
+    async def _where_to_begin(self, anchored: Anchor | None) -> ChainState:
+        """Return the state from which a start links; without an anchor to lead to, the first."""
+        stored = await self.store.checkpoints()
+        base = base_of(self.chain, stored)
+        if anchored is None or anchored.edited:
+            return base
+        newest = newest_of(self.chain, stored, anchored.upto)
+        return base if newest is None else max(newest, base)
+
+    async def _first_edited(self, upto: int, *, deciding: bool) -> int:
+        reached = None
+        while reached != upto:
+            reached = upto
+            upto, edited = await self.store.edited_after(upto, _SLICE, deciding=deciding)
+            if edited:
+                return edited[0]
+            await asyncio.sleep(0)
+        return 0
