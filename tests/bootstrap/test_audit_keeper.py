@@ -440,6 +440,19 @@ async def test_an_anchor_ahead_of_the_store_is_never_moved_back(
         await keeper.check(accept_rollback=False)
 
 
+async def test_what_one_process_found_edited_stays_when_another_moves_their_anchor(
+    place: Place,
+) -> None:
+    with place.start() as one, place.start() as other:
+        await world_of(one)
+        one._mark(1)
+        await one.link()
+        await World(other.store, Clock()).add_project("beta")
+        await other.link()
+
+        assert (await linked(other))[::3] == (2, 1)
+
+
 async def test_what_is_left_at_the_end_is_linked(keeper: AuditKeeper) -> None:
     async with _kept(keeper):
         await world_of(keeper)

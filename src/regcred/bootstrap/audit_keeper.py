@@ -11,7 +11,6 @@ import asyncio
 import itertools
 from dataclasses import dataclass, field
 from datetime import timedelta
-from threading import Lock
 
 import structlog
 
@@ -79,7 +78,8 @@ class AuditKeeper:
     _anchored: Anchor | None = field(default=None, init=False)
     """What this keeper anchored; None: nothing yet, so it does even without new rows."""
 
-    _moving: Lock = field(default_factory=Lock, init=False)
+    _settled: int = field(default=0, init=False)
+    """A row that the anchor told of, and that a start found whole."""
 
     def __post_init__(self) -> None:
         """Begin before the first row: a check finds out where the chain really begins."""
@@ -111,10 +111,13 @@ class AuditKeeper:
                 raise StartRefused(_REFUSED.format(what=found))
             _log.warning("rollback accepted", reason=found)
             await start.accept(found, self.clock())
-            self._anchored = None
         self._began = self._kept = start.began
-        self._edited = 0
+        self._edited, self._settled = 0, anchored.edited if anchored else 0
         if found is not None:
+            await self._links.to(await self.store.last_number())
+            self._anchored = self._here()
+            # Not moved: what was accepted may be behind what was anchored.
+            await asyncio.to_thread(self.anchor.save, self._anchored)
             await self.link()
 
     async def run(self) -> None:
@@ -140,11 +143,10 @@ class AuditKeeper:
             _log.error("the audit was edited", reason=f"row {missing} is missing")
             self._mark(missing)
         state = self._links.state
-        # Never back by itself: an anchor that is ahead says that the store was set back.
         if self._anchored is None or state.number > self._anchored.upto:
-            anchor = Anchor(state.number, state.head, self.clock(), self._edited)
-            await asyncio.to_thread(self._move_anchor, anchor)
-            self._anchored = anchor
+            moved = self.anchor.move, self._here()
+            self._anchored = await asyncio.to_thread(*moved, settled=self._settled)
+            self._settled = 0
         if self._checkpoint_due():
             await self._links.keep()
             self._kept = state
@@ -230,7 +232,6 @@ class AuditKeeper:
         """Have the next start verify every row."""
         self._edited, self._anchored = number, None
 
-    def _move_anchor(self, anchor: Anchor) -> None:
-        # A keeper that was cancelled may have left a thread in here.
-        with self._moving:
-            self.anchor.save(anchor)
+    def _here(self) -> Anchor:
+        state = self._links.state
+        return Anchor(state.number, state.head, self.clock(), self._edited)

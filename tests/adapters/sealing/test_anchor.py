@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from regcred.adapters.sealing import private_file
 from regcred.adapters.sealing.anchor import Anchor, Comparison, FileAnchor, compare
 from regcred.adapters.sealing.audit_chain import GENESIS
 from regcred.domain.errors import StartRefused
@@ -31,7 +32,50 @@ def test_the_last_anchor_comes_back(path: Path) -> None:
 
     assert FileAnchor(path).load() == ANCHOR
     assert path.stat().st_mode & 0o7777 == 0o600
-    assert [file.name for file in path.parent.iterdir()] == ["anchor.json"]
+    left = sorted(file.name for file in path.parent.iterdir())
+    assert left == [".anchor.json.lock", "anchor.json"]
+
+
+@pytest.mark.parametrize(
+    ("there", "to", "after"),
+    [
+        (None, (7, 0), (7, 0)),
+        ((6, 0), (7, 0), (7, 0)),
+        ((8, 0), (7, 0), (8, 0)),
+        ((6, 3), (7, 0), (7, 3)),
+        ((8, 0), (7, 3), (8, 3)),
+        ((8, 3), (7, 2), (8, 2)),
+        ((6, 5), (7, 0), (7, 0)),
+        ((6, 5), (7, 4), (7, 4)),
+    ],
+)
+def test_it_is_never_moved_back_nor_over_what_others_found_edited_and_nobody_settled(
+    path: Path, there: tuple[int, int] | None, to: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """Row 5 is the one that was settled."""
+    anchors = {upto: Anchor(upto, bytes((upto,)) * 32, NOW) for upto in (6, 7, 8)}
+    if there is not None:
+        FileAnchor(path).save(anchors[there[0]]._replace(edited=there[1]))
+
+    moved = FileAnchor(path).move(anchors[to[0]]._replace(edited=to[1]), settled=5)
+
+    assert moved == anchors[after[0]]._replace(edited=after[1])
+    assert FileAnchor(path).load() == moved
+
+
+def test_nobody_writes_while_another_process_has_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private_file, "_PATIENCE", 0.05)
+    FileAnchor(path).save(ANCHOR)
+
+    with private_file.locked(path):
+        for write in (FileAnchor(path).save, FileAnchor(path).move):
+            with pytest.raises(TimeoutError, match="another process keeps"):
+                write(ANCHOR._replace(upto=8))
+    FileAnchor(path).move(ANCHOR._replace(upto=9))
+
+    assert FileAnchor(path).load() == ANCHOR._replace(upto=9)
 
 
 def test_times_are_written_in_utc(path: Path) -> None:

@@ -2,6 +2,9 @@
 
 On one machine that is a file beside the key ring. It makes a rolled-back store noticeable, not
 impossible; who can write both the store and this file can roll both back.
+
+The one thing you would get wrong: that a process has the file for itself. Those that serve one
+database share it, so each reads it under a lock before it writes, and goes on from what is there.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import NamedTuple
 
-from regcred.adapters.sealing.private_file import read_private, replace_private
+from regcred.adapters.sealing.private_file import locked, read_private, replace_private
 from regcred.domain.errors import StartRefused
 
 WHAT = "audit anchor"
@@ -58,8 +61,12 @@ def compare(anchor: Anchor, head_there: bytes | None, last_number: int) -> Compa
     return Comparison.OK
 
 
+class AnchorDamaged(StartRefused):
+    """What stands in the file is no anchor."""
+
+
 class FileAnchor:
-    """The anchor in a private file. Both methods block on the disk: call them off the loop."""
+    """The anchor in a private file. Its methods block on the disk: call them off the loop."""
 
     __slots__ = ("_path",)
 
@@ -67,14 +74,17 @@ class FileAnchor:
         self._path = path
 
     def load(self) -> Anchor | None:
-        """Return the anchor, or None if none was ever written. Raise StartRefused."""
+        """Return the anchor, or None if none was ever written.
+
+        Raise StartRefused, AnchorDamaged among it.
+        """
         try:
             data = read_private(self._path, what=WHAT, limit=_MAX_FILE)
         except FileNotFoundError:
             return None
         anchor = _decode(data)
         if anchor is None:
-            raise StartRefused(
+            raise AnchorDamaged(
                 f"the audit anchor {self._path} is damaged, so a rolled-back store would not be"
                 " noticed: restore it; or move it away, and a new one is made from the store as"
                 " it is"
@@ -82,13 +92,37 @@ class FileAnchor:
         return anchor
 
     def save(self, anchor: Anchor) -> None:
-        """Replace the anchor, durably and whole. Raise OSError when the disk refuses."""
+        """Replace the anchor, durably and whole, whatever it was. Raise OSError, StartRefused."""
+        with locked(self._path):
+            self._write(anchor)
+
+    def move(self, to: Anchor, *, settled: int = 0) -> Anchor:
+        """Move the anchor on, durably and whole, and return what is there now.
+
+        Never back: one that others moved further stays, and so does a row that they found edited,
+        but for `settled`, which is known to be whole again. Raise OSError, StartRefused.
+        """
+        with locked(self._path):
+            there = self.load()
+            moved = to if there is None else _joined(there, to, settled)
+            if there is None or moved[:2] != there[:2] or moved.edited != there.edited:
+                self._write(moved)
+                return moved
+            return there
+
+    def _write(self, anchor: Anchor) -> None:
         at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
         head, edited = anchor.head.hex(), anchor.edited
         written = {
             "version": VERSION, "upto": anchor.upto, "head": head, "at": at, "edited": edited
         }  # fmt: skip
         replace_private(self._path, json.dumps(written).encode() + b"\n")
+
+
+def _joined(there: Anchor, to: Anchor, settled: int) -> Anchor:
+    known = 0 if there.edited == settled else there.edited
+    further = there if there.upto > to.upto else to
+    return further._replace(edited=to.edited or known)
 
 
 def _decode(data: bytes) -> Anchor | None:

@@ -6,8 +6,10 @@ checked on what was opened, and a symbolic link is never followed to the file.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from regcred.domain.errors import StartRefused
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 _OTHERS = 0o077
+_PATIENCE, _AGAIN = 5.0, 0.02
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 
@@ -86,6 +89,34 @@ def replace_private(path: Path, data: bytes) -> None:
         _write(temporary, data, os.O_TRUNC, directory)
         os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep the other processes that lock `path` out; the lock is a file of its own beside it.
+
+    Blocks for a few seconds at most. Raise TimeoutError when somebody holds it for longer.
+    """
+    with _directory(path.parent) as directory:
+        descriptor = os.open(f".{path.name}.lock", _WRITE, FILE_MODE, dir_fd=directory)
+        try:
+            _lock(descriptor, path)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError(f"another process keeps {path} locked") from None
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _put(temporary: str, path: Path, directory: int, what: str) -> None:
