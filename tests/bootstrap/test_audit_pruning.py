@@ -6,13 +6,14 @@ import asyncio
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.sql import checkpoints
 from regcred.adapters.storage.sqlite import schema
-from regcred.bootstrap import audit_keeper, audit_pruning
+from regcred.bootstrap import audit_keeper, audit_links, audit_pruning
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.service import _kept
@@ -124,6 +125,49 @@ async def test_a_pruned_store_is_verified_from_where_it_was_pruned(place: Place)
         await keeper.check(accept_rollback=False)
 
     assert logs == []
+
+
+@pytest.mark.parametrize("moment", ["the start", "the walk beside requests"])
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_what_is_pruned_by_another_process_meanwhile_is_not_missed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, moment: str, *, accepted: bool
+) -> None:
+    monkeypatch.setattr(audit_links, "_BATCH", 2)
+    await aged(place)
+    if accepted:
+        said = event(Action.ROLLBACK_ACCEPTED, NO_PROJECT, at=place.clock())
+        with place.start() as keeper:
+            await keeper.check(accept_rollback=False)
+            await keeper.store.accept_rollback(said)
+            await keeper.link()
+    place.edit("DELETE FROM audit_checkpoints WHERE number > 8")
+    with place.start() as keeper, place.start() as other, capture_logs() as logs:
+        await other.check(accept_rollback=False)
+        if moment == "the walk beside requests":
+            await keeper.check(accept_rollback=False)
+        else:
+            place.edit("CREATE TABLE kept AS SELECT * FROM audit_checkpoints")
+            place.edit("DELETE FROM audit_checkpoints")
+        links_after = type(keeper.store).links_after
+
+        async def once(self: Any, number: int, limit: int) -> Any:
+            found = await links_after(self, number, limit)
+            if number == 2:
+                if moment == "the start":
+                    place.edit(
+                        "INSERT INTO audit_checkpoints SELECT * FROM kept", "DROP TABLE kept"
+                    )
+                await pruner(other).turn(timedelta(days=DAYS))
+            return found
+
+        monkeypatch.setattr(type(keeper.store), "links_after", once)
+        if moment == "the start":
+            await keeper.check(accept_rollback=False)
+        await keeper.verify_all()
+        await keeper.link()
+        assert not keeper.edited
+
+    assert [line["event"] for line in logs] == ["the audit is pruned"]
 
 
 HARMS = {

@@ -187,7 +187,8 @@ class AuditKeeper:
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
             _log.error("the audit cannot be verified", **kind_and_place(error))
             return
-        if missing or walk.state != self._began:
+        # Beyond: the rows before it were pruned meanwhile.
+        if missing or (walk.state != self._began and walk.state.number <= self._began.number):
             told = f"row {missing} is missing" if missing else f"before row {self._began.number}"
             _log.error("the audit was edited", reason=told)
             self._mark(missing or self._began.number)

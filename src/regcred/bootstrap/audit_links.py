@@ -30,17 +30,31 @@ class AuditLinks:
         """Go on to row `upto`, and return the first number that is missing, or 0.
 
         Numbers are given without gaps. What was missing when a rollback was accepted is not told
-        again. Raise SealBroken at a row that was never signed.
+        again, and after rows that are pruned meanwhile the walk goes on from the state that stands
+        for them: it may end beyond `upto`. Raise SealBroken at a row that was never signed.
         """
         missing = 0
-        while rows := [row for row in await self._next() if row.number <= upto]:
+        while self.state.number < upto:
             number, _, head, deciding = self.state
+            rows = [row for row in await self._next() if row.number <= upto]
+            last = rows[-1].number if rows else upto
+            if last - number != len(rows) and await self._pruned_meanwhile():
+                continue
+            if not rows:
+                break
             head = self.chain.link(head, [row.mac for row in rows])
             deciding = self.chain.link(deciding, [row.mac for row in rows if row.deciding])
             missing = missing or await self._missing_after(number, rows)
-            self.state = ChainState(rows[-1].number, rows[-1].at, head, deciding)
+            self.state = ChainState(last, rows[-1].at, head, deciding)
             await asyncio.sleep(pause)  # requests go first
         return missing
+
+    async def _pruned_meanwhile(self) -> bool:
+        base = base_of(self.chain, await self.store.checkpoints())
+        if base.number <= self.state.number:
+            return False
+        self.state = base
+        return True
 
     async def keep(self) -> None:
         """Sign where the walk is, so that a start may begin here."""

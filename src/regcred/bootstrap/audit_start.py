@@ -49,7 +49,9 @@ class AuditStart:
             missing = await self.links.to(anchored.upto)
             state = self.links.state
             head = state.head if state.number == anchored.upto else None
-            if compare(anchored, head, newest) is Comparison.ROLLED_BACK:
+            # Beyond: rows were pruned meanwhile, and a signed state stands for what is anchored.
+            beyond = state.number > anchored.upto
+            if not beyond and compare(anchored, head, newest) is Comparison.ROLLED_BACK:
                 return OLDER if newest < anchored.upto else _ANOTHER
         missing = missing or await self.links.to(newest)
         if missing:
