@@ -430,14 +430,37 @@ async def test_an_anchor_ahead_of_the_store_is_never_moved_back(
     await world_of(keeper)
     await World(keeper.store, Clock()).add_project("beta")
     await keeper.link()
-    ahead = place.anchor.load()
+    ahead = await linked(keeper)
     place.edit("DELETE FROM audit_events WHERE number > 1")
 
     await keeper.link()
 
-    assert place.anchor.load() == ahead
+    assert place.anchor.load() == ahead._replace(edited=2)
     with pytest.raises(StartRefused):
         await keeper.check(accept_rollback=False)
+
+
+@pytest.mark.parametrize("written_since", [0, 1, 2])
+async def test_newest_rows_that_are_taken_out_while_it_serves_are_loud_at_the_next_link(
+    place: Place, written_since: int
+) -> None:
+    with place.start() as keeper, capture_logs() as logs:
+        world = await world_of(keeper)
+        await world.add("one")
+        await keeper.link()
+        await keeper.link()
+        place.edit("DELETE FROM audit_events WHERE number = 2")
+        for _ in range(written_since):
+            await keeper.store.record(event(Action.REGISTRY_PROBED, NO_PROJECT))
+        for _ in range(2):
+            await keeper.link()
+        assert keeper.edited
+
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("the audit was edited", "row 2 is not the one that was linked")
+    ]
+    with place.start() as refused:
+        await refusal(refused)
 
 
 async def test_what_one_process_found_edited_stays_when_another_moves_their_anchor(

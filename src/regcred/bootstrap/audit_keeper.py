@@ -137,6 +137,10 @@ class AuditKeeper:
 
         Raise SealBroken at a row that was never signed, StoreUnavailable, OSError.
         """
+        if not await self._links.holds():
+            gone = self._links.state.number
+            _log.error("the audit was edited", reason=f"row {gone} is not the one that was linked")
+            self._mark(gone)
         # Up to where it was when asked: under load new rows would never let this end.
         missing = await self._links.to(await self.store.last_number())
         if missing:

@@ -25,6 +25,8 @@ class AuditLinks:
     store: OpenStore
     chain: AuditChain
     state: ChainState = field(default_factory=ChainState)
+    _last: tuple[int, bytes] = field(default=(0, b""), init=False)
+    """Number and MAC of the walk's last row, once they are known."""
 
     async def to(self, upto: int, pause: float = 0) -> int:
         """Go on to row `upto`, and return the first number that is missing, or 0.
@@ -46,6 +48,7 @@ class AuditLinks:
             deciding = self.chain.link(deciding, [row.mac for row in rows if row.deciding])
             missing = missing or await self._missing_after(number, rows)
             self.state = ChainState(last, rows[-1].at, head, deciding)
+            self._last = last, rows[-1].mac
             await asyncio.sleep(pause)  # requests go first
         return missing
 
@@ -55,6 +58,19 @@ class AuditLinks:
             return False
         self.state = base
         return True
+
+    async def holds(self) -> bool:
+        """Whether the last row of the walk is still there, and still what it was.
+
+        A change is told once. A row that was pruned is not missed.
+        """
+        number = self.state.number
+        rows = await self.store.macs_after(number - 1, 1)
+        mac = next((mac for at, mac in rows if at == number), b"")
+        known, self._last = self._last, (number, mac)
+        if known[0] != number or known[1] == mac:
+            return True
+        return base_of(self.chain, await self.store.checkpoints()).number >= number
 
     async def keep(self) -> None:
         """Sign where the walk is, so that a start may begin here."""
