@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from regcred.adapters.storage.sqlite import schema
+from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.service import _kept
 from regcred.bootstrap.set_back import set_back
@@ -456,21 +456,24 @@ async def test_a_file_that_was_replaced_under_a_running_service_is_loud(
     assert "its file was replaced while it is served" in logs[0]["reason"]
 
 
-@pytest.mark.parametrize("content", [None, "older"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("content", [None, "damaged", "older"])
 async def test_an_anchor_that_was_changed_under_a_running_service_is_loud_and_written_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch, content: str | None
+    place: Place, monkeypatch: pytest.MonkeyPatch, content: str | None, *, shared: bool
 ) -> None:
     monkeypatch.setattr(audit_keeper, "EVERY", 0)
-    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    monkeypatch.setattr(SqliteStore, "shared", shared)
     file = place.keys / "anchor.json"
     with place.start() as keeper, capture_logs() as logs:
         await keeper.link()
         older = file.read_bytes()
         await world_of(keeper)
         await keeper.link()
-        file.unlink() if content is None else file.write_bytes(older)
+        changed = older if content == "older" else b"{"
+        file.unlink() if content is None else file.write_bytes(changed)
         async with _kept(keeper):
             await until(lambda: bool(logs))
-            await until(lambda: (there := place.anchor.load()) is not None and there.upto == 1)
+        await linked(keeper)
 
-    assert {line["event"] for line in logs} == {"the audit anchor was changed"}
+    assert [line["event"] for line in logs] == ["the audit anchor was changed"]
+    assert keeper.alarms.counts == {"rows": 0, "anchor": 1, "store": 0}

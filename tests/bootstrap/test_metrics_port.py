@@ -38,7 +38,7 @@ def fetched(port: int, path: str) -> tuple[int, str]:
 
 async def figures() -> Figures:
     store = StoreFigures(Tally((1,)), Tally((1,)), 0, None)
-    return Figures(3, store, 0, 0.5, {}, (), {}, 0)
+    return Figures(3, store, 0, 0.5, {}, {}, (), {}, 0)
 
 
 async def test_without_a_port_nothing_counts_and_nothing_listens(place: Place) -> None:

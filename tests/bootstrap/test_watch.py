@@ -117,12 +117,18 @@ async def test_an_audit_that_stands_still_or_was_edited_says_so(place: Place) ->
     assert edited["audit chain"] == "rows were edited or taken out"
 
 
-async def test_an_anchor_that_is_gone_or_broken_says_so(place: Place) -> None:
+async def test_an_anchor_that_is_gone_or_changed_or_broken_says_so(place: Place) -> None:
     async with open_state(place.settings, exclusive=True) as state:
         none = await watch_of(state).watched()
+        keeper = keeper_of(state)
+        await keeper.link()
+        place.settings.anchor_file.unlink()
+        await keeper.link()
+        changed = await watch_of(state, keeper).watched()
         place.settings.anchor_file.write_text("{")
         broken = await watch_of(state).watched()
 
+    assert changed["audit anchor"].startswith("it was changed")
     assert none["audit anchor"] == "there is none: a store that is set back is not noticed"
     assert broken["audit anchor"] == "cannot be read"
 

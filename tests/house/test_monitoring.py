@@ -23,7 +23,7 @@ PART = re.compile(r"_(?:bucket|sum|count)$")
 
 def exposed() -> set[str]:
     """Return every metric that a service can show, as it names its families."""
-    figures = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, (), {}, 0)
+    figures = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, {}, (), {}, 0)
     _, text = PrometheusMeter([]).exposition(figures)
     return set(re.findall(r"^# TYPE (\S+) ", text.decode(), re.MULTILINE))
 

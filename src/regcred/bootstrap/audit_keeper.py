@@ -14,8 +14,10 @@ from datetime import timedelta
 
 import structlog
 
-from regcred.adapters.sealing.anchor import Anchor, FileAnchor
+from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
+from regcred.bootstrap.audit_alarms import AuditAlarms
+from regcred.bootstrap.audit_anchoring import Anchoring
 from regcred.bootstrap.audit_links import AuditLinks, base_of
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.audit_start import AuditStart
@@ -30,7 +32,7 @@ EVERY = 1.0
 """Seconds between two links."""
 
 LOOK_EVERY = 60
-"""Links between two looks for rows that were set back, and at the anchor."""
+"""Links between two looks for rows that were set back."""
 
 PAUSE = 0.01
 """Seconds between two slices of the walk that verifies every row: about 10,000 rows a second."""
@@ -75,15 +77,13 @@ class AuditKeeper:
     _edited: int = field(default=0, init=False)
     """A row that was found edited or missing, and not accepted; it goes into the anchor."""
 
-    _anchored: Anchor | None = field(default=None, init=False)
-    """What this keeper anchored; None: nothing yet, so it does even without new rows."""
-
-    _settled: int = field(default=0, init=False)
-    """A row that the anchor told of, and that a start found whole."""
+    alarms: AuditAlarms = field(default_factory=AuditAlarms, init=False)
+    _anchoring: Anchoring = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin before the first row: a check finds out where the chain really begins."""
         self._links = AuditLinks(self.store, self.chain)
+        self._anchoring = Anchoring(self.anchor, self.clock, self.alarms, self.store.shared)
 
     @property
     def upto(self) -> int:
@@ -112,12 +112,12 @@ class AuditKeeper:
             _log.warning("rollback accepted", reason=found)
             await start.accept(found, self.clock())
         self._began = self._kept = start.began
-        self._edited, self._settled = 0, anchored.edited if anchored else 0
+        self._edited = 0
+        self._anchoring.known = anchored
+        self._anchoring.settled = anchored.edited if anchored else 0
         if found is not None:
             await self._links.to(await self.store.last_number())
-            self._anchored = self._here()
-            # Not moved: what was accepted may be behind what was anchored.
-            await asyncio.to_thread(self.anchor.save, self._anchored)
+            await self._anchoring.put(self._links.state)
             await self.link()
 
     async def run(self) -> None:
@@ -139,18 +139,17 @@ class AuditKeeper:
         """
         if not await self._links.holds():
             gone = self._links.state.number
-            _log.error("the audit was edited", reason=f"row {gone} is not the one that was linked")
-            self._mark(gone)
+            self._found(gone, f"row {gone} is not the one that was linked")
+        anchored = await self._anchoring.read()
         # Up to where it was when asked: under load new rows would never let this end.
-        missing = await self._links.to(await self.store.last_number())
+        newest = await self.store.last_number()
+        missing = await self._links.to(min(anchored, newest))
+        self._anchoring.compare(self._links.state, newest)
+        missing = missing or await self._links.to(newest)
         if missing:
-            _log.error("the audit was edited", reason=f"row {missing} is missing")
-            self._mark(missing)
+            self._found(missing, f"row {missing} is missing")
         state = self._links.state
-        if self._anchored is None or state.number > self._anchored.upto:
-            moved = self.anchor.move, self._here()
-            self._anchored = await asyncio.to_thread(*moved, settled=self._settled)
-            self._settled = 0
+        await self._anchoring.move(state, self._edited)
         if self._checkpoint_due():
             await self._links.keep()
             self._kept = state
@@ -175,10 +174,10 @@ class AuditKeeper:
             if reached == upto:
                 break
             upto = reached
-            if edited:
-                _log.error("the audit was edited", reason=f"row {edited[0]}", count=len(edited))
             if new := [number for number in edited if number > accepted]:
-                self._mark(new[0])
+                self._found(new[0], f"row {new[0]}", len(new))
+            elif edited:
+                _log.error("the audit was edited", reason=f"row {edited[0]}", count=len(edited))
             await asyncio.sleep(PAUSE)
         await self._link_the_rest()
 
@@ -194,8 +193,7 @@ class AuditKeeper:
         # Beyond: the rows before it were pruned meanwhile.
         if missing or (walk.state != self._began and walk.state.number <= self._began.number):
             told = f"row {missing} is missing" if missing else f"before row {self._began.number}"
-            _log.error("the audit was edited", reason=told)
-            self._mark(missing or self._began.number)
+            self._found(missing or self._began.number, told)
 
     async def _keep(self) -> None:
         for turn in itertools.count(1):
@@ -216,14 +214,8 @@ class AuditKeeper:
         found = _REPLACED if self.store.replaced() else None
         found = found or await self.store.look_apart(lambda looks: set_back(looks, upto))
         if found:
-            _log.error("the store was set back", reason=found)
-        if self.store.shared or self._anchored is None:
-            return  # processes that share an anchor are behind one another by a second
-        there = await asyncio.to_thread(self.anchor.load)
-        if there != self._anchored:
-            _log.error("the audit anchor was changed", reason="it is not the one written here")
-            if there is None or there.upto <= self._anchored.upto:
-                self._anchored = None  # written again with the next link
+            self.alarms.set_back(found)
+        self._anchoring.remind()
 
     def _checkpoint_due(self) -> bool:
         state, kept = self._links.state, self._kept
@@ -233,10 +225,7 @@ class AuditKeeper:
             state.number - kept.number >= CHECKPOINT_EVERY or state.at - kept.at >= CHECKPOINT_AFTER
         )
 
-    def _mark(self, number: int) -> None:
-        """Have the next start verify every row."""
-        self._edited, self._anchored = number, None
-
-    def _here(self) -> Anchor:
-        state = self._links.state
-        return Anchor(state.number, state.head, self.clock(), self._edited)
+    def _found(self, number: int, told: str, count: int = 1) -> None:
+        """Tell of a row that nobody accepted, and have the next start verify every row."""
+        self.alarms.edited(told, count)
+        self._edited = number

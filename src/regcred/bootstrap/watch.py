@@ -66,6 +66,8 @@ class Watch:
             checks["audit chain"] = "rows were edited or taken out"
         elif self.keeper.heartbeat.late:
             checks["audit chain"] = "new rows are not linked"
+        if self.keeper.alarms.counts["anchor"]:
+            checks["audit anchor"] = "it was changed since the start: the log says how"
         try:
             if await asyncio.to_thread(self.state.anchor.load) is None:
                 checks["audit anchor"] = "there is none: a store that is set back is not noticed"
@@ -95,6 +97,7 @@ class Watch:
             store=self.state.store.figures(),
             audit_unlinked=unlinked,
             audit_link_age=self.keeper.heartbeat.age,
+            audit_alarms=self.keeper.alarms.counts,
             seal_failures=self.state.sealer.failures,
             key_services=self.state.keyring.figures(),
             turn_ages={name: heartbeat.age for name, heartbeat in self.tasks.items()},

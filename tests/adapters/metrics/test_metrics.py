@@ -39,7 +39,7 @@ CANARY = "tenants-own-word"
 
 def figures(**changed: Any) -> Figures:
     """Return a look at a service that has done nothing."""
-    none = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, (), {}, 0)
+    none = Figures(0, StoreFigures(Tally((1,)), Tally((1,)), 0, 0), 0, 0, {}, {}, (), {}, 0)
     return replace(none, **changed)
 
 
@@ -106,6 +106,7 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         store=StoreFigures(seconds, writes, 7, 4096),
         audit_unlinked=12,
         audit_link_age=0.5,
+        audit_alarms={"rows": 0, "anchor": 2},
         seal_failures={"seal": 0, "open": 2},
         key_services=[
             KeyServiceFigures(seconds, 1, 2, left_alone=False),
@@ -125,6 +126,7 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         "regcred_store_wal_bytes 4096.0",
         "regcred_audit_unlinked_rows 12.0",
         "regcred_audit_link_age_seconds 0.5",
+        'regcred_audit_alarms_total{of="anchor"} 2.0',
         'regcred_seal_failures_total{operation="open"} 2.0',
         'regcred_key_service_calls_total{outcome="answered",service="1"} 1.0',
         'regcred_key_service_calls_total{outcome="refused",service="1"} 1.0',

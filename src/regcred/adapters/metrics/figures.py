@@ -24,6 +24,9 @@ class Figures:
     audit_link_age: float
     """Seconds since the chain was last brought up to date."""
 
+    audit_alarms: Mapping[str, int]
+    """Findings that the audit or the store was tampered with, by what they are of."""
+
     seal_failures: Mapping[str, int]
     """By operation."""
 
@@ -49,6 +52,11 @@ class Figures:
             "Time since the audit chain was up to date.",
             self.audit_link_age,
         )
+        alarms = CounterMetricFamily(
+            "regcred_audit_alarms", "Findings of tampering, by what they are of.", labels=("of",)
+        )
+        for of, count in self.audit_alarms.items():
+            alarms.add_metric((of,), count)
         failures = CounterMetricFamily(
             "regcred_seal_failures", "Secrets that did not seal or open.", labels=("operation",)
         )
@@ -61,7 +69,7 @@ class Figures:
         )
         for task, age in self.turn_ages.items():
             ages.add_metric((task,), age)
-        yield from (failures, ages)
+        yield from (alarms, failures, ages)
         yield from self._key_services()
         yield CounterMetricFamily(
             "regcred_log_dropped", "Log events and fields not let through.", self.log_dropped

@@ -61,10 +61,6 @@ def compare(anchor: Anchor, head_there: bytes | None, last_number: int) -> Compa
     return Comparison.OK
 
 
-class AnchorDamaged(StartRefused):
-    """What stands in the file is no anchor."""
-
-
 class FileAnchor:
     """The anchor in a private file. Its methods block on the disk: call them off the loop."""
 
@@ -74,22 +70,21 @@ class FileAnchor:
         self._path = path
 
     def load(self) -> Anchor | None:
-        """Return the anchor, or None if none was ever written.
-
-        Raise StartRefused, AnchorDamaged among it.
-        """
-        try:
-            data = read_private(self._path, what=WHAT, limit=_MAX_FILE)
-        except FileNotFoundError:
-            return None
-        anchor = _decode(data)
-        if anchor is None:
-            raise AnchorDamaged(
+        """Return the anchor, or None if none was ever written. Raise StartRefused."""
+        data = self._read()
+        anchor = None if data is None else _decode(data)
+        if data is not None and anchor is None:
+            raise StartRefused(
                 f"the audit anchor {self._path} is damaged, so a rolled-back store would not be"
                 " noticed: restore it; or move it away, and a new one is made from the store as"
                 " it is"
             )
         return anchor
+
+    def whole(self) -> Anchor | None:
+        """Return the anchor, or None where there is none or it is damaged. Raise StartRefused."""
+        data = self._read()
+        return None if data is None else _decode(data)
 
     def save(self, anchor: Anchor) -> None:
         """Replace the anchor, durably and whole, whatever it was. Raise OSError, StartRefused."""
@@ -100,15 +95,22 @@ class FileAnchor:
         """Move the anchor on, durably and whole, and return what is there now.
 
         Never back: one that others moved further stays, and so does a row that they found edited,
-        but for `settled`, which is known to be whole again. Raise OSError, StartRefused.
+        but for `settled`, which is known to be whole again. One that is damaged is as if there
+        were none. Raise OSError, StartRefused.
         """
         with locked(self._path):
-            there = self.load()
+            there = self.whole()
             moved = to if there is None else _joined(there, to, settled)
             if there is None or moved[:2] != there[:2] or moved.edited != there.edited:
                 self._write(moved)
                 return moved
             return there
+
+    def _read(self) -> bytes | None:
+        try:
+            return read_private(self._path, what=WHAT, limit=_MAX_FILE)
+        except FileNotFoundError:
+            return None
 
     def _write(self, anchor: Anchor) -> None:
         at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
