@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.sqlite import SqliteStore, schema
-from regcred.bootstrap import audit_keeper
+from regcred.bootstrap import audit_keeper, audit_walk
+from regcred.bootstrap.beside import beside
 from regcred.bootstrap.service import _kept
 from regcred.bootstrap.set_back import set_back
 from regcred.domain.audit import NO_PROJECT, Action
@@ -307,7 +308,7 @@ async def test_an_accepted_edit_stays_loud_and_refuses_no_more(place: Place) -> 
 async def test_an_edited_row_is_found_beside_a_running_service(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_keeper, "_SLICE", 2)
+    monkeypatch.setattr(audit_walk, "AT_ONCE", 2)
     await _undeciding(place)
 
     with place.start() as keeper, capture_logs() as logs:
@@ -321,6 +322,44 @@ async def test_an_edited_row_is_found_beside_a_running_service(
     anchored = place.anchor.load()
     assert anchored is not None
     assert (anchored.upto, anchored.edited) == (7, 7)
+
+
+@pytest.mark.parametrize("mine", [True, False])
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("UPDATE audit_events SET principal = 'nobody' WHERE number = 2", "row 2"),
+        ("DELETE FROM audit_events WHERE number = 2", "row 2 is missing"),
+        ("UPDATE audit_events SET mac = zeroblob(32) WHERE number = 2", "row 2"),
+    ],
+)
+async def test_an_edit_long_after_the_start_is_found_by_the_process_whose_turn_it_is(
+    place: Place, monkeypatch: pytest.MonkeyPatch, harm: str, told: str, *, mine: bool
+) -> None:
+    await _written(place)
+    turns = 0
+
+    async def turn() -> bool:
+        nonlocal turns
+        turns += 1
+        return mine
+
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.check(accept_rollback=False)
+        await keeper.verify_all()
+        monkeypatch.setattr(audit_keeper, "ROUND_EVERY", 0)
+        monkeypatch.setattr(audit_keeper, "ROUND_PAUSE", 0)
+        keeper.mine = turn
+        async with beside(keeper._rounds()):
+            await until(lambda: turns > 2)
+            assert logs == []
+            place.edit(harm)
+            seen = turns
+            await until(lambda: bool(logs) if mine else turns > seen + 2)
+
+    found = [(line["event"], line["reason"]) for line in logs]
+    assert found[:1] == ([("the audit was edited", told)] if mine else [])
+    assert keeper.edited is mine
 
 
 async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
@@ -344,7 +383,7 @@ async def test_a_walk_that_cannot_read_is_loud_and_tried_again(
 async def test_a_walk_whose_last_rows_vanish_ends(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_keeper, "_SLICE", 2)
+    monkeypatch.setattr(audit_walk, "AT_ONCE", 2)
     await _written(place)
 
     with place.start() as keeper:

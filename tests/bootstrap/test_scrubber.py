@@ -162,7 +162,42 @@ async def test_the_command_opens_everything_now(place: Place) -> None:
 
     done = await in_thread(place, "scrub")
 
-    assert (done.code, done.out) == (0, "secrets opened       5\n")
+    said = "secrets opened       5\naudit verified       up to row 6\n"
+    assert (done.code, done.out) == (0, said)
+
+
+AUDIT_HARMS = {
+    "audit row 3 was edited": "UPDATE audit_events SET principal = 'nobody' WHERE number = 3",
+    "audit row 3 is missing": "DELETE FROM audit_events WHERE number = 3",
+    "the audit is not the one that was anchored at 6": (
+        "UPDATE audit_events SET mac = randomblob(32) WHERE number = 3"
+    ),
+    "the audit cannot be linked": "UPDATE audit_events SET mac = x'' WHERE number = 3",
+}
+
+
+@pytest.mark.parametrize(("told", "harm"), AUDIT_HARMS.items(), ids=AUDIT_HARMS)
+async def test_the_command_tells_what_is_wrong_with_the_audit(
+    place: Place, told: str, harm: str
+) -> None:
+    await fill(place.settings)
+    edit(place.settings, harm)
+
+    done = await in_thread(place, "scrub", "json")
+
+    found = json.loads(done.out)
+    assert (done.code, found["ok"], found["audit_rows_upto"]) == (1, False, 6)
+    assert any(text.startswith(told) for text in found["wrong"])
+
+
+async def test_the_command_tells_of_an_anchor_that_is_damaged(place: Place) -> None:
+    await fill(place.settings)
+    place.settings.anchor_file.write_text("{")
+
+    done = await in_thread(place, "scrub", "json")
+
+    [wrong] = json.loads(done.out)["wrong"]
+    assert "is damaged" in wrong
 
 
 async def test_the_command_tells_what_does_not_open(

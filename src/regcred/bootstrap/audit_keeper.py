@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,11 +19,13 @@ from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.bootstrap.audit_alarms import AuditAlarms
 from regcred.bootstrap.audit_anchoring import Anchoring
-from regcred.bootstrap.audit_links import AuditLinks, base_of
+from regcred.bootstrap.audit_links import AuditLinks
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.audit_start import AuditStart
+from regcred.bootstrap.audit_walk import AuditWalk
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import set_back
+from regcred.bootstrap.shift import alone
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
@@ -35,7 +38,13 @@ LOOK_EVERY = 60
 """Links between two looks for rows that were set back."""
 
 PAUSE = 0.01
-"""Seconds between two slices of the walk that verifies every row: about 10,000 rows a second."""
+"""Seconds between two steps of the walk that verifies every row: about 10,000 rows a second."""
+
+ROUND_EVERY = 3600.0
+"""Seconds between two such walks."""
+
+ROUND_PAUSE = 0.1
+"""Seconds between two steps of those after the first: about 1,000 rows a second."""
 
 CHECKPOINT_EVERY = 10_000
 """Rows between two signed states: linking so many takes a start some 50 milliseconds."""
@@ -44,7 +53,6 @@ CHECKPOINT_AFTER = timedelta(days=1)
 """Time between two, where fewer rows come."""
 
 _LATE = 30.0
-_SLICE = 100
 _log = structlog.get_logger("regcred.audit")
 
 _REFUSED = (
@@ -66,11 +74,11 @@ class AuditKeeper:
     anchor: FileAnchor
     clock: Clock
     pruner: AuditPruner | None = None
+    mine: Callable[[], Awaitable[bool]] = alone
+    """Whether this process is the one that verifies every row again now."""
+
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _links: AuditLinks = field(init=False)
-    _began: ChainState = field(default_factory=ChainState, init=False)
-    """Where the walk began that a start waited for."""
-
     _kept: ChainState = field(default_factory=ChainState, init=False)
     """The newest state that was signed, as far as this keeper knows."""
 
@@ -111,7 +119,7 @@ class AuditKeeper:
                 raise StartRefused(_REFUSED.format(what=found))
             _log.warning("rollback accepted", reason=found)
             await start.accept(found, self.clock())
-        self._began = self._kept = start.began
+        self._kept = start.began
         self._edited = 0
         self._anchoring.known = anchored
         self._anchoring.settled = anchored.edited if anchored else 0
@@ -121,7 +129,9 @@ class AuditKeeper:
             await self.link()
 
     async def run(self) -> None:
-        """Link about once a second, look for older rows once a minute, verify every row once.
+        """Link about once a second, look for older rows once a minute, verify every row.
+
+        That at once, and then over and over.
 
         Until cancelled; what is found and what fails is loud, and tried again. Nothing is pruned
         before it was verified, nor where something was found.
@@ -131,6 +141,7 @@ class AuditKeeper:
             await self.verify_all()
             if self.pruner is not None and not self._edited:
                 both.create_task(self.pruner.run())
+            both.create_task(self._rounds())
 
     async def link(self) -> None:
         """Link every committed row that is not linked yet, then move the anchor.
@@ -161,39 +172,45 @@ class AuditKeeper:
         An edited row is logged, and the next start verifies everything first and refuses. Where
         the last rows vanished meanwhile, it ends: `_keep` tells of them.
         """
-        upto, newest = 0, None
-        while newest is None or upto < newest:
+        await self._verify(PAUSE, alone, first=True)
+
+    async def _rounds(self) -> None:
+        """Verify every row again and again, slowly, where it is for this process to do."""
+        while True:
+            await asyncio.sleep(ROUND_EVERY)
+            await self._verify(ROUND_PAUSE, self.mine, first=False)
+
+    async def _verify(
+        self, pause: float, mine: Callable[[], Awaitable[bool]], *, first: bool
+    ) -> None:
+        walk, reached, goal = AuditWalk(self.store, self.chain), 0, self._links.state
+        newest = None
+        while newest is None or reached < newest:
             try:
+                if not await mine():
+                    return
                 newest = await self.store.last_number() if newest is None else newest
-                reached, edited = await self.store.edited_after(upto, _SLICE)
-                accepted = await self.store.last_acceptance() if edited else 0
+                step = await walk.step(reached)
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
                 _log.error("the audit cannot be verified", **kind_and_place(error))
                 await asyncio.sleep(EVERY * LOOK_EVERY)
                 continue
-            if reached == upto:
+            if step.reached == reached:
                 break
-            upto = reached
-            if new := [number for number in edited if number > accepted]:
-                self._found(new[0], f"row {new[0]}", len(new))
-            elif edited:
-                _log.error("the audit was edited", reason=f"row {edited[0]}", count=len(edited))
-            await asyncio.sleep(PAUSE)
-        await self._link_the_rest()
-
-    async def _link_the_rest(self) -> None:
-        """Link anew what this start did not: the rows before the state that it began at."""
+            reached = step.reached
+            if step.edited:
+                self._found(step.edited[0], f"row {step.edited[0]}", len(step.edited))
+            elif step.accepted and first:
+                told = f"row {step.accepted[0]}"
+                _log.error("the audit was edited", reason=told, count=len(step.accepted))
+            await asyncio.sleep(pause)
         try:
-            base = base_of(self.chain, await self.store.checkpoints())
-            walk = AuditLinks(self.store, self.chain, base)
-            missing = await walk.to(self._began.number, PAUSE)
+            off = await walk.off(goal, pause)
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
             _log.error("the audit cannot be verified", **kind_and_place(error))
             return
-        # Beyond: the rows before it were pruned meanwhile.
-        if missing or (walk.state != self._began and walk.state.number <= self._began.number):
-            told = f"row {missing} is missing" if missing else f"before row {self._began.number}"
-            self._found(missing or self._began.number, told)
+        if off is not None:
+            self._found(*off)
 
     async def _keep(self) -> None:
         for turn in itertools.count(1):

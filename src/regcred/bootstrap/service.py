@@ -155,7 +155,8 @@ async def _serve(
 
 def _keeper(settings: Settings, state: State) -> AuditKeeper:
     parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
-    return AuditKeeper(*parts, AuditPruner(*parts, settings.audit_days, shift_of(state, "pruning")))
+    pruner = AuditPruner(*parts, settings.audit_days, shift_of(state, "pruning"))
+    return AuditKeeper(*parts, pruner, shift_of(state, "verifying the audit"))
 
 
 @asynccontextmanager
