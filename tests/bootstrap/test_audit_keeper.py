@@ -86,7 +86,7 @@ async def linked(keeper: AuditKeeper) -> Anchor:
     """Return the anchor, and check that it, the chain and the store agree."""
     anchored = keeper.anchor.load()
     assert anchored is not None
-    macs = [row.mac for row in await keeper.store.rows_after(0, 10_000)]
+    macs = [mac for _, mac in await keeper.store.macs_after(0, 10_000)]
     assert anchored.upto == await keeper.store.last_number()
     assert anchored.head == keeper.chain.link(GENESIS, macs)
     return anchored

@@ -35,7 +35,7 @@ async def main():
     assert all(isinstance(o, StoreUnavailable) for o in outcomes), outcomes
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     await world.add("after")
-    print(sorted(await world.names()), len(await store.rows_after(0, 100)))
+    print(sorted(await world.names()), len(await store.macs_after(0, 100)))
     store.close()
 
 asyncio.run(main())

@@ -104,7 +104,7 @@ class TestGroupCommit:
             last = asyncio.create_task(sqlite_world.add("last"))
             await turn()
         outcomes = await asyncio.gather(first, failing, twin, last, return_exceptions=True)
-        rows = await sqlite_store.rows_after(0, 100)
+        rows = await sqlite_store.macs_after(0, 100)
 
         assert [type(outcome).__name__ for outcome in outcomes] == [
             "RegistryCredential",
@@ -117,7 +117,7 @@ class TestGroupCommit:
             Action.CREDENTIAL_CREATED,
             Action.CREDENTIAL_CREATED,
         ]
-        assert [row.number for row in rows] == [1, 2, 3]
+        assert [number for number, _ in rows] == [1, 2, 3]
 
     async def test_a_database_error_in_one_write_is_that_writes_alone(
         self, sqlite_world: World, sqlite_store: SqliteStore
@@ -296,7 +296,7 @@ class TestFailure:
         assert len(await world.actions()) == 2
         await world.add("after")
         assert await world.names() == ["before", "after"]
-        assert [row.number for row in await store.rows_after(0, 10)] == [1, 2, 3]
+        assert [number for number, _ in await store.macs_after(0, 10)] == [1, 2, 3]
 
     async def test_a_commit_that_fails(
         self, sqlite_world: World, sqlite_store: SqliteStore
@@ -404,7 +404,7 @@ async def test_two_processes_on_one_file_never_leave_a_dangling_use(
             "SELECT count(*) FROM uses u LEFT JOIN credentials c "
             "ON c.project_id = u.project_id AND c.id = u.credential_id WHERE c.id IS NULL"
         )
-        numbers = [row.number for row in await other.rows_after(0, 1000)]
+        numbers = [number for number, _ in await other.macs_after(0, 1000)]
 
     assert dangling == (0,)
     assert numbers == list(range(1, len(numbers) + 1))

@@ -52,10 +52,6 @@ class AuditSigner:
         """Return the 32 bytes that are stored with a row."""
         return self.__key.of(row)
 
-    def verify(self, row: bytes, mac: bytes) -> bool:
-        """Whether a row is as it was when it was signed. Constant time."""
-        return compare_digest(self.sign(row), mac)
-
     def __repr__(self) -> str:
         return "<audit signer>"
 
@@ -63,7 +59,7 @@ class AuditSigner:
 class AuditChain:
     """Heads of the chain: each is an HMAC over the head before it and the MAC of one row.
 
-    A MAC stands for its row: whether a row is still what its MAC says is `AuditSigner.verify`'s
+    A MAC stands for its row: whether a row is still what its MAC says is for the store
     to tell, and is not asked for every row that is linked.
     """
 

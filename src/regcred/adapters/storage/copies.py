@@ -6,16 +6,18 @@ read from that same moment, so that whoever restores it can compare.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
+from regcred.adapters.storage.sql.audit import MACS_AFTER
+from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
+from regcred.adapters.storage.sql.rows import Row
 
-KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys ORDER BY kid"
-MACS = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
-COUNTED = ("projects", "credentials", "credential_secrets", "api_keys", "audit_events")
+_KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys ORDER BY kid"
+_COUNTED = ("projects", "credentials", "credential_secrets", "api_keys", "audit_events")
 """The tables whose rows a manifest counts."""
 
 
@@ -30,20 +32,33 @@ class Contents(NamedTuple):
     """Rows by table."""
 
 
-class Copy(Protocol):
-    """A copy that was just made."""
+class Copy(ABC):
+    """A copy that was just made, as it is read from the moment that it is of."""
 
     async def contents(self) -> Contents:
-        """What is in it."""
-        ...
+        """Return what is in it."""
+        counts = {
+            table: int((await self._all(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608  the names above
+            for table in _COUNTED
+        }
+        kids = tuple(str(kid) for (kid,) in await self._all(_KIDS))
+        return Contents(await self._revision() or "", kids, counts)
 
     async def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return the signed states of its audit chain, newest first."""
-        ...
+        return [checkpoint(row) for row in await self._all(EVERY)]
 
     async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of its audit rows above `number`, in number order."""
-        ...
+        return [(row[0], row[1]) for row in await self._all(MACS_AFTER, number, limit)]
+
+    @abstractmethod
+    async def _revision(self) -> str | None:
+        """Return the schema's revision."""
+
+    @abstractmethod
+    async def _all(self, statement: str, *parameters: object) -> list[Row]:
+        """Return every row. Raise StoreUnavailable."""
 
 
 class Copier(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -18,14 +18,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import asyncpg
 from asyncpg import Connection
 
-from regcred.adapters.storage.copies import COUNTED, KIDS, MACS, Contents
+from regcred.adapters.storage.copies import Copy
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.schema import revision_of
 from regcred.adapters.storage.postgres.statements import translate
 from regcred.adapters.storage.postgres.walls import EVERY as EVERY_PROJECT
 from regcred.adapters.storage.postgres.walls import SETTING
-from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
 from regcred.adapters.storage.sql.rows import Row
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.secret import Secret
@@ -68,28 +67,14 @@ class PostgresCopier:
         await _run(self._address, "pg_dump", *options, f"--file={into}")
 
 
-class PostgresCopy:
+class PostgresCopy(Copy):
     """What one copy holds, read from the snapshot that it was made of."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def contents(self) -> Contents:
-        """Return what is in it."""
-        counts = {
-            table: int((await self._all(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608  the port's names
-            for table in COUNTED
-        }
-        kids = tuple(str(kid) for (kid,) in await self._all(KIDS))
-        return Contents(await revision_of(self._connection) or "", kids, counts)
-
-    async def checkpoints(self) -> Sequence[StoredCheckpoint]:
-        """Return the signed states of its audit chain, newest first."""
-        return [checkpoint(row) for row in await self._all(EVERY)]
-
-    async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
-        """Return (number, mac) of its audit rows above `number`, in number order."""
-        return [(row[0], row[1]) for row in await self._all(MACS, number, limit)]
+    async def _revision(self) -> str | None:
+        return await revision_of(self._connection)
 
     async def _all(self, statement: str, *parameters: object) -> list[Row]:
         rows = await self._connection.fetch(translate(statement).text, *parameters)

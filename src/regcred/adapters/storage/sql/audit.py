@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
 from uuid import UUID
 
 from regcred.adapters.storage.sql import audit_rows
@@ -30,20 +29,8 @@ _FLOOR = """
 _WALK = 2000
 """Rows looked at before other requests get their turn."""
 
-_AFTER = (
-    f"SELECT {audit_rows.COLUMNS}, mac FROM audit_events "  # noqa: S608  constants alone
-    "WHERE number > ? ORDER BY number LIMIT ?"
-)
-_MACS_AFTER = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
+MACS_AFTER = "SELECT number, mac FROM audit_events WHERE number > ? ORDER BY number LIMIT ?"
 _LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM audit_events"
-
-
-class SignedRow(NamedTuple):
-    """A row as it was signed: `signed` are the bytes, `mac` what was made of them."""
-
-    number: int
-    signed: bytes
-    mac: bytes
 
 
 class AuditLog(Access):
@@ -87,16 +74,9 @@ class AuditLog(Access):
         row = await self._one(_FLOOR, parameters, of=project_id)
         return None if row is None else int(row[0])
 
-    async def rows_after(self, number: int, limit: int) -> Sequence[SignedRow]:
-        """Return rows of every project with a number above `number`, in number order."""
-        return [
-            SignedRow(row[0], audit_rows.signed_bytes(row[:-1]), row[-1])
-            for row in await self._all(_AFTER, (number, limit))
-        ]
-
     async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
         """Return (number, mac) of every project's rows above `number`, in number order."""
-        return await self._all(_MACS_AFTER, (number, limit))
+        return await self._all(MACS_AFTER, (number, limit))
 
     async def last_number(self) -> int:
         """Return the newest row's number; 0 before the first."""

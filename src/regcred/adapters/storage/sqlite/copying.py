@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from regcred.adapters.storage.copies import COUNTED, KIDS, MACS, Contents
-from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
+from regcred.adapters.storage.copies import Copy
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sqlite.connection import connect
 from regcred.adapters.storage.sqlite.failures import unavailable
@@ -50,30 +49,16 @@ class SqliteCopier:
             yield SqliteCopy(reader)
 
 
-class SqliteCopy:
+class SqliteCopy(Copy):
     """What one copy holds. The file is read as it is: no log or lock appears beside it."""
 
     def __init__(self, reader: sqlite3.Connection) -> None:
         self._reader = reader
 
-    async def contents(self) -> Contents:
-        """What is in it."""
-        counts = {
-            table: int(self._all(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608  the port's names
-            for table in COUNTED
-        }
-        kids = tuple(str(kid) for (kid,) in self._all(KIDS))
-        return Contents(revision_of(self._reader) or "", kids, counts)
+    async def _revision(self) -> str | None:
+        return revision_of(self._reader)
 
-    async def checkpoints(self) -> Sequence[StoredCheckpoint]:
-        """Return the signed states of its audit chain, newest first."""
-        return list(map(checkpoint, self._all(EVERY)))
-
-    async def macs_after(self, number: int, limit: int) -> Sequence[tuple[int, bytes]]:
-        """Return (number, mac) of its audit rows above `number`, in number order."""
-        return self._all(MACS, (number, limit))
-
-    def _all(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Row]:
+    async def _all(self, statement: str, *parameters: object) -> list[Row]:
         try:
             return self._reader.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
