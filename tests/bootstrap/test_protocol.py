@@ -24,6 +24,7 @@ import uvloop
 from regcred.bootstrap.protocol import GuardedProtocol, Limits, _peer, guarded
 from regcred.bootstrap.service import _configured
 from regcred.settings import Settings
+from regcred.web.middleware import MAX_HEADERS
 
 PATIENCE = 30
 SHORT = Limits(per_peer=100, connections=1000, header_deadline=0.3, drain_deadline=0.3)
@@ -94,6 +95,10 @@ class Served:
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    @property
+    def connections(self) -> set[Any]:
+        return self._server.server_state.connections
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -277,6 +282,19 @@ def test_what_leads_to_no_request_is_parsed_to_the_limit_and_no_further(
         assert is_closed(line)
     two_reads = 2 * 262_144
     assert served.parsed <= LONG.header_bytes + two_reads
+
+
+def test_headers_beyond_what_has_a_request_refused_are_not_kept(serve: Serve) -> None:
+    served = serve(LONG)
+    sent = b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 10_000
+    with served.connected() as line:
+        line.sendall(sent)
+        until = time.monotonic() + PATIENCE
+        while served.parsed < len(sent) and time.monotonic() < until:
+            time.sleep(0.01)
+
+        [connection] = served.connections
+        assert len(connection.headers) == MAX_HEADERS + 1
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from regcred.bootstrap.cycle import LeanProtocol
 from regcred.bootstrap.no_request import refusal, refusing, require_same_host
 from regcred.domain.peer import counted_as
+from regcred.web.middleware import MAX_HEADERS
 
 _TICKS = 6
 _SHORTEST_WAIT = 0.01
@@ -168,6 +169,18 @@ class GuardedProtocol(LeanProtocol):
         super().on_message_begin()
         if self.cycle is not None:
             self._headers_due = self.loop.time() + self.bounds.header_deadline
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, and one more than may be, which has the request refused in its turn.
+
+        Small ones cost twenty times what it takes to send them.
+        """
+        if len(self.headers) > MAX_HEADERS:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Count from here. Raise ValueError for one too many, or one for something else than us."""
