@@ -12,6 +12,7 @@ from starlette.types import Message, Scope
 
 from regcred.domain.errors import MalformedRequest
 from regcred.web.middleware import (
+    MAX_BODY,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_PATH,
@@ -221,6 +222,16 @@ def test_another_request_id_is_replaced(sent: bytes) -> None:
 
 def test_without_a_request_id_there_is_a_new_one() -> None:
     assert request_id(_scope(), lambda: "new") == "new"
+
+
+@pytest.mark.parametrize("length", [b"%d" % (MAX_BODY + 1), b"0" * 20 + b"70000", b"9" * 5000])
+def test_a_body_that_waits_to_be_asked_for_is_not_if_it_is_too_long(length: bytes) -> None:
+    expects = (b"expect", b"100-continue")
+
+    refusal = guard(_scope(b"/", (b"content-length", length), expects))
+    assert isinstance(refusal, BodyTooLarge)
+    assert guard(_scope(b"/", (b"content-length", b"%d" % MAX_BODY), expects)) is None
+    assert guard(_scope(b"/", (b"content-length", length))) is None
 
 
 def test_the_peer_is_the_connections_other_end() -> None:

@@ -150,6 +150,7 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
         b"content-length": [],
         b"transfer-encoding": [],
         b"upgrade": [],
+        b"expect": [],
     }
     size = 0
     for name, value in headers:
@@ -158,7 +159,7 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
             framing[name].append(value)
     if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
         return HeadersTooLarge(MAX_HEADERS, MAX_HEADER_BYTES)
-    hosts, lengths, encodings, upgrades = framing.values()
+    hosts, lengths, encodings, upgrades, expects = framing.values()
     if len(hosts) != 1:
         return MalformedRequest("Host", "must be sent exactly once")
     if not HOST.match(hosts[0]):
@@ -167,7 +168,15 @@ def _guard_headers(scope: Scope) -> RegcredError | None:
         # The server's parser takes what follows for the other protocol's, and readers before it
         # for the body.
         return MalformedRequest("Upgrade", "must not stand beside a body")
+    if expects and lengths and _is_beyond(MAX_BODY, lengths[0]):
+        # Whoever sends it unasked may only read the answer once it is read, so that is counted.
+        return BodyTooLarge(MAX_BODY)
     return _guard_framing(lengths, encodings, scope.get("http_version", ""))
+
+
+def _is_beyond(most: int, length: bytes) -> bool:
+    digits = length.lstrip(b"0")
+    return digits.isdigit() and (len(digits) > len(str(most)) or int(digits) > most)
 
 
 def _guard_framing(
