@@ -266,6 +266,39 @@ async def test_a_project_that_holds_many_requests_leaves_places_to_others() -> N
     assert held == 7
 
 
+@pytest.mark.parametrize("path", ["/v1/projects/-/credentials", "/v1/projects/-/resolve", "/x"])
+async def test_addresses_that_send_bodies_slowly_leave_places_to_others(path: str) -> None:
+    world = await World(most_at_once=11).populate()
+    statuses: list[int] = []
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status", 0))
+
+    async def ask(address: str) -> None:
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": path,
+            "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http",
+            "client": (address, 1), "headers": [(b"host", b"a"), (b"content-length", b"9")],
+            "state": {},
+        }  # fmt: skip
+        await world.app(scope, never, send)
+
+    tasks = [asyncio.create_task(ask(f"192.0.2.{number % 3}")) for number in range(30)]
+    refused = [task for task in tasks if await _ended(task)]
+    honest = await world.send("GET", "/v1/whoami")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+    assert len(refused) == 30 - 9
+    assert {status for status in statuses if status} == {429}
+    assert honest.status_code == 200
+    assert not world.admission._slow
+
+
 async def _ended(task: asyncio.Task[Any]) -> bool:
     for _ in range(50):
         await asyncio.sleep(0)

@@ -1,14 +1,16 @@
 """Who may go on once it is known who asks, so that no project takes what all share.
 
-Asked after the key was looked at, because what a stranger writes must count against nobody. It
-costs a request that may go on no waiting and about a microsecond: places are counts, and rates
-are not looked at unless the operator set them.
+Asked after the key was looked at, because what a stranger writes must count against nobody; only a
+body that is waited for counts against the address it comes from. It costs a request that may go on
+no waiting and about a microsecond: places are counts, and rates are not looked at unless the
+operator set them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from starlette.types import Scope
@@ -16,6 +18,7 @@ from starlette.types import Scope
 from regcred.domain.access import Caller, Principal
 from regcred.domain.errors import QuotaExceeded
 from regcred.domain.peer import counted_as
+from regcred.web.middleware import peer_of
 from regcred.web.windows import Windows
 
 _T = TypeVar("_T")
@@ -64,6 +67,9 @@ class Admission:
         self._clients: Counter[str] = Counter()
         """Requests of clients that share a proxy's connections; none stands with 0."""
 
+        self._slow: Counter[str] = Counter()
+        """Requests whose bodies are still to come, by their clients; none stands with 0."""
+
         self._per_project, self._per_key = per_project, per_key
         self._projects: Windows[int] = Windows(monotonic)
         self._keys: Windows[Principal] = Windows(monotonic)
@@ -111,6 +117,24 @@ class Admission:
             raise QuotaExceeded("requests of this address under way", _SOON)
         self._clients[counted] += 1
         scope.setdefault("state", {})[_CLIENT] = counted
+
+    @contextmanager
+    def waiting(self, scope: Scope) -> Iterator[None]:
+        """Count a request while its body is waited for. Raise QuotaExceeded.
+
+        Whose key it has is not known yet. An address may have as many as there are free places,
+        so that several together leave some too.
+        """
+        counted = counted_as(peer_of(scope))
+        if self._slow[counted] >= self.most + 1 - self.under_way:
+            raise QuotaExceeded("requests of this address that wait for their bodies", _SOON)
+        self._slow[counted] += 1
+        try:
+            yield
+        finally:
+            self._slow[counted] -= 1
+            if not self._slow[counted]:
+                del self._slow[counted]
 
     def admit(self, scope: Scope, caller: Caller) -> None:
         """Give the request a place of its caller's project, once. Raise QuotaExceeded."""

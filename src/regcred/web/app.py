@@ -97,8 +97,14 @@ class _Web:
             Health(services.readiness, services.watched, services.clock),
             fallback,
             answered=services.answered_on("health"),
+            waiting=services.admission.waiting,
         )
-        self._nothing = Border(_nothing, fallback, answered=services.answered_on("none"))
+        self._nothing = Border(
+            _nothing,
+            fallback,
+            answered=services.answered_on("none"),
+            waiting=services.admission.waiting,
+        )
         self._admission = services.admission
         self._proxies = services.proxies
 
@@ -176,6 +182,7 @@ def _bordered(dialect: Dialect, services: Services) -> Border:
         meter,
         dialect.tell_budget,
         services.answered_on(dialect.name),
+        services.admission.waiting,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,10 +20,12 @@ from regcred.web.dialect import Headers, RenderError
 from regcred.web.middleware import (
     COMMON_HEADERS,
     ClientGone,
+    Waiting,
     guard,
     has_body,
     read_body,
     replay,
+    uncounted,
 )
 from regcred.web.refusals import Internal, Overloaded
 from regcred.web.services import Answered
@@ -45,13 +48,18 @@ class Border:
         meter: Meter | None = None,
         tell_budget: Callable[[Left], Headers] | None = None,
         answered: Answered | None = None,
+        waiting: Waiting = uncounted,
     ) -> None:
-        """With a `meter` the application counts its requests; `tell_budget` shows what is left."""
+        """With a `meter` the application counts its requests; `tell_budget` shows what is left.
+
+        `waiting` counts a request while its body is waited for, and may refuse to.
+        """
         self._app = app
         self._render_error = render_error
         self._meter = meter
         self._tell_budget = tell_budget
         self._answered = answered
+        self._waiting = waiting
 
     async def refuse(self, scope: Scope, error: RegcredError, send: Send) -> None:
         """Answer a request that nobody looks at, and close its connection: its body stays there."""
@@ -101,7 +109,8 @@ class Border:
             if not has_body(scope):
                 return replay(b"", receive)
             try:
-                return replay(await read_body(receive), receive)
+                waiting = partial(self._waiting, scope)
+                return replay(await read_body(receive, waiting=waiting), receive)
             except RegcredError as error:
                 refusal = error
         await self._refuse(outgoing, refusal, CLOSE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import Message, Receive, Scope
@@ -54,8 +55,17 @@ _SEGMENT_CHARACTERS = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]
 _DECODES_TO_FORBIDDEN = re.compile(rb"%(?:2[Ff]|5[Cc]|[01][0-9A-Fa-f]|7[Ff])")
 
 
+Waiting = Callable[[Scope], AbstractContextManager[None]]
+"""Counts a request while its body is waited for. Raises what refuses to."""
+
+
 class ClientGone(Exception):
     """The client left before its request was whole; nobody waits for an answer."""
+
+
+def uncounted(_scope: Scope) -> AbstractContextManager[None]:
+    """Let anybody's body be waited for."""
+    return nullcontext()
 
 
 def request_id(scope: Scope, new: Callable[[], str]) -> str:
@@ -93,10 +103,14 @@ def has_body(scope: Scope) -> bool:
 
 
 async def read_body(
-    receive: Receive, limit: int = MAX_BODY, deadline: float = BODY_DEADLINE
+    receive: Receive,
+    limit: int = MAX_BODY,
+    deadline: float = BODY_DEADLINE,
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bytes:
-    """Return the whole body. Raise BodyTooLarge as soon as it is, BodyTooSlow, ClientGone.
+    """Return the whole body; one that is not there with its headers is waited for in `waiting`.
 
+    Raise BodyTooLarge as soon as it is, BodyTooSlow, ClientGone, and what `waiting` raises.
     Close the connection on a refusal: the rest of the body is still to come.
     """
     # Most bodies are there with their headers; a timer for those would cost the hot path more
@@ -107,18 +121,23 @@ async def read_body(
         if not more:
             return chunk
     try:
-        async with asyncio.timeout(deadline):
-            chunk, more = _chunk(await first, limit)
-            chunks, size = [chunk], len(chunk)
-            while more:
-                chunk, more = _chunk(await receive(), limit - size)
-                chunks.append(chunk)
-                size += len(chunk)
-            return b"".join(chunks)
+        with waiting():
+            async with asyncio.timeout(deadline):
+                return await _rest(first, receive, limit)
     except BodyTooLarge:
         raise BodyTooLarge(limit) from None
     except TimeoutError:
         raise BodyTooSlow(deadline) from None
+
+
+async def _rest(first: Started[Message], receive: Receive, limit: int) -> bytes:
+    chunk, more = _chunk(await first, limit)
+    chunks, size = [chunk], len(chunk)
+    while more:
+        chunk, more = _chunk(await receive(), limit - size)
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
 
 
 def _chunk(message: Message, limit: int) -> tuple[bytes, bool]:

@@ -34,6 +34,7 @@ from regcred.web.json_body import JSON, require_media_type
 from regcred.web.middleware import (
     COMMON_HEADERS,
     ClientGone,
+    Waiting,
     guard,
     peer_of,
     read_body,
@@ -100,7 +101,7 @@ class HotPath:
         self._authenticate_pod = services.authenticate_pod
         self._new_request_id = services.new_request_id
         self._answered = services.answered_on(FACE)
-        self._admit = services.admission.admit
+        self._admit, self._waiting = services.admission.admit, services.admission.waiting
         # The same few paths come again and again; what strangers ask fills it too.
         self.place = lru_cache(maxsize=512)(self._place)
         """Returns (project, suffix) of a path of ours."""
@@ -115,7 +116,7 @@ class HotPath:
         asked_id = request_id(scope, self._new_request_id)
         body: bytes | None = None
         try:
-            body = await _admitted(scope, receive)
+            body = await _admitted(scope, receive, self._waiting)
             answer = await self._answer(scope, body, asked_id)
         except ClientGone:
             return
@@ -189,12 +190,12 @@ class HotPath:
         return (_project(project), suffix) if slash and suffix in self._endpoints else None
 
 
-async def _admitted(scope: Scope, receive: Receive) -> bytes:
+async def _admitted(scope: Scope, receive: Receive, waiting: Waiting) -> bytes:
     """Return the body of a request that may go on. Raise RegcredError, ClientGone."""
     refusal = guard(scope)
     if refusal is not None:
         raise refusal
-    return await read_body(receive)
+    return await read_body(receive, waiting=partial(waiting, scope))
 
 
 def _project(text: str) -> ProjectRef | None:
