@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sqlite3
 from contextlib import closing
@@ -9,11 +10,13 @@ from dataclasses import replace
 
 import pytest
 
+from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
+from regcred.bootstrap.shared_answer import KEPT, SharedAnswer
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.watch import Watch
 from regcred.domain.errors import SealBroken, StoreUnavailable
@@ -83,9 +86,50 @@ async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
         assert await watch_of(without).needed() == ALL_WELL | failing
 
 
+async def test_many_who_ask_at_once_cost_one_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def counted(store: SqliteStore) -> None:
+        nonlocal looks
+        looks += 1
+        await check(store)
+
+    check = SqliteStore.check
+    monkeypatch.setattr(SqliteStore, "check", counted)
+    async with open_state(place.settings, exclusive=True) as state:
+        watch = watch_of(state)
+        first = asyncio.create_task(watch.needed())
+        await asyncio.sleep(0)
+        first.cancel()
+        answers = await asyncio.gather(*(watch.needed() for _ in range(50)))
+
+        assert answers == [ALL_WELL] * 50
+        assert looks == 1
+
+
+async def test_an_answer_is_kept_for_a_second_and_no_longer() -> None:
+    now, asked = [0.0], 0
+
+    async def ask() -> int:
+        nonlocal asked
+        asked += 1
+        return asked
+
+    shared = SharedAnswer(ask, lambda: now[0])
+    answers = []
+    for moment in (0.0, KEPT / 2, KEPT, KEPT * 1.5, KEPT * 2.5):
+        now[0] = moment
+        answers.append(await shared())
+
+    assert answers == [1, 1, 2, 2, 3]
+
+
 async def test_a_service_that_stops_is_not_ready(place: Place) -> None:
     async with open_state(place.settings, exclusive=True) as state:
         watch = watch_of(state)
+        await watch.needed()
         watch.stopping.begun = True
 
         assert await watch.needed() == ALL_WELL | {"service": "stops"}

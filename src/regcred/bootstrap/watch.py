@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from regcred.bootstrap.audit_keeper import AuditKeeper
@@ -13,6 +13,7 @@ from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.log_lines import ALLOW_LIST
 from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.server import Stopping
+from regcred.bootstrap.shared_answer import SharedAnswer
 from regcred.bootstrap.state import State
 from regcred.domain.errors import RegcredError, StoreUnavailable
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 OK = "ok"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watch:
-    """Looks at the parts of one process."""
+    """Looks at the parts of one process, once a second at most for whoever may ask."""
 
     state: State
     keeper: AuditKeeper
@@ -37,11 +38,25 @@ class Watch:
     stopping: Stopping
     scrubber: Scrubber
 
+    _needed: SharedAnswer[Mapping[str, str]] = field(init=False)
+    _watched: SharedAnswer[Mapping[str, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let those who ask at once share what is found."""
+        self._needed = SharedAnswer(self._look_at_needed)
+        self._watched = SharedAnswer(self._look_at_watched)
+
     async def needed(self) -> Mapping[str, str]:
         """Ask each part that a request needs: its name -> "ok", or what is wrong with it."""
+        checks = await self._needed()
+        return {**checks, "service": "stops"} if self.stopping.begun else checks
+
+    async def watched(self) -> Mapping[str, str]:
+        """Look at what requests do without, likewise."""
+        return await self._watched()
+
+    async def _look_at_needed(self) -> Mapping[str, str]:
         checks = {"store": OK, "keyring": OK, "migrations": OK}
-        if self.stopping.begun:
-            checks["service"] = "stops"
         try:
             await self.state.store.check()
         except RegcredError:
@@ -59,8 +74,7 @@ class Watch:
             checks["migrations"] = "the schema is not this program's"
         return checks
 
-    async def watched(self) -> Mapping[str, str]:
-        """Look at what requests do without, likewise."""
+    async def _look_at_watched(self) -> Mapping[str, str]:
         checks = {"audit chain": OK, "audit anchor": OK, "sealed rows": self.scrubber.standing}
         if self.keeper.edited:
             checks["audit chain"] = "rows were edited or taken out"
