@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -263,6 +263,33 @@ class TestConflicts:
         )
 
         assert await self.run(postgres_store, *conflicts) == 4
+
+    @pytest.mark.parametrize("at", ["record_reveal", "record_use"])
+    @pytest.mark.parametrize(
+        "undone",
+        [asyncpg.DeadlockDetectedError("40P01"), asyncpg.ConnectionDoesNotExistError("gone")],
+    )
+    async def test_a_last_use_is_moved_once_more_when_what_moved_it_was_undone(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, at: str, undone: Exception
+    ) -> None:
+        login, left = await world.add(), [undone]
+        write_audit = PostgresTransaction.write_audit
+
+        async def fails_once(transaction: PostgresTransaction) -> None:
+            if left:
+                raise left.pop()
+            await write_audit(transaction)
+
+        monkeypatch.setattr(PostgresTransaction, "write_audit", fails_once)
+        moves = getattr(world.store, at)
+        with suppress(StoreUnavailable):
+            await moves(a_reveal(world.id, login.id))
+        if not isinstance(undone, asyncpg.DeadlockDetectedError):
+            await moves(a_reveal(world.id, login.id))
+
+        assert left == []
+        found = await world.store.find_credential(world.id, login.id)
+        assert found.last_used_at == START
 
     async def test_nothing_else_does_and_not_for_ever(
         self, postgres_store: PostgresStore, monkeypatch: pytest.MonkeyPatch

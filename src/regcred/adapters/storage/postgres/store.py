@@ -144,7 +144,7 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         if not self._moved.due(digest(reveal), micros(reveal.at)):
             return
         try:
-            await self._writes.run(TOGETHER, lambda t: self._reveal_log.move(t, [reveal]))
+            await self._run_moving(lambda t: self._reveal_log.move(t, [reveal]))
         except StoreUnavailable:
             self._moved.forget()
 
@@ -208,12 +208,22 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         return self._writes.sign
 
     async def _write_reveals(self, reveals: Sequence[Reveal]) -> Sequence[None]:
+        await self._run_moving(lambda t: self._reveal_log.write(t, reveals), len(reveals))
+        return [None] * len(reveals)
+
+    async def _run_moving(self, move: Work[None], writes: int = 1) -> None:
+        """Run a write of the reveal log, which remembers nothing of a transaction that is gone."""
+        moved = False
+
         async def work(transaction: PostgresTransaction) -> None:
-            await self._reveal_log.write(transaction, reveals)
+            nonlocal moved
+            if moved:
+                self._reveal_log.forget()
+            moved = True
+            await move(transaction)
 
         try:
-            await self._writes.run(TOGETHER, work, len(reveals))
+            await self._writes.run(TOGETHER, work, writes)
         except Exception:
-            self._reveal_log.forget()  # what it moved is gone with the transaction
+            self._reveal_log.forget()
             raise
-        return [None] * len(reveals)
