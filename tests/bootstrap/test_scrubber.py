@@ -8,6 +8,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
+from typing import Any
 
 import pytest
 from prometheus_client.exposition import generate_latest
@@ -19,7 +20,7 @@ from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap import scrubber
 from regcred.bootstrap.scrubber import Scrubber
 from regcred.bootstrap.state import State, open_state
-from regcred.domain.errors import KeyringUnavailable
+from regcred.domain.errors import KeyringUnavailable, StoreUnavailable
 from regcred.domain.ports.measuring import UNMEASURED
 from regcred.usecases.scrub_secrets import FIRST, ScrubSecrets
 from tests.bootstrap.conftest import Place
@@ -125,6 +126,13 @@ def _ring_away(broken: pytest.MonkeyPatch) -> None:
 
 
 def _store_away(broken: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("the database cannot be reached")
+
+    broken.setattr(SqliteStore, "sealed_rows", away)
+
+
+def _store_at_fault(broken: pytest.MonkeyPatch) -> None:
     broken.setattr(SqliteStore, "sealed_rows", None)
 
 
@@ -133,6 +141,7 @@ def _store_away(broken: pytest.MonkeyPatch) -> None:
     [
         (_ring_away, "scrubbing waits for the key ring"),
         (_store_away, "scrubbing stands still"),
+        (_store_at_fault, "scrubbing stands still"),
     ],
 )
 async def test_what_is_away_is_waited_for_and_nothing_is_called_damaged(
@@ -152,6 +161,45 @@ async def test_what_is_away_is_waited_for_and_nothing_is_called_damaged(
         assert scrub.standing == "ok"
 
     assert {line["event"] for line in logs} == {told, "every sealed row was opened"}
+
+
+async def test_a_database_that_restarts_is_away_however_it_answers_in_between(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(place.settings)
+    answers = iter([False, True, False, False])
+    read = SqliteStore.sealed_rows
+
+    async def now_and_then(store: SqliteStore, *what: Any) -> Any:
+        if next(answers, True):
+            return await read(store, *what)
+        raise StoreUnavailable("the database is starting")
+
+    async with scrubbing(place) as (scrub, _):
+        monkeypatch.setattr(SqliteStore, "sealed_rows", now_and_then)
+        with pytest.raises(StoreUnavailable):
+            await scrub.scrub.step(FIRST, 1)
+        step = await scrub.scrub.step(FIRST, 1)
+
+    assert (step.opened, step.broken) == (1, [])
+
+
+async def test_a_row_that_cannot_be_read_is_told_with_those_before_it_counted(
+    place: Place,
+) -> None:
+    filled = await fill(place.settings)
+    last = max(str(login.id) for login in filled.credentials)
+    edit(
+        place.settings,
+        f"UPDATE credentials SET username = CAST(x'ff' AS TEXT) WHERE id = '{last}'",  # noqa: S608  an id
+    )
+
+    async with scrubbing(place) as (scrub, _):
+        found = [step async for step in scrub.scrub.walk(20)]
+
+    [broken] = [one for step in found for one in step.broken if one.kind == "password"]
+    assert "cannot be read" in broken.why
+    assert sum(step.opened for step in found if step.kind == "password") == 2
 
 
 # The command

@@ -62,7 +62,7 @@ class ScrubSecrets:
         self._sealer = sealer
 
     async def walk(self, at_once: int) -> AsyncIterator[Step]:
-        """Yield every step of a whole walk. Raise KeyringUnavailable."""
+        """Yield every step of a whole walk. Raise KeyringUnavailable, StoreUnavailable."""
         place: Place | None = FIRST
         while place is not None:
             step = await self.step(place, at_once)
@@ -70,27 +70,31 @@ class ScrubSecrets:
             place = step.next
 
     async def step(self, place: Place, limit: int) -> Step:
-        """Open up to `limit` rows after `place`. Raise KeyringUnavailable.
+        """Open up to `limit` rows after `place`.
 
         Rows that cannot be read at all count as one that does not open, and the rest of their
-        kind is left for the next walk.
+        kind is left for the next walk. Raise KeyringUnavailable; StoreUnavailable when the store
+        does not answer at all, which says nothing of its rows.
         """
         try:
             rows = await self._store.sealed_rows(place.kind, place.after, limit)
-        except StoreUnavailable as error:
-            return await self._unreadable(place, limit, error)
+        except StoreUnavailable:
+            await self._require_answers(place)
+            if limit > 1:
+                # Down to the one that cannot be read, so that those before it count.
+                return await self.step(place, limit // 2)
+            try:
+                rows = await self._store.sealed_rows(place.kind, place.after, limit)
+            except StoreUnavailable as error:
+                await self._require_answers(place)
+                return _unreadable(place, error)
         broken = [found for row in rows if (found := await self._open(row)) is not None]
         last = _next_kind(place.kind) if len(rows) < limit else Place(place.kind, rows[-1].position)
         return Step(place.kind, len(rows) - len(broken), broken, last)
 
-    async def _unreadable(self, place: Place, limit: int, error: StoreUnavailable) -> Step:
-        """Narrow the rows down to the one that cannot be read, so that those before it count."""
-        if limit > 1:
-            return await self.step(place, limit // 2)
-        _, id_, _ = place.after
-        where = f"the first one after {id_}" if id_ else "the first one"
-        found = Broken(place.kind, place.after[0] or "?", where, f"cannot be read ({error})")
-        return Step(place.kind, 0, [found], _next_kind(place.kind))
+    async def _require_answers(self, place: Place) -> None:
+        """Pass if the same question is answered where it reads no row. Raise StoreUnavailable."""
+        await self._store.sealed_rows(place.kind, place.after, 0)
 
     async def _open(self, row: SealedRow) -> Broken | None:
         if row.seed is None:
@@ -106,6 +110,13 @@ class ScrubSecrets:
             await self._sealer.new_seed("scrub")
             return _broken(row, "the key ring lacks the key of its seed")
         return None
+
+
+def _unreadable(place: Place, error: StoreUnavailable) -> Step:
+    _, id_, _ = place.after
+    where = f"the first one after {id_}" if id_ else "the first one"
+    found = Broken(place.kind, place.after[0] or "?", where, f"cannot be read ({error})")
+    return Step(place.kind, 0, [found], _next_kind(place.kind))
 
 
 def _broken(row: SealedRow, why: str) -> Broken:
