@@ -40,6 +40,19 @@ async def test_another_takes_over_from_one_that_has_died_and_it_notices(
         assert not await first.mine()
 
 
+async def test_a_clock_that_was_set_back_keeps_no_lease_for_longer(
+    place: Place, clock: Clock
+) -> None:
+    async with open_state(place.settings, exclusive=True) as state:
+        first, second = shifts(state, clock, "one", "two")
+        clock.pass_(days=365)
+        assert await first.mine()
+        clock.pass_(days=-365)
+
+        assert await second.mine()
+        assert not await first.mine()
+
+
 async def test_the_store_is_not_asked_at_every_step(place: Place, clock: Clock) -> None:
     async with open_state(place.settings, exclusive=True) as state:
         (shift,) = shifts(state, clock, "one")

@@ -38,7 +38,8 @@ class Shift:
         Asked at every step; the store is asked once in half a lease.
         """
         now = self.clock()
-        if self._until - now < LASTS / 2:
+        # One that ends later than it was taken for was taken before the clock was set back.
+        if not LASTS / 2 <= self._until - now <= LASTS:
             self._lease = await self.store.take_lease(self.name, self.owner, now, now + LASTS)
             self._until = _NEVER if self._lease is None else now + LASTS
         return self._lease is not None

@@ -12,7 +12,7 @@ from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.errors import ProjectNotFound
 from regcred.domain.ports import LoginPlace, SealedLogin, SealedSecret, WrappedSeed
-from regcred.domain.ports.leases import Lease, LeaseLost
+from regcred.domain.ports.leases import BELIEVED, Lease, LeaseLost
 from regcred.domain.ports.rotation import Resealed, StoredSeed, Swap, Wrapped
 from regcred.domain.ports.sealed_rows import BEGINNING, SealedKind
 from tests.adapters.storage.samples import START, Clock, World, a_project, event, new_id
@@ -136,6 +136,16 @@ async def test_every_write_keeps_the_lease(rotating: Nouns) -> None:
 
     assert await rotating.take_lease("rewrap", "two", UNTIL, later) is None
     assert await rotating.take_lease("rewrap", "two", later, later) is not None
+
+
+async def test_a_lease_that_ends_too_late_to_be_true_keeps_nobody_away(rotating: Nouns) -> None:
+    for late, believed in ((BELIEVED, True), (BELIEVED + timedelta(microseconds=1), False)):
+        name = str(believed)
+        forged = await rotating.take_lease(name, "one", START, START + late)
+        taken = await rotating.take_lease(name, "two", START, UNTIL)
+
+        assert forged is not None
+        assert (taken is None) == believed
 
 
 # Swaps

@@ -8,7 +8,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -259,8 +259,8 @@ async def test_a_rotation_that_another_keeps_is_refused_in_the_end(
     monkeypatch.setattr(rotations, "_LOOK_EVERY", 0.01)
     monkeypatch.setattr(rotations, "LEASE", timedelta())
     async with open_state(filled.settings, exclusive=False) as state:
-        late = datetime(2100, 1, 1, tzinfo=UTC)
-        await state.store.take_lease("rewrap", "alive", utc_now(), late)
+        soon = utc_now() + timedelta(seconds=60)
+        await state.store.take_lease("rewrap", "alive", utc_now(), soon)
 
         with pytest.raises(StartRefused, match="wait until it is done"):
             async with rotations.held(state, "rewrap"):

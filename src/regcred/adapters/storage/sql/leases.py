@@ -7,14 +7,14 @@ from datetime import datetime
 from regcred.adapters.storage.sql.access import Access
 from regcred.adapters.storage.sql.rows import micros
 from regcred.adapters.storage.sql.transaction import Transaction
-from regcred.domain.ports.leases import Lease, LeaseLost
+from regcred.domain.ports.leases import BELIEVED, Lease, LeaseLost
 
 # A token never comes back, so whoever was given up on cannot write again.
 _TAKE = """
     INSERT INTO leases (name, token, owner, until) VALUES (?, 1, ?, ?)
     ON CONFLICT (name) DO UPDATE SET
         token = leases.token + 1, owner = excluded.owner, until = excluded.until
-    WHERE leases.until <= ? OR leases.owner = excluded.owner
+    WHERE leases.until <= ? OR leases.owner = excluded.owner OR leases.until > ?
     RETURNING token
 """
 _RENEW = "UPDATE leases SET until = ? WHERE name = ? AND token = ?"
@@ -28,10 +28,11 @@ class LeaseRows(Access):
     async def take_lease(
         self, name: str, owner: str, now: datetime, until: datetime
     ) -> Lease | None:
-        """Take a lease that is free, has ended, or is the owner's."""
+        """Take a lease, unless another has it; see the port."""
+        begin, end, too_late = micros(now), micros(until), micros(now + BELIEVED)
 
         async def work(transaction: Transaction) -> Lease | None:
-            row = await transaction.one(_TAKE, (name, owner, micros(until), micros(now)))
+            row = await transaction.one(_TAKE, (name, owner, end, begin, too_late))
             return None if row is None else Lease(name, row[0])
 
         return await self._write(work)
