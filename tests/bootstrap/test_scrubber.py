@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
@@ -19,6 +21,7 @@ from regcred.adapters.sealing.file_keyring import FileKeyring
 from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap import scrubber
 from regcred.bootstrap.scrubber import Scrubber
+from regcred.bootstrap.shift import TRUSTED
 from regcred.bootstrap.state import State, open_state
 from regcred.domain.errors import KeyringUnavailable, StoreUnavailable
 from regcred.domain.ports.measuring import UNMEASURED
@@ -200,6 +203,51 @@ async def test_a_row_that_cannot_be_read_is_told_with_those_before_it_counted(
     [broken] = [one for step in found for one in step.broken if one.kind == "password"]
     assert "cannot be read" in broken.why
     assert sum(step.opened for step in found if step.kind == "password") == 2
+
+
+async def never() -> bool:
+    return False
+
+
+async def test_who_is_told_for_a_day_that_another_scrubs_does_a_round_of_its_own(
+    place: Place,
+) -> None:
+    await fill(place.settings)
+    async with open_state(place.settings, exclusive=False) as state:
+        scrub = Scrubber(ScrubSecrets(state.store, state.sealer), UNMEASURED, 10_000, never)
+        now = time.monotonic()
+        assert not await scrub.round()
+        scrub._rounds.monotonic = lambda: now + TRUSTED + 1
+        assert await scrub.round()
+        assert scrub.round_age == 0
+        assert not await scrub.round()
+
+
+async def test_a_week_without_a_whole_round_is_told_once_a_day_until_there_is_one(
+    place: Place,
+) -> None:
+    await fill(place.settings)
+    async with scrubbing(place) as (scrub, _):
+        now = [began := time.monotonic()]
+        scrub._rounds.monotonic = lambda: now[0]
+        told = []
+        for days in (6.9, 7.1, 7.9, 8.2):
+            now[0] = began + days * 86_400
+            with capture_logs() as logs:
+                scrub._tell_if_late()
+            told.append([line["event"] for line in logs])
+        late = scrub.standing
+        with capture_logs() as logs:
+            await scrub.round()
+        none = Scrubber(scrub.scrub, UNMEASURED, 0)
+        none._rounds.monotonic = scrub._rounds.monotonic
+        none._tell_if_late()
+
+    assert told == [[], ["scrubbing is late"], [], ["scrubbing is late"]]
+    assert late == "not all of them were opened for a week"
+    assert (scrub.standing, none.standing) == ("ok", "ok")
+    assert math.isnan(none.round_age)
+    assert [line["event"] for line in logs] == ["every sealed row was opened"]
 
 
 # The command

@@ -17,7 +17,7 @@ import structlog
 from regcred.adapters.sealing.anchor import FileAnchor
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.bootstrap.audit_links import base_of, signed, trusted
-from regcred.bootstrap.shift import alone
+from regcred.bootstrap.shift import Rounds, alone
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
 from regcred.domain.ports import Clock
@@ -46,10 +46,12 @@ class AuditPruner:
 
     async def run(self) -> None:
         """Take turns until cancelled; what fails is loud, and tried again."""
+        rounds = Rounds(self.mine)
         while self.days is not None:
             try:
-                if await self.mine():
+                if await rounds.may_go_on():
                     await self.turn(timedelta(days=self.days))
+                    rounds.end()
             except Exception as error:  # noqa: BLE001  whatever it is, the next turn comes
                 _log.error("the audit cannot be pruned", **kind_and_place(error))
             await asyncio.sleep(EVERY)

@@ -47,6 +47,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "a sealed row does not open": frozenset({"project", "reason"}),
     "scrubbing waits for the key ring": frozenset({"reason"}),
     "scrubbing stands still": _FAILED,
+    "scrubbing is late": _NONE,
     "automatic checks stand still": _FAILED,
     "automatic checks wait for their turn": frozenset({"count"}),
     "automatic check not made": _FAILED | {"project"},

@@ -8,12 +8,13 @@ thousandth of a core.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
 
-from regcred.bootstrap.shift import alone
+from regcred.bootstrap.shift import Rounds, alone
 from regcred.domain.errors import KeyringUnavailable
 from regcred.domain.ports.measuring import Meter
 from regcred.usecases.scrub_secrets import FIRST, Broken, Place, ScrubSecrets
@@ -25,6 +26,10 @@ EVERY = 3600.0
 AGAIN = 60.0
 """Seconds until a step that failed is tried again."""
 
+LATE = 7 * 86_400.0
+"""Seconds without a whole round of this process after which it says so, and daily from then on."""
+
+_DAY = 86_400.0
 _AT_ONCE = 20
 """Rows of one step: less than a millisecond, in which no request is answered."""
 
@@ -45,12 +50,25 @@ class Scrubber:
     _broken: int | None = field(default=None, init=False)
     """Rows of the last whole round that did not open; None: there was none yet."""
 
+    _rounds: Rounds = field(init=False)
+    _told_at: float = field(default=0.0, init=False)
+    """How old the last whole round was when that was last told."""
+
+    def __post_init__(self) -> None:
+        """Count rounds from here."""
+        self._rounds = Rounds(self.mine)
+
     @property
     def standing(self) -> str:
         """What is known of the sealed rows: "ok", or in a few words what is wrong."""
-        if not self._broken:
-            return "ok"
-        return f"{self._broken} sealed rows do not open"
+        if self._broken:
+            return f"{self._broken} sealed rows do not open"
+        return "not all of them were opened for a week" if self.round_age >= LATE else "ok"
+
+    @property
+    def round_age(self) -> float:
+        """Seconds since a whole round ended here, or since the start; NaN where none is taken."""
+        return self._rounds.age if self.rate else math.nan
 
     async def run(self) -> None:
         """Take rounds until cancelled; what is found and what fails is loud."""
@@ -66,8 +84,9 @@ class Scrubber:
         opened = broken = 0
         rows = min(self.rate, _AT_ONCE)
         while place is not None:
+            self._tell_if_late()
             try:
-                if not await self.mine():
+                if not await self._rounds.may_go_on():
                     return False
                 step = await self.scrub.step(place, rows)
             except KeyringUnavailable as away:
@@ -88,8 +107,16 @@ class Scrubber:
             place = step.next
             await asyncio.sleep(rows / self.rate)
         self._know(broken)
+        self._rounds.end()
+        self._told_at = 0.0
         _log.info("every sealed row was opened", count=opened)
         return True
+
+    def _tell_if_late(self) -> None:
+        age = self.round_age
+        if age >= max(LATE, self._told_at + _DAY):
+            self._told_at = age
+            _log.warning("scrubbing is late")
 
     def _know(self, broken: int) -> None:
         self._broken = broken

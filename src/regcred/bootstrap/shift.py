@@ -7,6 +7,7 @@ What must not be done twice (checks, exchanges, messages) is claimed row by row 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,9 @@ from regcred.domain.ports.leases import Lease, Leases
 
 LASTS = timedelta(seconds=60)
 """How long nobody does the work after whoever did it has died."""
+
+TRUSTED = 86_400.0
+"""Seconds for which another's lease is reason enough to do nothing."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +47,36 @@ class Shift:
             self._lease = await self.store.take_lease(self.name, self.owner, now, now + LASTS)
             self._until = _NEVER if self._lease is None else now + LASTS
         return self._lease is not None
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Rounds of such a work, as one process takes them.
+
+    A lease says that somebody is to do it and not that it is done, so after a day a process does a
+    round of its own, whoever has the lease.
+    """
+
+    mine: Callable[[], Awaitable[bool]]
+    monotonic: Callable[[], float] = time.monotonic
+    _ended: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin as if a round had just ended."""
+        self.end()
+
+    @property
+    def age(self) -> float:
+        """Seconds since a whole round of this process ended, or since it began to count."""
+        return self.monotonic() - self._ended
+
+    async def may_go_on(self) -> bool:
+        """Whether this process is to do the work now. Raise StoreUnavailable."""
+        return self.age >= TRUSTED or await self.mine()
+
+    def end(self) -> None:
+        """Note that a round is whole."""
+        self._ended = self.monotonic()
 
 
 async def alone() -> bool:

@@ -116,4 +116,5 @@ class Watch:
             key_services=self.state.keyring.figures(),
             turn_ages={name: heartbeat.age for name, heartbeat in self.tasks.items()},
             log_dropped=ALLOW_LIST.dropped,
+            scrub_round_age=self.scrubber.round_age,
         )

@@ -114,6 +114,7 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         ],
         turn_ages={"webhooks": 1.5},
         log_dropped=3,
+        scrub_round_age=3600.5,
     )
 
     for line in (
@@ -136,6 +137,7 @@ def test_what_was_looked_up_is_shown(meter: PrometheusMeter) -> None:
         'regcred_key_service_left_alone{service="2"} 1.0',
         'regcred_task_turn_age_seconds{task="webhooks"} 1.5',
         "regcred_log_dropped_total 3.0",
+        "regcred_scrub_round_age_seconds 3600.5",
         "process_open_fds ",
         "process_resident_memory_bytes ",
     ):

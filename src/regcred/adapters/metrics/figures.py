@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,12 +39,20 @@ class Figures:
     log_dropped: int
     """Events and fields that the log did not let through."""
 
+    scrub_round_age: float = math.nan
+    """Seconds since every sealed row was opened by this process, or since its start."""
+
     def metrics(self) -> Iterator[Metric]:
         """Yield all of it."""
         yield GaugeMetricFamily(
             "regcred_checks_due", "Automatic checks that are due and unclaimed.", self.checks_due
         )
         yield from self._store()
+        yield GaugeMetricFamily(
+            "regcred_scrub_round_age_seconds",
+            "Time since this process opened every sealed row, or since its start.",
+            self.scrub_round_age,
+        )
         yield GaugeMetricFamily(
             "regcred_audit_unlinked_rows", "Audit rows not yet in the chain.", self.audit_unlinked
         )
