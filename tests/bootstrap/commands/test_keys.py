@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from regcred.bootstrap.commands import rotations
+from regcred.bootstrap.commands import keys, rotations
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import AuditFilter, WrappedSeed
-from regcred.domain.ports.leases import LeaseLost
+from regcred.domain.ports.leases import Lease, LeaseLost
 from regcred.settings import Settings
 from regcred.usecases import rewrap_keys
 from regcred.usecases.reseal_project import ResealProject
@@ -437,3 +437,31 @@ def test_what_does_not_open_keeps_the_seed_it_may_yet_need(filled: Place) -> Non
     assert done.out == "2 sealed anew, 0 old seeds destroyed\n"
     assert "keeps its old seed: webhook " in done.err
     assert [seed.generation for seed in asyncio.run(_seeds(filled, 1))] == [1, 2]
+
+
+def test_a_project_with_a_row_that_does_not_open_gets_another_seed_each_time(
+    filled: Place,
+) -> None:
+    edit(filled, "UPDATE webhooks SET url = 'https://evil.example/'")
+    reseal(filled)
+
+    assert reseal(filled).out == "2 sealed anew, 1 old seeds destroyed\n"
+    assert [seed.generation for seed in asyncio.run(_seeds(filled, 1))] == [1, 3]
+
+
+def test_the_lease_is_kept_while_requests_under_way_are_waited_for(
+    filled: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "KEEP", 0.02)
+    kept = []
+    keep = ResealProject.keep
+
+    async def counted(run: ResealProject, lease: Lease) -> None:
+        await keep(run, lease)
+        kept.append(lease)
+
+    monkeypatch.setattr(ResealProject, "keep", counted)
+    done = filled.run("keys_reseal", "1", 0.1)  # type: ignore[arg-type]  # a word that is a number
+
+    assert done.code == 0
+    assert len(kept) >= 5

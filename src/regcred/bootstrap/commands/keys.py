@@ -18,6 +18,7 @@ from regcred.bootstrap.first_run import OPERATOR
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.stores import utc_now
 from regcred.domain.errors import StartRefused
+from regcred.domain.ports.leases import Lease
 from regcred.settings import Settings
 from regcred.usecases.reseal_project import Moved, ResealProject, lease_name
 from regcred.usecases.rewrap_keys import NAME as REWRAP
@@ -31,6 +32,9 @@ REST = 0.02
 
 SETTLE = 60.0
 """Seconds for which requests that read the old seed may still store something under it."""
+
+KEEP = 20.0
+"""Seconds after which the lease is renewed meanwhile: a third of it."""
 
 
 def status(settings: Settings, output: str = "text") -> int:
@@ -115,7 +119,7 @@ def reseal(settings: Settings, project: str, settle: float = SETTLE) -> int:
                 words = now_and_then(_moved)
                 moved = await run.move(lease, found.id, seed, words)
                 say(f"{moved.rows} sealed anew; waiting {settle:g} s for requests under way")
-                await asyncio.sleep(settle)
+                await _settle(run, lease, settle)
                 late = await run.move(lease, found.id, seed, words)
                 moved.rows += late.rows
                 return moved, await run.destroy(lease, found.id, seed)
@@ -125,6 +129,14 @@ def reseal(settings: Settings, project: str, settle: float = SETTLE) -> int:
     for broken in moved.broken:
         say(f"does not open, and keeps its old seed: {broken}")
     return FAILED if moved.broken else OK
+
+
+async def _settle(run: ResealProject, lease: Lease, seconds: float) -> None:
+    """Wait, and keep the lease all the while. Raise LeaseLost."""
+    while seconds > 0:
+        await asyncio.sleep(min(seconds, KEEP))
+        await run.keep(lease)
+        seconds -= KEEP
 
 
 def remove(settings: Settings, kid: str) -> int:
