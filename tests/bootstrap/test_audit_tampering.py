@@ -344,6 +344,9 @@ async def test_an_edit_long_after_the_start_is_found_by_the_process_whose_turn_i
         turns += 1
         return mine
 
+    def reasons() -> list[str]:
+        return [line["reason"] for line in logs]
+
     with place.start() as keeper, capture_logs() as logs:
         await keeper.check(accept_rollback=False)
         await keeper.verify_all()
@@ -355,10 +358,10 @@ async def test_an_edit_long_after_the_start_is_found_by_the_process_whose_turn_i
             assert logs == []
             place.edit(harm)
             seen = turns
-            await until(lambda: bool(logs) if mine else turns > seen + 2)
+            # A walk that is past the row when it is edited may tell of where it leads first.
+            await until(lambda: told in reasons() if mine else turns > seen + 2)
 
-    found = [(line["event"], line["reason"]) for line in logs]
-    assert found[:1] == ([("the audit was edited", told)] if mine else [])
+    assert {line["event"] for line in logs} == ({"the audit was edited"} if mine else set())
     assert keeper.edited is mine
 
 
