@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from regcred.adapters.sealing.audit_chain import GENESIS
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.bootstrap import audit_keeper, audit_links
-from regcred.bootstrap.audit_keeper import AuditKeeper
+from regcred.bootstrap.audit_keeper import LOOK_ANYWAY, AuditKeeper
 from regcred.bootstrap.service import _kept
+from regcred.bootstrap.shift import Rounds
 from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import SealBroken, StartRefused
 from tests.adapters.storage.samples import ALL_AUDIT, Clock, World, event, sealed
@@ -394,6 +396,38 @@ async def test_looks_beside_a_running_service_leave_its_own_reader_alone(
     assert {line["event"] for line in logs} == {"the store was set back"}
     assert statements
     assert not [said for said in statements if "FROM credentials" in said or "api_keys" in said]
+
+
+async def test_while_another_process_looks_by_the_audit_this_one_does_not_for_long(
+    keeper: AuditKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_keeper, "EVERY", 0)
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 1)
+    asked: list[float] = []
+    looked: list[int] = []
+    now = time.monotonic()
+    look_apart = SqliteStore.look_apart
+
+    async def never() -> bool:
+        asked.append(now)
+        return False
+
+    def noted(store: SqliteStore, look: Any) -> Any:
+        looked.append(len(asked))
+        return look_apart(store, look)
+
+    monkeypatch.setattr(SqliteStore, "look_apart", noted)
+    keeper._looks = Rounds(never, LOOK_ANYWAY, lambda: now)
+    await world_of(keeper)
+    async with _kept(keeper):
+        await until(lambda: len(asked) > 10)
+        before = list(looked)
+        now += LOOK_ANYWAY
+        await until(lambda: bool(looked))
+        since = len(asked)
+        await until(lambda: len(asked) > since + 10)
+
+    assert (before, len(looked)) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from regcred.bootstrap.audit_start import AuditStart
 from regcred.bootstrap.audit_walk import AuditWalk
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import set_back
-from regcred.bootstrap.shift import alone
+from regcred.bootstrap.shift import Rounds, alone
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports import Clock
@@ -36,6 +36,10 @@ EVERY = 1.0
 
 LOOK_EVERY = 60
 """Links between two looks for rows that were set back."""
+
+LOOK_ANYWAY = 600.0
+"""Seconds after which a process looks for them itself, though another has the lease: whoever sets
+rows back could write that too."""
 
 PAUSE = 0.01
 """Seconds between two steps of the walk that verifies every row: about 10,000 rows a second."""
@@ -77,6 +81,9 @@ class AuditKeeper:
     mine: Callable[[], Awaitable[bool]] = alone
     """Whether this process is the one that verifies every row again now."""
 
+    looking: Callable[[], Awaitable[bool]] = alone
+    """Whether it is the one that looks for rows that were set back. Both raise StoreUnavailable."""
+
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(_LATE), init=False)
     _links: AuditLinks = field(init=False)
     _kept: ChainState = field(default_factory=ChainState, init=False)
@@ -87,10 +94,12 @@ class AuditKeeper:
 
     alarms: AuditAlarms = field(default_factory=AuditAlarms, init=False)
     _anchoring: Anchoring = field(init=False)
+    _looks: Rounds = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin before the first row: a check finds out where the chain really begins."""
         self._links = AuditLinks(self.store, self.chain)
+        self._looks = Rounds(self.looking, LOOK_ANYWAY)
         self._anchoring = Anchoring(self.anchor, self.clock, self.alarms, self.store.shared)
 
     @property
@@ -176,19 +185,22 @@ class AuditKeeper:
 
     async def _rounds(self) -> None:
         """Verify every row again and again, slowly, where it is for this process to do."""
+        rounds = Rounds(self.mine)
         while True:
             await asyncio.sleep(ROUND_EVERY)
-            await self._verify(ROUND_PAUSE, self.mine, first=False)
+            if await self._verify(ROUND_PAUSE, rounds.may_go_on, first=False):
+                rounds.end()
 
     async def _verify(
         self, pause: float, mine: Callable[[], Awaitable[bool]], *, first: bool
-    ) -> None:
+    ) -> bool:
+        """Return whether every row was, and by this process."""
         walk, reached, goal = AuditWalk(self.store, self.chain), 0, self._links.state
         newest = None
         while newest is None or reached < newest:
             try:
                 if not await mine():
-                    return
+                    return False
                 newest = await self.store.last_number() if newest is None else newest
                 step = await walk.step(reached)
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
@@ -208,9 +220,10 @@ class AuditKeeper:
             off = await walk.off(goal, pause)
         except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
             _log.error("the audit cannot be verified", **kind_and_place(error))
-            return
+            return False
         if off is not None:
             self._found(*off)
+        return True
 
     async def _keep(self) -> None:
         for turn in itertools.count(1):
@@ -229,7 +242,9 @@ class AuditKeeper:
         """
         upto = self._links.state.number
         found = _REPLACED if self.store.replaced() else None
-        found = found or await self.store.look_apart(lambda looks: set_back(looks, upto))
+        if found is None and await self._looks.may_go_on():
+            found = await self.store.look_apart(lambda looks: set_back(looks, upto))
+            self._looks.end()
         if found:
             self.alarms.set_back(found)
         self._anchoring.remind()

@@ -156,7 +156,9 @@ async def _serve(
 def _keeper(settings: Settings, state: State) -> AuditKeeper:
     parts = (state.store, state.keys.audit_chain, state.anchor, state.clock)
     pruner = AuditPruner(*parts, settings.audit_days, shift_of(state, "pruning"))
-    return AuditKeeper(*parts, pruner, shift_of(state, "verifying the audit"))
+    verifying = shift_of(state, "verifying the audit")
+    looking = shift_of(state, "looking what was set back")
+    return AuditKeeper(*parts, pruner, verifying, looking)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ LASTS = timedelta(seconds=60)
 """How long nobody does the work after whoever did it has died."""
 
 TRUSTED = 86_400.0
-"""Seconds for which another's lease is reason enough to do nothing."""
+"""Seconds for which another's lease is reason enough to do nothing, unless it says otherwise."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,11 +53,12 @@ class Shift:
 class Rounds:
     """Rounds of such a work, as one process takes them.
 
-    A lease says that somebody is to do it and not that it is done, so after a day a process does a
-    round of its own, whoever has the lease.
+    A lease says that somebody is to do it and not that it is done, so after `trusted` seconds a
+    process does a round of its own, whoever has the lease.
     """
 
     mine: Callable[[], Awaitable[bool]]
+    trusted: float = TRUSTED
     monotonic: Callable[[], float] = time.monotonic
     _ended: float = field(init=False)
 
@@ -72,7 +73,7 @@ class Rounds:
 
     async def may_go_on(self) -> bool:
         """Whether this process is to do the work now. Raise StoreUnavailable."""
-        return self.age >= TRUSTED or await self.mine()
+        return self.age >= self.trusted or await self.mine()
 
     def end(self) -> None:
         """Note that a round is whole."""
