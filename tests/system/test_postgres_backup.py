@@ -14,7 +14,7 @@ from regcred.adapters.storage.postgres.copying import _connected, _run
 from regcred.domain.errors import StartRefused
 from regcred.domain.secret import Secret
 from tests.system.test_postgres import IMAGE, on
-from tests.tools.postgres import Cluster
+from tests.tools.postgres import ADMINISTRATOR, Cluster
 from tests.tools.programs import Finished
 from tests.tools.service import Service
 
@@ -81,10 +81,25 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(place: Place) -> None:
 
     unnamed = place.service.run("restore", str(backup), "--data", str(place.service.data))
     unread = place.run("backup", str(place.folder / "more"), user="nobody")
+    place.database.make("trial")
+    mighty = place.run("restore", str(backup), user=ADMINISTRATOR, name="trial")
+    with backup.open("ab") as file:
+        file.write(b"x")
+    edited = place.run("restore", str(backup), user="owner", name="trial")
 
-    assert (unnamed.code, unread.code) == (1, 1)
+    assert (unnamed.code, unread.code, mighty.code, edited.code) == (1, 1, 1, 1)
     assert "--database holds a store, which is never replaced" in unnamed.err
     assert not (place.folder / "more").exists()
+    assert "not restored as a superuser" in mighty.err
+    assert "not the one that its manifest tells of" in edited.out
+    assert "nothing of it was restored" in edited.out
+    assert "nothing was put in place" in edited.err
+    assert (
+        place.database.run_sql(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "trial"
+        )
+        == "0\n"
+    )
 
 
 def test_a_password_goes_by_a_private_file_that_is_gone_afterwards() -> None:

@@ -57,6 +57,9 @@ class Report:
     wrong: list[str] = field(default_factory=list)
     """Everything else, by id."""
 
+    in_database: bool = False
+    """Whether something of it was put into the database that was named."""
+
 
 async def check(settings: Settings, backup: Path) -> Report:
     """Restore a backup into a temporary private place and open all of it.
@@ -114,7 +117,10 @@ async def _in_a_database(
     settings: Settings, backup: Path, report: Report
 ) -> AsyncIterator[OpenStore]:
     _compare(backup, backup, report)
+    if report.wrong:
+        raise StartRefused("nothing of it was restored: an edited dump may hold any statement")
     async with restored(settings, backup) as store:
+        report.in_database = True
         yield store
 
 

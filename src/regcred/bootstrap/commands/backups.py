@@ -45,7 +45,7 @@ def restore(settings: Settings, file: str, check_only: str = "", output: str = "
     report = asyncio.run(act(settings, Path(file)))
     _tell(report, output)
     if report.wrong:
-        if settings.database is not None:
+        if report.in_database:
             _say("the database holds what could be restored: do not serve from it")
         elif not only:
             _say("nothing was put in place")

@@ -29,6 +29,15 @@ from regcred.adapters.storage.sql.rows import Row
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.secret import Secret
 
+_LOOK = """
+    SELECT to_regclass('public.alembic_version'), EXISTS (
+        SELECT 1 FROM pg_roles r WHERE pg_has_role(current_user, r.oid, 'MEMBER') AND (
+            r.rolsuper OR r.rolname IN (
+                'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'
+            )
+        )
+    )
+"""
 _LIMIT = 300
 """Characters of what a program says that are handed on."""
 
@@ -84,11 +93,12 @@ class PostgresCopy(Copy):
 async def restore_into(address: Address, backup: Path) -> None:
     """Restore a copy into a database that holds nothing, as the user who is to own it.
 
-    Whole or not at all. Raise StartRefused where something is there, StoreUnavailable.
+    Whole or not at all. Raise StartRefused where something is there, or for a user who may do
+    more than own a database; StoreUnavailable.
     """
     connection = await connect_first(address)
     try:
-        taken = await connection.fetchval("SELECT to_regclass('public.alembic_version')")
+        taken, mighty = await connection.fetchrow(_LOOK)
     except asyncpg.PostgresError as error:
         raise unavailable(error) from error
     finally:
@@ -96,6 +106,11 @@ async def restore_into(address: Address, backup: Path) -> None:
     if taken is not None:
         raise StartRefused(
             "--database holds a store, which is never replaced: make an empty one and name that"
+        )
+    if mighty:
+        raise StartRefused(
+            "a dump is not restored as a superuser, or one who may run programs or reach files on"
+            " the database's machine: whatever stands in it would. Take the user who is to own it"
         )
     options = ("--exit-on-error", "--single-transaction", "--no-owner")
     await _run(address, "pg_restore", *options, str(backup))
