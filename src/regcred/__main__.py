@@ -235,6 +235,8 @@ def _operate(command: str, *words: object, **given: object) -> None:
 
         if command == "serve":  # No other command needs the web, which takes a second.
             import regcred.bootstrap.service  # noqa: F401, PLC0415  see above
+        else:
+            operator.process.unwind_on_sigterm()
     except ModuleNotFoundError as missing:
         if missing.name is not None and missing.name.startswith("regcred."):
             raise

@@ -150,6 +150,22 @@ async def test_a_backup_that_fails_leaves_nothing(
     assert list((place.data.parent / "b").iterdir()) == []
 
 
+async def test_a_backup_whose_manifest_cannot_be_written_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(place.settings)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(making, "create_private", full)
+
+    done = await in_thread(place, "backup", str(place.data.parent / "b"))
+
+    assert done.code == 1
+    assert list((place.data.parent / "b").iterdir()) == []
+
+
 async def test_a_copy_that_the_database_refuses_is_unavailable(place: Place) -> None:
     await fill(place.settings)
     copier = SqliteCopier(place.settings.store_directory)

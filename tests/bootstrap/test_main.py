@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from regcred import __version__
 from regcred.__main__ import main
+from regcred.bootstrap import operator
 from regcred.clients.cli import app
 from tests.bootstrap.conftest import Place
 from tests.tools.programs import Finished, environment, run
@@ -65,6 +67,30 @@ def test_the_program_has_one_name_however_it_is_called(
 
         assert ended.value.code == 0
         assert "Usage: regcred serve [OPTIONS]" in capsys.readouterr().out
+
+
+def test_sigterm_unwinds_a_command_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    tidied = []
+
+    def terminated(*_: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            tidied.append(True)
+        return 0
+
+    monkeypatch.setattr(operator, "run", terminated)
+    monkeypatch.setattr(sys, "argv", ["regcred", "scrub"])
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in ends}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert (ended.value.code, tidied) == (143, [True])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import pytest
 
 from regcred.adapters.storage.postgres import Address
 from regcred.adapters.storage.postgres.copying import _connected, _run
+from regcred.bootstrap.process import unwind_on_sigterm
 from regcred.domain.errors import StartRefused
 from regcred.domain.secret import Secret
 from tests.system.test_postgres import IMAGE, on
@@ -113,6 +118,31 @@ def test_a_password_goes_by_a_private_file_that_is_gone_afterwards() -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     assert not file.exists()
+
+
+def test_sigterm_takes_the_program_and_its_password_file_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dumping"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nkill -TERM $PPID\nexec sleep 60\n")
+    program.chmod(0o700)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in ends}
+    unwind_on_sigterm()
+
+    try:
+        with pytest.raises(SystemExit) as ended:
+            asyncio.run(_run(Address("postgresql://u@h:1/n", Secret("word")), str(program)))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert ended.value.code == 143
+    assert list((tmp_path / "tmp").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "id").read_text()), 0)
 
 
 async def test_a_program_that_is_missing_is_named() -> None:

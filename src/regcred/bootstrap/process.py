@@ -5,8 +5,30 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
+from types import FrameType
+from typing import NoReturn
 
 _PR_SET_DUMPABLE = 4
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def unwind_on_sigterm() -> None:
+    """Have SIGTERM and SIGHUP end the program as an exception does: temporary files go along.
+
+    For commands alone: a server stops in its own way.
+    """
+    for number in _ENDS:
+        # What was started to outlive its terminal (nohup) goes on ignoring it.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _unwind)
+
+
+def _unwind(number: int, _frame: FrameType | None) -> NoReturn:
+    # Once: another one must not stop the tidying.
+    for end in _ENDS:
+        signal.signal(end, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def harden() -> None:

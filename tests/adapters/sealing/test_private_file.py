@@ -114,7 +114,10 @@ def test_replacing_leaves_the_old_file_when_it_fails(
         broken.setattr(os, "fsync", fail)
         with pytest.raises(OSError, match="No space left"):
             replace_private(path, b"new")
+        with pytest.raises(OSError, match="No space left"):
+            create(path.with_name("another"))
     assert read(path) == b"old"
+    assert [file.name for file in path.parent.iterdir()] == ["file"]
 
     replace_private(path, b"new")
     assert read(path) == b"new"

@@ -162,13 +162,18 @@ def _opened(path: Path, directory: int, what: str) -> Iterator[int]:
 
 
 def _write(name: str, data: bytes, flag: int, directory: int) -> None:
+    """Write a temporary file, durably; where that fails, it is gone."""
     descriptor = os.open(name, _WRITE | flag, FILE_MODE, dir_fd=directory)
-    with os.fdopen(descriptor, "wb") as file:
-        # The umask may have taken bits away, and a left-over file may have had others.
-        os.fchmod(descriptor, FILE_MODE)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            # The umask may have taken bits away, and a left-over file may have had others.
+            os.fchmod(descriptor, FILE_MODE)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        os.unlink(name, dir_fd=directory)
+        raise
 
 
 def make_directory(path: Path) -> None:

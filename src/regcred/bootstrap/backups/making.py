@@ -79,7 +79,11 @@ async def _make(state: State, engine: Copier, destination: Path) -> Backup:
         )
     # Last: a backup is one once its manifest is there.
     encoded = state.keys.manifests.encode(manifest)
-    create_private(manifest_of(path), encoded, what=WHAT_MANIFEST, suffix=suffix)
+    try:
+        create_private(manifest_of(path), encoded, what=WHAT_MANIFEST, suffix=suffix)
+    except BaseException:
+        path.unlink()
+        raise
     return Backup(path, manifest, at_anchor)
 
 

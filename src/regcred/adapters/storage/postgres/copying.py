@@ -131,7 +131,12 @@ async def _run(address: Address, program: str, *arguments: str) -> None:
                 f"{program} is not installed: take PostgreSQL's client programs, of the server's"
                 " version or newer"
             ) from None
-        _, said = await process.communicate()
+        try:
+            _, said = await process.communicate()
+        except BaseException:
+            process.terminate()
+            await process.wait()
+            raise
     if process.returncode:
         words = said.decode(errors="replace").strip().partition("\n")[0][:_LIMIT]
         raise StoreUnavailable(f"{program} failed: {words}")
