@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regcred.adapters.sealing.private_file import create_private
 from tests.bootstrap.conftest import Place
 
 
@@ -69,6 +70,39 @@ def test_shares_are_never_overwritten(place: Place, folder: Path) -> None:
     assert done.code == 1
     assert "never overwritten" in done.err
     assert [file.read_bytes() for file in sorted(folder.iterdir())] == before
+
+
+def test_shares_of_two_sets_never_lie_in_one_folder(place: Place, folder: Path) -> None:
+    place.run("init")
+    before = escrow(place, folder)
+    for file in before[:3]:
+        file.unlink()
+
+    same = place.run("keys_escrow", str(folder), 5, 3)  # type: ignore[arg-type]  # likewise
+    other = place.run("keys_escrow", str(folder), 3, 2)  # type: ignore[arg-type]  # likewise
+
+    assert (same.code, other.code, same.out) == (1, 1, "")
+    assert "name another folder" in same.err
+    assert sorted(folder.iterdir()) == before[3:]
+
+
+def test_a_set_that_cannot_be_written_whole_is_taken_away(
+    place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.run("init")
+    left = iter(range(3))
+
+    def full(path: Path, data: bytes, **named: str) -> None:
+        if next(left, None) is None:
+            raise OSError(28, "No space left on device")
+        create_private(path, data, **named)
+
+    monkeypatch.setattr("regcred.bootstrap.commands.escrow.create_private", full)
+
+    done = place.run("keys_escrow", str(folder), 5, 3)  # type: ignore[arg-type]  # likewise
+
+    assert (done.code, done.out) == (1, "")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_ring_that_is_there_is_not_recovered_over(place: Place, folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from regcred.adapters.sealing.escrow import MAX_SHARE, join_shares, split_ring
@@ -26,15 +26,32 @@ def escrow(settings: Settings, folder: str, shares: int, needed: int) -> int:
     if folder == "-":
         sys.stdout.write("".join(text.decode() for text in texts))
     else:
-        for number, text in enumerate(texts, start=1):
-            file = Path(folder) / f"regcred-share-{number}-of-{shares}.json"
-            create_private(file, text, what="share", suffix=os.urandom(8).hex())
-            print(file)
+        print("\n".join(map(str, _written(Path(folder), texts))))
     say(
         f"{needed} of them give {path} back. Hand each to another person and delete it here:"
         " together in one place they are the key. Repeat this after `regcred keys rotate`"
     )
     return OK
+
+
+def _written(folder: Path, texts: Sequence[bytes]) -> list[Path]:
+    """Write all shares of a set, or none. Raise StartRefused where there is any: sets never mix."""
+    if there := sorted(folder.glob("regcred-share-*")):
+        raise StartRefused(
+            f"{there[0]} is a share already, which is never overwritten, and shares of two sets"
+            " give nothing back: name another folder"
+        )
+    files: list[Path] = []
+    try:
+        for number, text in enumerate(texts, start=1):
+            file = folder / f"regcred-share-{number}-of-{len(texts)}.json"
+            create_private(file, text, what="share", suffix=os.urandom(8).hex())
+            files.append(file)
+    except BaseException:
+        for file in files:
+            file.unlink()
+        raise
+    return files
 
 
 def recover(settings: Settings, *files: str) -> int:
