@@ -231,12 +231,12 @@ def scrub(
 
 def _operate(command: str, *words: object, **given: object) -> None:
     try:
-        from regcred.bootstrap import operator  # noqa: PLC0415  clients run without the server
+        from regcred.bootstrap import operator, process  # noqa: PLC0415  clients run without the server
 
         if command == "serve":  # No other command needs the web, which takes a second.
             import regcred.bootstrap.service  # noqa: F401, PLC0415  see above
         else:
-            operator.process.unwind_on_sigterm()
+            process.unwind_on_sigterm()
     except ModuleNotFoundError as missing:
         if missing.name is not None and missing.name.startswith("regcred."):
             raise

@@ -10,8 +10,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
+from urllib.parse import unquote_plus
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     grace: int = Field(default=10, ge=0, le=600)
     """Seconds that running requests get when the service stops."""
 
-    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     accept_rollback: bool = False
     """Start although the audit says that the store was set back. Loud and audited."""
 
@@ -152,12 +152,14 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in {"postgresql", "postgres"}:
+        # asyncpg takes tabs and line ends out before it reads; nobody else does.
+        if not value.startswith(("postgresql://", "postgres://")) or len(value.split()) != 1:
             raise ValueError("must be postgresql://USER@HOST:PORT/NAME")
         # Command lines and environments are seen by others; a query may hold one too.
-        if parts.password is not None or "password" in parts.query:
-            raise ValueError("must hold no password: use database_password_file or ~/.pgpass")
+        if _holds_password(value):
+            raise ValueError(
+                "must hold no password: use REGCRED_DATABASE_PASSWORD_FILE or ~/.pgpass"
+            )
         return value
 
     @field_validator("allow_networks", "allow_http", "allow_raw", "trusted_proxies", mode="before")
@@ -186,7 +188,12 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
-            ipaddress.ip_network(network)
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError(
+                    f"must be networks (CIDR, host bits zero), and {network} is none"
+                ) from None
         return value
 
     @field_validator("allow_http")
@@ -224,6 +231,15 @@ class Settings(BaseSettings):
     def anchor_file(self) -> Path:
         """Where the audit chain's head is anchored: beside the key ring, or where it was put."""
         return self.anchor or self.keyring_file.parent / "anchor.json"
+
+
+def _holds_password(url: str) -> bool:
+    """Whether there is a password where libpq or asyncpg would find one, however it is written.
+
+    Both decode a query's names, and one that was not quoted may hold `/`, `?` or `#`.
+    """
+    user, at, _ = url.partition("://")[2].rpartition("@")
+    return (at and ":" in user) or "password" in unquote_plus(url.partition("?")[2]).lower()
 
 
 def _pairs(value: object, form: str) -> object:

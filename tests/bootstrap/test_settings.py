@@ -168,6 +168,55 @@ def test_each_bound_refuses_by_name(field: str, value: object) -> None:
     assert [name for name, _ in refused(**{field: value})] == [field]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:Hunter2@h/n",
+        "postgres://u:Hunter2@h,i:1/n",
+        "postgresql://u:Hunter/2@h/n",
+        "postgresql://u:Hunter#2@h/n",
+        "postgresql://u:Hunter?2@h/n",
+        "postgresql://u@h/n?password=Hunter2",
+        "postgresql://u@h/n?pass%77ord=Hunter2",
+        "postgresql://u@h/n?sslmode=require&%50assword=Hunter2",
+        "postgresql://u@h/n?sslpassword=Hunter2",
+        "postgresql://u@h/n#?password=Hunter2",
+    ],
+)
+def test_a_password_in_the_databases_address_is_refused_however_it_is_written(
+    address: str,
+) -> None:
+    [(field, said)] = refused(database=address)
+
+    assert field == "database"
+    assert "must hold no password" in said
+    assert "Hunter" not in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mysql://u@h/n", "host=h password=Hunter2", "postgresql://u@h/n?pass\tword=Hunter2", ""],
+)
+def test_what_is_no_address_of_a_database_is_told_its_form(address: str) -> None:
+    [(_, said)] = refused(database=address)
+
+    assert "must be postgresql://USER@HOST:PORT/NAME" in said
+    assert "Hunter" not in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u@h/n",
+        "postgresql://u@[::1]:5432/n?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "postgresql://u@a,b:5433/n?target_session_attrs=read-write&passfile=/etc/pgpass",
+        "postgresql:///n?host=/run/postgresql",
+    ],
+)
+def test_an_address_without_a_password_is_taken(address: str) -> None:
+    assert Settings(database=address).database == address
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     settings = Settings()
 

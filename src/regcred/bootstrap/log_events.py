@@ -33,6 +33,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "a worker failed": frozenset({"error"}),
     "a worker has died": frozenset({"code", "pause"}),
     "a worker was refused its start": frozenset({"reason"}),
+    "a variable is no setting": frozenset({"reason"}),
     "the database is not safe": frozenset({"reason"}),
     "the audit has no anchor": frozenset({"reason"}),
     "rollback accepted": frozenset({"reason"}),

@@ -11,13 +11,14 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from pydantic import ValidationError
 
 from regcred.adapters.sealing.anchor import FileAnchor
-from regcred.bootstrap import log_lines, process
+from regcred.bootstrap import log_lines, process, variables
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands import backups, escrow, keys, migrations, scrub
 from regcred.bootstrap.first_run import (
@@ -31,6 +32,7 @@ from regcred.domain.errors import RegcredError, StartRefused
 from regcred.settings import Settings
 
 OK, FAILED, USAGE = 0, 1, 2
+_log = structlog.get_logger("regcred")
 
 
 def run(command: str, words: tuple[object, ...], options: dict[str, object]) -> int:
@@ -38,11 +40,13 @@ def run(command: str, words: tuple[object, ...], options: dict[str, object]) -> 
     try:
         settings = Settings(**options)  # type: ignore[arg-type]  # checked by the model
     except ValidationError as error:
-        for problem in error.errors(include_input=False, include_context=False):
-            _say(f"{_source(str(problem['loc'][0]), options)}: {problem['msg']}")
+        for refusal in variables.refusals(error, options, os.environ):
+            _say(refusal)
         return USAGE
     process.harden()
     log_lines.log_to_stderr(settings.log_level)
+    for words_of_it in variables.unknown(os.environ):
+        _log.warning("a variable is no setting", reason=words_of_it)
     try:
         return _COMMANDS[command](settings, *words)
     except RegcredError as refusal:
@@ -130,17 +134,6 @@ def _welcome(made: FirstRun, url: str) -> None:
     # `python -m regcred` names a file of the package there: the commands are beside Python.
     programs = Path(sys.executable).parent if called.name == "__main__.py" else called.parent
     print(first_commands(url, programs, os.environ.get("PATH", "")), flush=True)
-
-
-def _source(field: str, options: Mapping[str, object]) -> str:
-    """Return where a setting came from, as whoever set it wrote it."""
-    if field not in options:
-        return f"REGCRED_{field.upper()}"
-    return "--" + _OPTIONS.get(field, field).replace("_", "-")
-
-
-_OPTIONS = {"allow_networks": "allow_network"}
-"""Settings whose option has another name, because it is given once for each."""
 
 
 def _say(words: str) -> None:
