@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +103,18 @@ def test_an_answer_without_what_was_asked_for_is_no_answer(
 
     with pytest.raises(KeyringUnavailable, match="something else"):
         aws_key.wrap(PLACE, SEED)
+
+
+@pytest.mark.parametrize("text", ["", "["])
+def test_an_identity_that_is_no_good_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config").write_text(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+
+    with pytest.raises(StartRefused, match="what says who we are is no good"):
+        AwsKey(ARN)
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,12 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from regcred.adapters.sealing.key_encryption import WrapContext
+from regcred.adapters.sealing.key_services.aws import AwsKey
 from regcred.adapters.sealing.key_services.bounded import MAX_ANSWER, bound
 from regcred.adapters.sealing.key_services.google import GoogleKey
 from regcred.adapters.sealing.key_services.vault import VaultAccess, VaultKey
 from regcred.domain.errors import KeyringUnavailable
+from tests.adapters.sealing.key_services.test_aws import ARN
 from tests.adapters.sealing.samples import PROJECT, SEED
 
 PLACE = WrapContext("seed", PROJECT, 1)
@@ -120,3 +125,55 @@ def test_the_authority_that_was_named_is_the_one_that_is_believed(tmp_path: Path
     client = VaultKey("transit/k", access)._client
 
     assert client.session.verify == str(tmp_path)
+
+
+class _Amazon(BaseHTTPRequestHandler):
+    """A machine's own service, which says who it is, and a key service that refuses."""
+
+    def do_PUT(self) -> None:
+        self._answer(200, "token")
+
+    def do_GET(self) -> None:
+        role = {
+            "Code": "Success",
+            "Expiration": "2999-01-01T00:00:00Z",
+            "AccessKeyId": "A",
+            "SecretAccessKey": "S",
+            "Token": "T",
+        }
+        self._answer(200, "role" if self.path.endswith("/") else json.dumps(role))
+
+    def do_POST(self) -> None:
+        self._answer(400, '{"__type": "AccessDeniedException"}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: int, text: str) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+def test_amazon_is_asked_past_a_proxy_and_so_is_who_we_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Amazon) as amazon:
+        where = f"http://127.0.0.1:{amazon.server_port}"
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", where)
+        threading.Thread(target=amazon.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            key = AwsKey(ARN, endpoint=where)
+            with pytest.raises(KeyringUnavailable, match="AccessDeniedException"):
+                key.wrap(PLACE, SEED)
+        finally:
+            amazon.shutdown()

@@ -134,12 +134,28 @@ def test_a_service_that_cannot_be_reached_is_away() -> None:
 # Who we are
 
 
+@pytest.mark.parametrize("text", [None, "", "[]", '{"type": "x"}', '{"private_key": "Hunter2'])
 def test_without_an_identity_it_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "account.json"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+
+    with pytest.raises(StartRefused, match="GOOGLE_APPLICATION_CREDENTIALS") as caught:
+        GoogleKey(KEY)
+
+    assert "Hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_folder_in_the_place_of_an_identity_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
 
-    with pytest.raises(StartRefused, match="GOOGLE_APPLICATION_CREDENTIALS"):
+    with pytest.raises(StartRefused, match="IsADirectoryError"):
         GoogleKey(KEY)
 
 

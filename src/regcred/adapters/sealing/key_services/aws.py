@@ -18,6 +18,7 @@ from regcred.domain.errors import KeyringUnavailable, RegcredError, SealBroken, 
 SCHEME = "awskms"
 # An alias can be pointed at another key later, and would then name what it does not open.
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{4,32}):[0-9]{12}:key/[A-Za-z0-9-]{1,64}\Z")
+_MACHINE_SECONDS = 1
 _BROKEN = {"InvalidCiphertextException", "IncorrectKeyException"}
 
 
@@ -78,12 +79,29 @@ def bound(context: WrapContext) -> dict[str, str]:
 def _client(region: str, endpoint: str | None) -> Any:
     try:
         from botocore.config import Config  # noqa: PLC0415  an extra
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  an extra
+        from botocore.httpsession import URLLib3Session  # noqa: PLC0415  an extra
         from botocore.session import Session  # noqa: PLC0415  an extra
     except ImportError:
         raise StartRefused(f"{SCHEME}: {missing('aws')}") from None
     attempts = {"total_max_attempts": 2, "mode": "standard"}
-    config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=attempts)
-    return Session().create_client("kms", region_name=region, endpoint_url=endpoint, config=config)
+    # A proxy in the environment would get this machine's identity, and what is to be wrapped.
+    config = Config(
+        connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=attempts, proxies={}
+    )
+    session = Session()
+    # For what asks who we are, too: STS in the key's region, and the machine's own service.
+    session.set_default_client_config(config)
+    session.set_config_variable("region", region)
+    try:
+        machine = session.get_component("credential_provider").get_provider("iam-role")
+        machine._role_fetcher._session = URLLib3Session(timeout=_MACHINE_SECONDS)  # noqa: SLF001  no other way
+        return session.create_client("kms", endpoint_url=endpoint)
+    except BotoCoreError as error:
+        raise StartRefused(
+            f"{SCHEME}: what says who we are is no good ({type(error).__name__}): look at the"
+            " profile, AWS_… in the environment, or the role that is attached"
+        ) from None
 
 
 def _judged(code: str) -> RegcredError:

@@ -87,7 +87,6 @@ class GoogleKey:
 def _session() -> Any:
     try:
         import google.auth  # noqa: PLC0415  an extra
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  an extra
         from google.auth.transport.requests import (  # noqa: PLC0415  an extra
             AuthorizedSession,
             Request,
@@ -97,14 +96,16 @@ def _session() -> Any:
         from regcred.adapters.sealing.key_services.bounded import bound  # noqa: PLC0415  as above
     except ImportError:
         raise StartRefused(f"{SCHEME}: {missing('gcp')}") from None
+    # Raised after the handler: what the library raises may quote the file.
+    credentials, kind = None, ""
     try:
         credentials, _ = google.auth.default(scopes=(_SCOPE,))
-    except GoogleAuthError:
-        credentials = None
+    except Exception as error:  # noqa: BLE001  a list or a folder in the file's place is no error of its own
+        kind = type(error).__name__
     if credentials is None:
         raise StartRefused(
-            f"{SCHEME}: no identity was found: set GOOGLE_APPLICATION_CREDENTIALS, or run where"
-            " a service account is attached"
+            f"{SCHEME}: no identity was found, or its file is no good ({kind}): look at"
+            " GOOGLE_APPLICATION_CREDENTIALS, or run where a service account is attached"
         )
     # What fetches the token is bounded as well.
     return bound(AuthorizedSession(credentials, auth_request=Request(bound(Session()))))
