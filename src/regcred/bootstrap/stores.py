@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from regcred.adapters.sealing.private_file import read_handed
 from regcred.adapters.storage.copies import Copier
 from regcred.adapters.storage.migrations.plan import Revision
 from regcred.adapters.storage.revision import HEAD
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from regcred.adapters.storage.postgres import Address, PostgresStore
 
 OpenStore: TypeAlias = "SqliteStore | PostgresStore"
+
+_MAX_PASSWORD = 4096
+"""Bytes."""
 
 _NO_DRIVER = "--database needs PostgreSQL's driver: pip install 'regcred[server,postgres]'"
 
@@ -145,7 +149,8 @@ def _password(settings: Settings) -> Secret | None:
     file = settings.database_password_file
     if file is None:
         return None
+    data = read_handed(file, what="database's password file", limit=_MAX_PASSWORD)
     try:
-        return Secret(file.read_text().rstrip("\n"), field="database password")
-    except (OSError, UnicodeDecodeError, InvalidInput) as error:
-        raise StartRefused(f"the database's password cannot be read from {file}: {error}") from None
+        return Secret(data.decode().rstrip("\n"), field="database password")
+    except (UnicodeDecodeError, InvalidInput):
+        raise StartRefused(f"the database's password file {file} holds no password") from None

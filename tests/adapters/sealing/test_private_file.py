@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from regcred.adapters.sealing.private_file import create_private, read_private, replace_private
+from regcred.adapters.sealing.private_file import (
+    create_private,
+    read_handed,
+    read_private,
+    replace_private,
+)
 from regcred.domain.errors import StartRefused
 
 
@@ -207,3 +212,67 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
         read(path)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+# Secrets that others put there
+
+
+def handed(path: Path) -> bytes:
+    return read_handed(path, what="password file", limit=10)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_secret_that_somebody_put_there_is_read_through_a_link(path: Path, mode: int) -> None:
+    path.write_bytes(b"word\n")
+    path.chmod(mode)
+    (path.parent / "link").symlink_to(path)
+
+    assert handed(path.parent / "link") == b"word\n"
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "refused"),
+    [
+        ("root", 0o640, None),
+        ("root", 0o440, None),
+        ("root", 0o644, "chmod 640"),
+        ("root", 0o660, "chmod 640"),
+        ("ours", 0o640, "chmod 600"),
+        ("ours", 0o604, "chmod 600"),
+        ("another's", 0o600, "belongs to another user"),
+    ],
+)
+def test_a_secret_that_others_may_read_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, mode: int, refused: str | None
+) -> None:
+    path.write_bytes(b"word")
+    path.chmod(mode)
+    fstat, user = os.fstat, {"root": 0, "ours": 7, "another's": 8}[owner]
+
+    def owned(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        return os.stat_result((*found[:4], user, *found[5:10]))
+
+    monkeypatch.setattr(os, "fstat", owned)
+    monkeypatch.setattr(os, "geteuid", lambda: 7)
+
+    if refused is None:
+        assert handed(path) == b"word"
+    else:
+        with pytest.raises(StartRefused, match=refused):
+            handed(path)
+
+
+def test_what_is_no_file_of_a_secret_is_refused_and_named(path: Path) -> None:
+    os.mkfifo(path.parent / "pipe")
+    path.write_bytes(b"x" * 11)
+    path.chmod(0o600)
+
+    for name, said in {
+        "nothing": "cannot be read",
+        "pipe": "not a plain file",
+        "file": "larger than 10 bytes",
+    }.items():
+        with pytest.raises(StartRefused, match=said) as caught:
+            handed(path.parent / name)
+        assert str(path.parent / name) in str(caught.value)

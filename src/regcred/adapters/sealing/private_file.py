@@ -46,6 +46,32 @@ def read_private(path: Path, *, what: str, limit: int) -> bytes:
     return data
 
 
+def read_handed(path: Path, *, what: str, limit: int) -> bytes:
+    """Return the whole of a secret's file that others may have put there, as Kubernetes does.
+
+    A symbolic link is followed. Raise StartRefused when it is not there, too big or no plain file,
+    or when others may read it. The rule is libpq's for a private key: mode 0600 or less, and root's
+    may be read by a group of ours (0640).
+    https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CLIENTCERT
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as failure:
+        raise StartRefused(f"the {what} {path} cannot be read ({failure.strerror})") from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise StartRefused(f"the {what} {path} is not a plain file: put the file itself there")
+        if found.st_uid != 0:
+            _check_private(found, path, what, "600")
+        elif found.st_mode & _OTHERS & ~stat.S_IRGRP:
+            raise _open_to_others(path, what, "640")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise StartRefused(f"the {what} {path} is larger than {limit} bytes: it holds no secret")
+    return data
+
+
 def create_private(path: Path, data: bytes, *, what: str, suffix: str) -> None:
     """Write a new file, whole and durable, making its directory if needed.
 
@@ -210,7 +236,11 @@ def _check_private(found: os.stat_result, path: Path, what: str, mode: str) -> N
             f"the {what} {path} belongs to another user: run 'chown {os.geteuid()} {path}'"
         )
     if found.st_mode & _OTHERS:
-        raise StartRefused(
-            f"others may read or write the {what} {path}: run 'chmod {mode} {path}', and think of"
-            " who may have read the keys"
-        )
+        raise _open_to_others(path, what, mode)
+
+
+def _open_to_others(path: Path, what: str, mode: str) -> StartRefused:
+    return StartRefused(
+        f"others may read or write the {what} {path}: run 'chmod {mode} {path}', and think of"
+        " who may have read it"
+    )
