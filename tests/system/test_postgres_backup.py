@@ -45,6 +45,7 @@ class Place:
         done = self.run("backup", str(self.folder / "backups"), user="backup")
         assert done.code == 0, done.text
         assert SECRET not in done.text
+        assert "is not safe" not in done.err
         return Path(done.out.strip())
 
 
@@ -124,7 +125,7 @@ def test_sigterm_takes_the_program_and_its_password_file_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "dumping"
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nkill -TERM $PPID\nexec sleep 60\n")
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nsleep 0.3\nkill -TERM $PPID\nexec sleep 60\n")
     program.chmod(0o700)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))

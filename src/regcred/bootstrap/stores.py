@@ -45,7 +45,8 @@ async def open_store(settings: Settings, *, exclusive: bool) -> AsyncIterator[Op
     PostgreSQL database is shared, and its owner makes the schema (`migrate`). Raise StartRefused.
     """
     if settings.database is not None:
-        async with _open_postgres(settings) as store:
+        # A command beside the servers need not repeat what they said when they started.
+        async with _open_postgres(settings, warn=exclusive) as store:
             yield store
         return
     directory = settings.store_directory
@@ -123,11 +124,11 @@ def plan_migration(settings: Settings) -> tuple[str | None, list[Revision], dict
 
 
 @asynccontextmanager
-async def _open_postgres(settings: Settings) -> AsyncIterator[PostgresStore]:
+async def _open_postgres(settings: Settings, *, warn: bool) -> AsyncIterator[PostgresStore]:
     address = address_of(settings)
     from regcred.adapters.storage.postgres import PostgresStore  # noqa: PLC0415  an extra
 
-    store = await PostgresStore.open(address, clock=utc_now)
+    store = await PostgresStore.open(address, clock=utc_now, warn=warn)
     try:
         yield store
     finally:

@@ -505,6 +505,17 @@ class TestGoingAway:
         assert await store.look_apart(look) == [(1,)]
         await store.close()
 
+    @pytest.mark.parametrize("warn", [True, False])
+    async def test_an_unsafe_setting_is_told_to_who_asks(
+        self, database: Cluster, clock: Clock, warn: bool
+    ) -> None:
+        address = Address(database.url("app", "regcred"))
+        with capture_logs() as lines:
+            await (await PostgresStore.open(address, clock=clock, warn=warn)).close()
+
+        told = ["fsync is off: a power cut destroys the database"] if warn else []
+        assert [line["reason"] for line in lines] == told
+
 
 class TestTogether:
     async def test_a_failure_is_everybodys_and_an_outcome_is_ones_own(self) -> None:

@@ -54,8 +54,8 @@ _LAST_COLUMNS = """
 _log = structlog.get_logger("regcred.store")
 
 
-async def look_over(connection: Connection) -> None:
-    """Pass if the service may run on this database as this role, and warn of what is unsafe.
+async def look_over(connection: Connection, *, warn: bool = True) -> None:
+    """Pass if the service may run on this database as this role; `warn` of what is unsafe.
 
     Raise StartRefused for an old server, another schema, a role that sees or may do too much, or
     walls that are not those which a migration puts up.
@@ -72,7 +72,7 @@ async def look_over(connection: Connection) -> None:
         )
     await _require_walls(connection)
     for (name, bad, loss), found in zip(_WARNINGS, settings, strict=True):
-        if found == bad:
+        if warn and found == bad:
             _log.warning("the database is not safe", reason=f"{name} is {bad}: {loss}")
 
 

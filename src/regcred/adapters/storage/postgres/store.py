@@ -69,15 +69,19 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         self._held = {}
 
     @classmethod
-    async def open(cls, address: Address, *, sign: Sign | None = None, clock: Clock) -> Self:
+    async def open(
+        cls, address: Address, *, sign: Sign | None = None, clock: Clock, warn: bool = True
+    ) -> Self:
         """Open the store at an address; `sign` makes the audit rows' signatures.
+
+        `warn` of settings of the database that are not safe to serve from.
 
         Raise StartRefused: see `checks.look_over`; StoreUnavailable when the database is away.
         """
         connection = await connect_first(address)
         try:
             async with connection.transaction(readonly=True):
-                await look_over(connection)
+                await look_over(connection, warn=warn)
                 columns = await last_columns(connection)
         except ERRORS as error:
             raise unavailable(error) from error
