@@ -137,7 +137,7 @@ def test_the_level_holds_for_us_and_for_libraries(tmp_path: Path) -> None:
     program = """
 log.debug("stopped"); log.warning("stopped")
 logging.getLogger("library").debug("theirs"); logging.getLogger("library").warning("theirs")
-for name in ("alembic", "asyncio", "httpcore2", "httpx2", "opentelemetry", "sqlalchemy"):
+for name in ("alembic", "asyncio", "httpcore2", "httpx2", "opentelemetry", "sqlalchemy", "uvicorn"):
     logging.getLogger(name + ".deep").info("GET https://u:Hunter2@r.example")
 """
 

@@ -125,7 +125,9 @@ def test_sigterm_takes_the_program_and_its_password_file_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "dumping"
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/id\nsleep 0.3\nkill -TERM $PPID\nexec sleep 60\n")
+    program.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path}/id\nsleep 0.3\nkill -TERM $PPID\nexec sleep 60\n"
+    )
     program.chmod(0o700)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))

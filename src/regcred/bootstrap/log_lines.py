@@ -23,7 +23,9 @@ from regcred.web.unexpected import innermost, kind_and_place
 LONGEST = 300
 """Characters of one value; the rest is cut off."""
 
-_QUIET = ("alembic", "asyncio", "httpcore2", "httpx2", "opentelemetry", "sqlalchemy", "urllib3")
+_QUIET = (
+    "alembic", "asyncio", "httpcore2", "httpx2", "opentelemetry", "sqlalchemy", "urllib3", "uvicorn"
+)  # fmt: skip
 """What they say below a warning is for whoever works on them."""
 
 

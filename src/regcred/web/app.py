@@ -98,6 +98,7 @@ class _Web:
             fallback,
             answered=services.answered_on("health"),
             waiting=services.admission.waiting,
+            quiet=True,
         )
         self._nothing = Border(
             _nothing,

@@ -35,6 +35,7 @@ _log = structlog.get_logger("regcred.web")
 
 CLOSE = (b"connection", b"close")
 SERVER_ERROR = 500
+_REFUSED = 400
 _MILLISECONDS = 1000
 
 
@@ -49,10 +50,13 @@ class Border:
         tell_budget: Callable[[Left], Headers] | None = None,
         answered: Answered | None = None,
         waiting: Waiting = uncounted,
+        *,
+        quiet: bool = False,
     ) -> None:
         """With a `meter` the application counts its requests; `tell_budget` shows what is left.
 
-        `waiting` counts a request while its body is waited for, and may refuse to.
+        `waiting` counts a request while its body is waited for, and may refuse to. Of a `quiet`
+        one's requests only those that fail are told in the log.
         """
         self._app = app
         self._render_error = render_error
@@ -60,6 +64,7 @@ class Border:
         self._tell_budget = tell_budget
         self._answered = answered
         self._waiting = waiting
+        self._quiet = quiet
 
     async def refuse(self, scope: Scope, error: RegcredError, send: Send) -> None:
         """Answer a request that nobody looks at, and close its connection: its body stays there."""
@@ -91,6 +96,8 @@ class Border:
         route, status = route_of(scope), outgoing.status
         if self._answered is not None:
             self._answered(route, method, status, seconds)
+        if self._quiet and status < _REFUSED:
+            return
         _log.info(
             "request",
             request_id=outgoing.request_id,
