@@ -189,6 +189,16 @@ def test_audit_rows_are_found_by_a_logins_or_a_keys_name(
     assert stub.seen[-1].query["principal"] == "key:own"
 
 
+def test_audit_rows_of_a_key_that_is_gone_are_found_by_its_id(
+    stub: StubService, regcred: Regcred
+) -> None:
+    gone = regcred("audit", "ls", "--key", "3kTMd9bQzA0f")
+
+    assert (gone.code, stub.seen[-1].query["principal"]) == (0, "key:3kTMd9bQzA0f")
+    assert "if it is a deleted key's id" in gone.err
+    assert regcred("audit", "ls", "--key", "no-such-key").code == 3
+
+
 @pytest.mark.parametrize(
     "twice", [("--credential", "one", "--target", "x"), ("--key", "one", "--principal", "x")]
 )

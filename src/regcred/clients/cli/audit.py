@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Annotated
 
 import typer
 
+from regcred.clients.api import RegcredClient
 from regcred.clients.cli.options import Limit, Output, Project, moment
 from regcred.clients.cli.output import Format, Noun, show_list
 from regcred.clients.cli.session import service
+from regcred.clients.cli.words import say
+from regcred.clients.problems import ApiProblem
 
 app = typer.Typer(help="The trail of what was done and handed out.", no_args_is_help=True)
 
+_ID = re.compile(r"[0-9A-Za-z]{12}")
 _ROW = Noun(
     lambda row: row["number"],
     {
@@ -44,7 +49,8 @@ def ls(
 ) -> None:
     """List audit rows, newest first.
 
-    Names are of what there is now; what was deleted is found by --target and --principal.
+    Names are of what there is now; what was deleted is found by its id: a key by --key,
+    everything else by --target.
     """
     for one, other, both in (
         (credential, target, "--credential and --target"),
@@ -63,5 +69,16 @@ def ls(
         if credential is not None:
             filters["target"] = api.credential(credential)["id"]
         if key is not None:
-            filters["principal"] = f"key:{api.find_key(key)['id']}"
+            filters["principal"] = f"key:{_key_id(api, key)}"
         show_list(itertools.islice(api.audit(filters), limit), _ROW, output)
+
+
+def _key_id(api: RegcredClient, key: str) -> str:
+    """Return a key's id, which is known as one also when the key is gone."""
+    try:
+        return str(api.find_key(key)["id"])
+    except ApiProblem as problem:
+        if problem.slug != "key-not-found" or not _ID.fullmatch(key):
+            raise
+    say(f"No key is named {key} now; if it is a deleted key's id, this is what that key did:")
+    return key
