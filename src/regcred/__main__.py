@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,16 @@ Keyring = Annotated[
         " vault:MOUNT/KEY. Repeatable: the first wraps, all unwrap."
     ),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
+
+
+class Format(StrEnum):
+    """How a command of the operator prints."""
+
+    text = "text"
+    json = "json"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="How data is printed.")]
 
 
 @app.command(rich_help_panel="Operator")
@@ -80,7 +90,7 @@ def init(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
-    output: Output = "text",
+    output: Output = Format.text,
 ) -> None:
     """Make the store, the key ring, project 1 and an operator's key, and show the key once."""
     _operate("init", output, data=data, database=database, keyring=keyring)
@@ -103,7 +113,7 @@ def operator_key(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
-    output: Output = "text",
+    output: Output = Format.text,
 ) -> None:
     """Make another operator's key, for when the first one is lost. It is shown once."""
     _operate("operator_key", output, data=data, database=database, keyring=keyring)
@@ -115,7 +125,10 @@ app.add_typer(keys, name="keys", rich_help_panel="Operator")
 
 @keys.command("status")
 def keys_status(
-    data: Data = None, database: Database = None, keyring: Keyring = None, output: Output = "text"
+    data: Data = None,
+    database: Database = None,
+    keyring: Keyring = None,
+    output: Output = Format.text,
 ) -> None:
     """Show every key, what hangs on it, whether it can be had, and when it may be removed."""
     _operate("keys_status", output, data=data, database=database, keyring=keyring)
@@ -123,7 +136,10 @@ def keys_status(
 
 @keys.command("verify")
 def keys_verify(
-    data: Data = None, database: Database = None, keyring: Keyring = None, output: Output = "text"
+    data: Data = None,
+    database: Database = None,
+    keyring: Keyring = None,
+    output: Output = Format.text,
 ) -> None:
     """Open everything that is sealed, showing none of it, and name what does not open."""
     _operate("keys_verify", output, data=data, database=database, keyring=keyring)
@@ -195,7 +211,7 @@ def backup(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
-    output: Output = "text",
+    output: Output = Format.text,
 ) -> None:
     """Copy the store, also while it is served, and print the copy's file. Not the key ring."""
     where = {"data": data, "database": database, "keyring": keyring}
@@ -211,7 +227,7 @@ def restore(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
-    output: Output = "text",
+    output: Output = Format.text,
 ) -> None:
     """Check a backup and, where no store is, put it in place."""
     words = (str(backup), "check" if check else "", output)
@@ -223,7 +239,7 @@ def scrub(
     data: Data = None,
     database: Database = None,
     keyring: Keyring = None,
-    output: Output = "text",
+    output: Output = Format.text,
 ) -> None:
     """Open every sealed row, also beside a server, and print what does not open. No secrets."""
     _operate("scrub", output, data=data, database=database, keyring=keyring)

@@ -69,6 +69,17 @@ def test_the_program_has_one_name_however_it_is_called(
         assert "Usage: regcred serve [OPTIONS]" in capsys.readouterr().out
 
 
+def test_a_form_of_output_that_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["regcred", "scrub", "-o", "yaml"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert "'yaml' is not one of" in capsys.readouterr().err
+
+
 def test_sigterm_unwinds_a_command_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     tidied = []
 
