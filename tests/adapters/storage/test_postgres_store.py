@@ -597,10 +597,10 @@ class TestStarting:
         assert await schema.current_revision(Address(cluster.url("app", "foreign_"))) is None
 
     async def test_an_address_that_leads_nowhere_is_said(self, tmp_path: Path) -> None:
-        away = "cannot be reached: check --database"
+        missing = "a file or socket that the address names: No such file"
         for url, words, refusal in (
-            (f"postgresql://app@/regcred?host={tmp_path}", away, StoreUnavailable),
-            ("postgresql://app@127.0.0.1:1/regcred", away, StoreUnavailable),
+            (f"postgresql://app@/regcred?host={tmp_path}", missing, StoreUnavailable),
+            ("postgresql://app@127.0.0.1:1/regcred", "nothing listens there", StoreUnavailable),
             ("postgresql://app@127.0.0.1:none/regcred", "postgresql://USER@HOST", StartRefused),
         ):
             with pytest.raises(refusal, match=words):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from ssl import SSLError
 
 import asyncpg
 from asyncpg import Connection
 
-from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.adapters.storage.postgres.failures import ERRORS, reason, unavailable
 from regcred.domain.errors import StartRefused, StoreUnavailable
 from regcred.domain.secret import Secret
 
@@ -47,7 +48,13 @@ class Address:
                 statement_cache_size=512 if self.prepared else 0,
                 server_settings={"application_name": "regcred"},
             )
-        except (ValueError, asyncpg.ClientConfigurationError):
+        except asyncpg.ClientConfigurationError as error:
+            # The driver's own text, of the address and its files; there is no password in those.
+            said = str(error).partition("\n")[0]
+            raise StartRefused(f"the database's address is of no use: {said}") from None
+        except SSLError as error:  # A ValueError, too, where a certificate is not believed.
+            raise unavailable(error) from error
+        except ValueError:
             raise StartRefused(
                 "the database's address is not postgresql://USER@HOST:PORT/NAME"
             ) from None
@@ -64,4 +71,7 @@ async def connect_first(address: Address) -> Connection:
     try:
         return await address.connect()
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"{error}: check --database and that it runs") from error
+        because = reason(error.__cause__)
+        raise StoreUnavailable(
+            f"{error.why}{because and f' ({because})'}: check --database and that it runs"
+        ) from error

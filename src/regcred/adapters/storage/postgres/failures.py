@@ -5,6 +5,9 @@ The texts name the SQLSTATE and never a message or a parameter, which may be any
 
 from __future__ import annotations
 
+from socket import gaierror
+from ssl import SSLCertVerificationError, SSLError
+
 import asyncpg
 
 from regcred.domain.errors import StoreUnavailable
@@ -31,6 +34,8 @@ _WORDS = {
     "57P01": "the database is stopping",
     "57P03": "the database is starting",
     "42501": "the database's role may not do this: run `regcred migrate` as the owner",
+    "28000": "the database has no such role, or lets none in from here (pg_hba.conf)",
+    "3D000": "there is no database of that name",
     "28P01": "the database refused the password",
 }
 
@@ -55,3 +60,26 @@ def unavailable(error: BaseException) -> StoreUnavailable:
     failure = StoreUnavailable(words)
     failure.__cause__ = error
     return failure
+
+
+def reason(error: BaseException | None) -> str:
+    """Return why a database was not reached, for the operator who starts something; "" if unknown.
+
+    Not for clients: it may name a host or a port.
+    """
+    match error:
+        case SSLCertVerificationError():
+            return f"its certificate is not believed: {error.verify_message}"
+        case SSLError():
+            return f"TLS: {error.reason}"
+        case TimeoutError():
+            return "it does not answer in time"
+        case gaierror():
+            return "its host's name is not known"
+        case FileNotFoundError() | PermissionError():
+            return f"a file or socket that the address names: {error.strerror}"
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case ConnectionError() if "SSL" in str(error):
+            return "it does not speak TLS"
+    return ""
