@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from regcred.__main__ import keys
+from regcred.clients.cli import app
 from tests.house.source import ROOT, kept_files, name
 
 CODE = re.compile(r"`[^`\n]+`")
+PART = re.compile(r"\]\((?!https?:)([^)#]*\.md|)#([^)]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.*?) *$", re.MULTILINE)
+LINKED = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -21,6 +27,38 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
     assert documents
     assert dead == []
+
+
+def test_every_link_to_a_part_of_a_page_finds_its_heading() -> None:
+    documents = [path for path in kept_files() if path.suffix == ".md"]
+    lost = [
+        f"{name(path)}: {target}#{part}"
+        for path in documents
+        for target, part in PART.findall(CODE.sub("", path.read_text()))
+        if part not in _headings((path.parent / target) if target else path)
+    ]
+
+    assert lost == []
+
+
+def _headings(page: Path) -> set[str]:
+    """Return the names by which a page's headings are pointed at, as GitHub makes them."""
+    text = re.sub(r"^(`{3,}).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = [LINKED.sub(r"\1", title) for title in HEADING.findall(text)]
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_command_lines_page_has_every_command_of_the_operator() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text().partition("## The operator's commands")[2]
+    named = [
+        command.name or getattr(command.callback, "__name__", "")
+        for command in app.registered_commands
+        if command.rich_help_panel == "Operator"
+    ]
+    named += [f"keys {command.name}" for command in keys.registered_commands]
+
+    assert len(named) > 10
+    assert [name for name in named if not re.search(rf"^\| `{name}[` ]", page, re.MULTILINE)] == []
 
 
 def test_every_page_is_listed() -> None:
