@@ -2,8 +2,8 @@
 
 Asked after the key was looked at, because what a stranger writes must count against nobody; only a
 body that is waited for counts against the address it comes from. It costs a request that may go on
-no waiting and about a microsecond: places are counts, and rates are not looked at unless the
-operator set them.
+no waiting and about a microsecond (0.7 to 1.1, a loop of timeit): places are counts. Rates are not
+looked at unless the operator set them; each costs another one.
 """
 
 from __future__ import annotations

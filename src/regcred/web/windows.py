@@ -16,7 +16,7 @@ WINDOW = 60.0
 """Seconds."""
 
 _MAX_WINDOWS = 100_000
-"""Of one instance: about 25 MiB."""
+"""Of one instance: 21 MiB of projects, 29 MiB of keys (tracemalloc, CPython 3.11)."""
 
 _Counted = TypeVar("_Counted")
 
