@@ -10,6 +10,7 @@ import pytest
 
 from regcred.adapters.sealing.service_keys import ServiceKeys
 from regcred.bootstrap.first_run import first_commands, make_first_project, make_operator_key
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.errors import ProjectNotFound
@@ -56,7 +57,7 @@ async def test_the_first_project_has_a_key_that_may_everything() -> None:
         store, PlainSealer(), DIGESTS, clock, lambda: UUID(int=7), os.urandom
     )
 
-    caller = await Authenticate(store, DIGESTS, clock, LockOut(store, clock))(
+    caller = await Authenticate(store, DIGESTS, clock, LockOut(store, clock), Wave)(
         made.key.reveal(), request_id="r", peer="192.0.2.1"
     )
 

@@ -17,6 +17,7 @@ from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.bootstrap import operator
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
+from regcred.bootstrap.waves import Wave
 from regcred.domain.errors import StartRefused
 from regcred.domain.token import ApiToken
 from regcred.settings import Settings
@@ -42,7 +43,7 @@ async def opens(place: Place, key: str) -> bool:
     """Whether the key is an operator's of this store."""
     async with open_state(place.settings, exclusive=False) as state:
         authenticate = Authenticate(
-            state.store, state.digests, state.clock, LockOut(state.store, state.clock)
+            state.store, state.digests, state.clock, LockOut(state.store, state.clock), Wave
         )
         return (await authenticate(key, request_id="r", peer="")).operator
 

@@ -79,3 +79,22 @@ async def test_a_wave_that_is_cancelled_leaves_nobody_waiting() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await Wave(hangs)(1)
+
+
+async def test_what_is_asked_alike_is_read_once_and_side_by_side() -> None:
+    begun: list[int] = []
+    both = asyncio.Event()
+
+    async def half(number: int) -> int:
+        begun.append(number)
+        if len(begun) == 3:
+            both.set()
+        await both.wait()
+        if number % 2:
+            raise ValueError(str(number))
+        return number // 2
+
+    found = await Wave.each(half, [4, 3, 4, 8, 3])
+
+    assert begun == [4, 3, 8]
+    assert (found[4], str(found[3]), found[8]) == (2, "3", 4)

@@ -13,10 +13,14 @@ from regcred.domain.secret import Secret
 
 
 class PlainSealer:
-    """Implements Sealer. Set `available` to False to play a key ring that is away."""
+    """Implements Sealer. Set `available` to False to play a key ring that is away.
+
+    Set `remembers` to False to play one that must be asked for every seed that is sealed under.
+    """
 
     def __init__(self) -> None:
         self.available = True
+        self.remembers = True
 
     async def new_seed(self, project_id: str) -> WrappedSeed:
         self._check()
@@ -24,6 +28,13 @@ class PlainSealer:
 
     async def seal(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes:
         self._check()
+        return self._sealed(seed, context, secret)
+
+    def seal_now(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes | None:
+        self._check()
+        return self._sealed(seed, context, secret) if self.remembers else None
+
+    def _sealed(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes:
         return json.dumps([_place(seed, context), secret.reveal()]).encode()
 
     async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:

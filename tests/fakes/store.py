@@ -38,6 +38,7 @@ from regcred.domain.ports import (
     AuditFilter,
     Candidate,
     Clock,
+    Creation,
     CredentialFilter,
     CredentialRef,
     DueCheck,
@@ -52,6 +53,7 @@ from regcred.domain.ports import (
     SealedLogin,
     SealedSecret,
     StoredKey,
+    Waiting,
     WrappedSeed,
 )
 from regcred.domain.project import Project
@@ -291,6 +293,15 @@ class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
         self._remember(idempotent, str(credential.id))
         self._append(event)
         return stored
+
+    async def create_credentials(
+        self, wave: Sequence[Waiting[Creation, RegistryCredential]]
+    ) -> None:
+        for waiting in wave:
+            try:
+                waiting.done(await self.create_credential(*waiting.asked))
+            except Exception as error:  # noqa: BLE001  it is the outcome of this one
+                waiting.failed(error)
 
     async def find_credential(self, project_id: UUID, ref: CredentialRef) -> RegistryCredential:
         self._awake()

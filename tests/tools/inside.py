@@ -10,6 +10,7 @@ from regcred.adapters.registries.limits import ProjectRate
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.bell import TaskBell, TaskBells
 from regcred.bootstrap.state import State
+from regcred.bootstrap.waves import Wave
 from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import RegistryCredential, derive_scopes
 from regcred.domain.ports import Registries
@@ -48,7 +49,7 @@ def use_cases(state: State, registries: Registries) -> UseCases:
     prove = ProveLogin(store, registries, allowance, exchanges)
     return UseCases(
         exchanges,
-        ManageCredentials(store, sealer, prove, clock, state.new_id),
+        ManageCredentials(store, sealer, prove, clock, state.new_id, Wave),
         VerifyCredential(store, sealer, registries, clock, allowance, exchanges),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -10,6 +12,7 @@ import pytest
 
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
+from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import (
     AccessDenied,
     CredentialNotFound,
@@ -21,7 +24,7 @@ from regcred.domain.errors import (
     QuotaExceeded,
     StoreUnavailable,
 )
-from regcred.domain.ports import CredentialFilter, IdempotentRequest
+from regcred.domain.ports import Creation, CredentialFilter, IdempotentRequest, Waiting
 from regcred.domain.verdict import PROVEN, VerdictKind
 from tests.fakes.registries import TOO_OFTEN
 from tests.usecases.world import PASSWORD, REGISTRY, START, World, draft
@@ -138,6 +141,54 @@ async def test_a_full_quota_stores_nothing(world: World) -> None:
         await world.credentials.create(world.operator, None, draft(password=TOO_OFTEN), proven=True)
 
     assert await names(world) == []
+
+
+async def test_those_that_wait_together_are_one_write_and_each_is_told_its_own(
+    world: World,
+) -> None:
+    await world.login("taken")
+    second = await world.project("second")
+    stranger = await world.caller(Role.EDITOR, project=second)
+    viewer = await world.caller(Role.VIEWER)
+    writes: list[int] = []
+    create = world.store.create_credentials
+
+    async def counted(wave: Sequence[Waiting[Creation, RegistryCredential]]) -> None:
+        writes.append(len(wave))
+        await create(wave)
+
+    world.store.create_credentials = counted  # type: ignore[method-assign]  # counted
+
+    outcomes = await asyncio.gather(
+        world.credentials.create(world.operator, None, draft("a")),
+        world.credentials.create(world.operator, None, draft("taken")),
+        world.credentials.create(stranger, world.home.id, draft("b")),
+        world.credentials.create(viewer, None, draft("b")),
+        world.credentials.create(world.operator, 99, draft("b")),
+        world.credentials.create(world.operator, None, draft("b", settings={"other": "x"})),
+        world.credentials.create(stranger, None, draft("a")),
+        return_exceptions=True,
+    )
+
+    assert [getattr(outcome, "number", type(outcome).__name__) for outcome in outcomes] == [
+        2,
+        "NameTaken",
+        "ProjectNotFound",
+        "AccessDenied",
+        "ProjectNotFound",
+        "InvalidInput",
+        1,
+    ]
+    assert writes == [3]
+    assert await names(world) == ["taken", "a"]
+
+
+async def test_one_whose_seed_must_be_asked_for_waits_for_it_alone(world: World) -> None:
+    world.sealer.remembers = False
+
+    stored = await world.login()
+
+    assert await world.password(stored) == PASSWORD
 
 
 REQUEST = IdempotentRequest("key:K", "once", b"digest")

@@ -271,7 +271,7 @@ class World:
             store, sealer, self.registries, clock, random, self.allowance, due, done
         )
         prove = ProveLogin(store, self.registries, self.allowance, self.exchanges)
-        self.credentials = ManageCredentials(store, sealer, prove, clock, new_id)
+        self.credentials = ManageCredentials(store, sealer, prove, clock, new_id, Wave)
         self.verification = VerifyCredential(
             store, sealer, self.registries, clock, self.allowance, self.exchanges
         )
@@ -307,7 +307,7 @@ class World:
             store, sealer, self.sender, clock, new_id, random, self.allowance
         )
         self.deliveries = DeliverEvents(store, sealer, self.sender, clock, random)
-        self.authenticate = Authenticate(store, self.digests, clock, self.lock_out)
+        self.authenticate = Authenticate(store, self.digests, clock, self.lock_out, Wave)
 
     async def open(self) -> World:
         """Make the first project, with the operator's key in it."""

@@ -241,11 +241,11 @@ class World:
         registries = self.registries
         allowance = self.allowance
         prove = ProveLogin(store, registries, allowance, self.exchanges)
-        credentials = ManageCredentials(store, self.sealer, prove, clock, self.new_id)
+        credentials = ManageCredentials(store, self.sealer, prove, clock, self.new_id, Wave)
         digests, stamps = self.service_keys.key_digests, self.service_keys.pod_stamps
         tokens = PodTokenVerifier(clock.monotonic)
         return Services(
-            authenticate=Authenticate(store, digests, clock, self.lock_out),
+            authenticate=Authenticate(store, digests, clock, self.lock_out, Wave),
             authenticate_pod=AuthenticatePod(store, tokens, stamps, clock),
             projects=ManageProjects(store, self.sealer, clock, self.new_id),
             keys=ManageKeys(store, digests, clock, os.urandom),

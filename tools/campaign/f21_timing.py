@@ -141,7 +141,7 @@ async def _fill(whole: Whole) -> None:
 async def _pairs(whole: Whole) -> Mapping[str, tuple[Ask, Ask, float]]:
     """Return two questions with one answer each, and by how much they may differ."""
     store, key = whole.state.store, whole.keys[PROJECTS[0]]
-    authenticate = Authenticate(store, whole.state.digests, whole.state.clock, _NOT_COUNTED)
+    authenticate = Authenticate(store, whole.state.digests, whole.state.clock, _NOT_COUNTED, Wave)
     caller = await authenticate(key, request_id="r", peer="p")
     foreign = await authenticate(whole.keys[PROJECTS[1]], request_id="r", peer="p")
     theirs = await store.find_project(foreign.project_id)
@@ -177,8 +177,8 @@ async def _controls(whole: Whole) -> Mapping[str, tuple[Ask, Ask]]:
     key = whole.keys[PROJECTS[0]]
     state = whole.state
     digests = cast("KeyDigests", _Impatient(state.digests, ApiToken.parse(key).secret))
-    impatient = Authenticate(state.store, digests, state.clock, _NOT_COUNTED)
-    caller = await Authenticate(state.store, state.digests, state.clock, _NOT_COUNTED)(
+    impatient = Authenticate(state.store, digests, state.clock, _NOT_COUNTED, Wave)
+    caller = await Authenticate(state.store, state.digests, state.clock, _NOT_COUNTED, Wave)(
         key, request_id="r", peer="p"
     )
     reading = plants.planting(plants.ReadsThenRefuses)(state.store)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from regcred.domain.ports import Waiting
+from regcred.web.started import Started
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+
+
+_K = TypeVar("_K", bound=Hashable)
+_F = TypeVar("_F")
 
 
 class _Waiting(NamedTuple, Generic[_A, _B]):
@@ -47,6 +52,15 @@ class Wave(Generic[_A, _B]):
             asyncio.get_running_loop().call_soon(self._begin)
         self._waiting.append(waiting)
 
+    @staticmethod
+    async def each(
+        read: Callable[[_K], Awaitable[_F]], asked: Iterable[_K]
+    ) -> Mapping[_K, _F | Exception]:
+        """Read once for all that ask alike; see the port."""
+        # All are asked before any is waited for: a database that is away answers them together.
+        reads = {one: Started(_outcome(read, one)) for one in dict.fromkeys(asked)}
+        return {one: await started for one, started in reads.items()}
+
     def _begin(self) -> None:
         wave, self._waiting = self._waiting, []
         task = asyncio.get_running_loop().create_task(self._run(wave))
@@ -61,3 +75,10 @@ class Wave(Generic[_A, _B]):
                 waiting.failed(error)
             if not isinstance(error, Exception):
                 raise
+
+
+async def _outcome(read: Callable[[_K], Awaitable[_F]], asked: _K) -> _F | Exception:
+    try:
+        return await read(asked)
+    except Exception as error:  # noqa: BLE001  it is told to those who asked for it
+        return error

@@ -193,12 +193,12 @@ def _app(
     new_request_id = _request_ids()
     asked = MeasuredRegistries(registries, meter, Trigger.PERSON, time.monotonic)
     prove = ProveLogin(store, asked, allowance, exchanges, meter)
-    credentials = ManageCredentials(store, sealer, prove, clock, state.new_id)
+    credentials = ManageCredentials(store, sealer, prove, clock, state.new_id, Wave)
     tokens, stamps = PodTokenVerifier(time.monotonic), state.keys.pod_stamps
     lock_out = LockOut(store, clock)
     pods = AuthenticatePod(store, tokens, stamps, clock)
     services = Services(
-        authenticate=Authenticate(store, state.digests, clock, lock_out),
+        authenticate=Authenticate(store, state.digests, clock, lock_out, Wave),
         authenticate_pod=pods,
         projects=ManageProjects(store, sealer, clock, state.new_id),
         keys=ManageKeys(store, state.digests, clock, state.random),

@@ -6,11 +6,12 @@ and get the same answer; only who holds the right secret hears that a key is exp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from regcred.domain.access import ApiKey, Caller, Principal
 from regcred.domain.errors import NotAuthenticated, SealBroken
-from regcred.domain.ports import Clock, KeyDigests, Store, StoredKey
+from regcred.domain.ports import Clock, Gather, Gathering, KeyDigests, Store, StoredKey, Waiting
 from regcred.domain.token import ApiToken
 from regcred.domain.workload import is_pod_token
 from regcred.usecases.lock_out import LockOut
@@ -19,11 +20,20 @@ from regcred.usecases.lock_out import LockOut
 class Authenticate:
     """Who sent this request."""
 
-    def __init__(self, store: Store, digests: KeyDigests, clock: Clock, lock_out: LockOut) -> None:
+    def __init__(
+        self,
+        store: Store,
+        digests: KeyDigests,
+        clock: Clock,
+        lock_out: LockOut,
+        gather: Gather,
+    ) -> None:
         self._store = store
         self._digests = digests
         self._clock = clock
         self._lock_out = lock_out
+        self._each = gather.each
+        self._stored: Gathering[str, StoredKey | None] = gather(self._find)
 
     async def __call__(self, presented: str | None, *, request_id: str, peer: str) -> Caller:
         """Return the caller behind a presented key.
@@ -35,7 +45,7 @@ class Authenticate:
         if is_pod_token(presented):
             raise NotAuthenticated("misplaced")
         token = ApiToken.parse(presented)
-        stored = await self._store.key_for_authentication(token.id)
+        stored = await self._stored(token.id)
         try:
             return caller_behind(
                 token, stored, self._digests, self._clock(), request_id=request_id, peer=peer
@@ -43,6 +53,18 @@ class Authenticate:
         except NotAuthenticated as why:
             await self._lock_out.refused(why, token.id, peer)
             raise
+
+    async def _find(self, wave: Sequence[Waiting[str, StoredKey | None]]) -> None:
+        """Read the keys of all that wait (`domain/ports/waves.py`), each once."""
+        keys = await self._each(
+            self._store.key_for_authentication, [waiting.asked for waiting in wave]
+        )
+        for waiting in wave:
+            found = keys[waiting.asked]
+            if isinstance(found, Exception):
+                waiting.failed(found)
+            else:
+                waiting.done(found)
 
 
 def caller_behind(

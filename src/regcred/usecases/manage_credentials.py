@@ -14,16 +14,15 @@ from regcred.domain.audit import Action, AuditEvent
 from regcred.domain.credential import Delivery, Draft, RegistryCredential
 from regcred.domain.errors import (
     CredentialNotFound,
-    IdempotencyConflict,
     StoreUnavailable,
     VersionMismatch,
     VersionRequired,
 )
 from regcred.domain.ports import (
     SWAP_ATTEMPTS,
-    AlreadyDone,
     Clock,
     CredentialRef,
+    Gather,
     IdempotentRequest,
     NewId,
     ProjectRef,
@@ -39,12 +38,12 @@ from regcred.usecases.change_credential import (
     Amendment,
     Created,
     audited,
-    drafted,
     merged,
     refuse_moved,
     refuse_redirection,
     rewritten,
 )
+from regcred.usecases.create_credential import CreateCredential
 from regcred.usecases.manage_projects import reach_project
 from regcred.usecases.prove_login import ProveLogin
 from regcred.usecases.read_credentials import ReadCredentials
@@ -61,12 +60,13 @@ class ManageCredentials(ReadCredentials):
         prove: ProveLogin,
         clock: Clock,
         new_id: NewId,
+        gather: Gather,
     ) -> None:
         self._store = store
         self._sealer = sealer
         self._prove = prove
         self._clock = clock
-        self._new_id = new_id
+        self._create = CreateCredential(store, sealer, prove, clock, new_id, gather)
 
     async def create(
         self,
@@ -95,26 +95,9 @@ class ManageCredentials(ReadCredentials):
     ) -> Created:
         """Do what `create` does, and say whether an earlier request had done it.
 
-        Raise InvalidInput, NameTaken, CredentialRejected, IdempotencyConflict, AccessDenied,
-        ProjectNotFound, QuotaExceeded.
+        Raise what CreateCredential raises.
         """
-        project = await reach_project(self._store, caller, ref, Permission.WRITE)
-        draft = self._prove.check(draft)
-        caller.require_within(draft.scopes)
-        if idempotent is not None:
-            done = await self._store.find_idempotent(idempotent.principal, idempotent.key)
-            if done is not None:
-                return Created(await self._replay(project, done, idempotent), replayed=True)
-        verdict = await self._prove(project, draft) if proven else None
-        now = self._clock()
-        credential = drafted(self._new_id(), project.id, draft, now)
-        secret = await self._sealed(credential, draft.password)
-        event = audited(caller, Action.CREDENTIAL_CREATED, credential, now)
-        try:
-            stored = await self._store.create_credential(credential, secret, event, idempotent)
-        except AlreadyDone as done:
-            return Created(await self._replay(project, done, idempotent), replayed=True)
-        return Created(await self._prove.finish(caller, stored, verdict), replayed=False)
+        return await self._create(caller, ref, draft, proven=proven, idempotent=idempotent)
 
     async def replace(
         self,
@@ -244,13 +227,6 @@ class ManageCredentials(ReadCredentials):
         caller.require_within(found.scopes)
         refuse_moved(found, expected_version)
         return found
-
-    async def _replay(
-        self, project: Project, done: AlreadyDone, idempotent: IdempotentRequest | None
-    ) -> RegistryCredential:
-        if idempotent is None or done.digest != idempotent.digest:
-            raise IdempotencyConflict from done
-        return await self._store.find_credential(project.id, done.resource_id)
 
     async def _swap(
         self,

@@ -34,6 +34,15 @@ async def seal_for(
     return SealedSecret(credential.secret_version, seed, sealed)
 
 
+def seal_now(
+    sealer: Sealer, seed: WrappedSeed, credential: RegistryCredential, secret: Secret
+) -> SealedSecret | None:
+    """Do what `seal_for` does, or return None where the seed must be asked for first."""
+    context = seal_context(credential, credential.delivery, credential.secret_version)
+    sealed = sealer.seal_now(seed, context, secret)
+    return None if sealed is None else SealedSecret(credential.secret_version, seed, sealed)
+
+
 async def open_current(
     store: Store, sealer: Sealer, project_id: UUID, ref: CredentialRef
 ) -> tuple[RegistryCredential, Secret]:

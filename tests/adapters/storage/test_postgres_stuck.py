@@ -13,11 +13,20 @@ import pytest
 from regcred.adapters.storage.postgres import PostgresStore, turns, writes
 from regcred.adapters.storage.postgres.turns import Turns
 from regcred.adapters.storage.sql import fetch_log
+from regcred.bootstrap.waves import Wave
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.fetch import KEPT
-from tests.adapters.storage.samples import Clock, World, a_reveal, event
+from regcred.domain.ports import Creation
+from tests.adapters.storage.samples import (
+    Clock,
+    World,
+    a_credential,
+    a_reveal,
+    event,
+    sealed,
+)
 from tests.tools.postgres import ADMINISTRATOR, Cluster
 
 
@@ -82,8 +91,11 @@ async def test_a_locked_project_holds_up_its_own_creates_alone(
     alpha: World, beta: World, database: Cluster
 ) -> None:
     async with locked(database, PROJECT):
-        waiting = [asyncio.create_task(alpha.add(f"mine-{n}")) for n in range(3)]
-        assert (await beta.add("theirs")).number == 1
+        waiting = [asyncio.create_task(alpha.add(f"mine-{n}")) for n in range(2)]
+        wave = Wave[Creation, RegistryCredential](alpha.store.create_credentials)
+        login, other = a_credential(alpha.id, "mine-2"), a_credential(beta.id, "theirs")
+        waiting.append(asyncio.ensure_future(wave(Creation(login, sealed(), alpha.created(login)))))
+        assert (await wave(Creation(other, sealed(), beta.created(other)))).number == 1
         assert (await beta.add("too")).number == 2
         assert not any(task.done() for task in waiting)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
@@ -24,6 +25,7 @@ from regcred.domain.errors import (
 )
 from regcred.domain.ports import (
     AlreadyDone,
+    Creation,
     CredentialFilter,
     IdempotentRequest,
     SealedSecret,
@@ -299,6 +301,27 @@ class TestCredentials:
             await world.add("a")
 
         assert (await world.add("b")).number == 2
+
+    async def test_of_many_each_has_the_outcome_it_would_have_alone(self, world: World) -> None:
+        await world.add("old")
+        beta = (await world.add_project("beta")).id
+        wanted = [("a", world.id), ("old", world.id), ("a", beta), ("a", world.id), ("b", new_id())]
+        logins = [a_credential(project_id, name) for name, project_id in wanted]
+
+        create = Wave[Creation, RegistryCredential](world.store.create_credentials)
+        outcomes = await asyncio.gather(
+            *(create(Creation(login, sealed(), world.created(login))) for login in logins),
+            return_exceptions=True,
+        )
+
+        assert [getattr(outcome, "number", type(outcome)) for outcome in outcomes] == [
+            2,
+            NameTaken,
+            1,
+            NameTaken,
+            ProjectNotFound,
+        ]
+        assert await world.names() == ["old", "a"]
 
     async def test_found_by_id_by_its_text_by_name_and_by_number(self, world: World) -> None:
         await world.add("before")

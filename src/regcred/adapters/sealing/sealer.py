@@ -61,8 +61,16 @@ class EnvelopeSealer:
         except SealBroken:
             self.failures["seal"] += 1
             raise
+        return self._seal(root, seed.generation, context, secret)
+
+    def seal_now(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes | None:
+        """Seal a secret to its place, if its seed is remembered. Raise SealBroken."""
+        root = self._cache.get(context.project_id, seed)
+        return None if root is None else self._seal(root, seed.generation, context, secret)
+
+    def _seal(self, root: Root, generation: int, context: SealContext, secret: Secret) -> bytes:
         plaintext = secret.reveal().encode()
-        return seal_record(root, seed.generation, context, self._random(FRESH_SIZE), plaintext)
+        return seal_record(root, generation, context, self._random(FRESH_SIZE), plaintext)
 
     async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
         """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""

@@ -36,6 +36,7 @@ from regcred.domain.ports.values import SWAP_ATTEMPTS as SWAP_ATTEMPTS
 from regcred.domain.ports.values import AlreadyDone as AlreadyDone
 from regcred.domain.ports.values import AuditFilter as AuditFilter
 from regcred.domain.ports.values import Candidate as Candidate
+from regcred.domain.ports.values import Creation as Creation
 from regcred.domain.ports.values import CredentialFilter as CredentialFilter
 from regcred.domain.ports.values import CredentialRef as CredentialRef
 from regcred.domain.ports.values import DueCheck as DueCheck

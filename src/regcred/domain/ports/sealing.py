@@ -66,6 +66,13 @@ class Sealer(Protocol):
         """Seal a secret to its place. Raise SealBroken, KeyringUnavailable."""
         ...
 
+    def seal_now(self, seed: WrappedSeed, context: SealContext, secret: Secret) -> bytes | None:
+        """Seal a secret, or return None where its seed must be asked for: then `seal` does.
+
+        Raise SealBroken.
+        """
+        ...
+
     async def open(self, seed: WrappedSeed, context: SealContext, sealed: bytes) -> Secret:
         """Open a sealed secret. Raise SealBroken, KeyringUnavailable."""
         ...

@@ -21,6 +21,7 @@ from regcred.domain.ports.values import (
     AlreadyDone,
     AuditFilter,
     Candidate,
+    Creation,
     CredentialFilter,
     CredentialRef,
     IdempotentRequest,
@@ -28,6 +29,7 @@ from regcred.domain.ports.values import (
     ResolveQuestion,
     ResolveRead,
 )
+from regcred.domain.ports.waves import Waiting
 from regcred.domain.ports.webhooks import WebhookStore
 from regcred.domain.ports.wrong_keys import WrongKeyStore
 from regcred.domain.registry import RegistryAddress
@@ -48,6 +50,15 @@ class CredentialStore(Protocol):
         """Store under the project's next number (`credential.number` is ignored).
 
         Raise ProjectNotFound, NameTaken, AlreadyDone (looked for before the name).
+        """
+        ...
+
+    async def create_credentials(
+        self, wave: Sequence[Waiting[Creation, RegistryCredential]]
+    ) -> None:
+        """Store many, and tell each, once it is known, what `create_credential` would.
+
+        What is raised is raised to all that were told nothing.
         """
         ...
 

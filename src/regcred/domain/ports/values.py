@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from regcred.domain.credential import Delivery
+from regcred.domain.audit import AuditEvent
+from regcred.domain.credential import Delivery, RegistryCredential
 from regcred.domain.event import EventKind
-from regcred.domain.ports.sealing import StoredKey, WrappedSeed
+from regcred.domain.ports.sealing import SealedSecret, StoredKey, WrappedSeed
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import Standing, VerdictKind
 
@@ -31,6 +32,14 @@ class AlreadyDone(Exception):
         self.digest = digest
         self.resource_id = resource_id
         super().__init__("done before")
+
+
+class Creation(NamedTuple):
+    """A credential to store, with its secret and the event that tells of it."""
+
+    credential: RegistryCredential
+    secret: SealedSecret
+    event: AuditEvent
 
 
 @dataclass(frozen=True, slots=True)

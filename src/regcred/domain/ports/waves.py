@@ -7,13 +7,15 @@ processor's caches when the next request comes to it (docs/benchmarks.md).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
 _Asked_contra = TypeVar("_Asked_contra", contravariant=True)
 _Answer_co = TypeVar("_Answer_co", covariant=True)
+_Key = TypeVar("_Key", bound=Hashable)
+_Found = TypeVar("_Found")
 _Asked_co = TypeVar("_Asked_co", covariant=True)
 _Answer_contra = TypeVar("_Answer_contra", contravariant=True)
 
@@ -58,4 +60,10 @@ class Gather(Protocol):
         `answer` answers each of a wave in any order. What it raises is raised to all that have no
         answer by then.
         """
+        ...
+
+    def each(
+        self, read: Callable[[_Key], Awaitable[_Found]], asked: Iterable[_Key]
+    ) -> Awaitable[Mapping[_Key, _Found | Exception]]:
+        """Read once for all that ask alike, side by side; what is raised is theirs alone."""
         ...

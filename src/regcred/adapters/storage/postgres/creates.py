@@ -8,8 +8,9 @@ found what made a batch fail: among one project's creates, which are then done o
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -22,12 +23,12 @@ from regcred.adapters.storage.sql.credentials import Credentials, columns_of
 from regcred.adapters.storage.sql.indexing import label_rows, scope_rows
 from regcred.adapters.storage.sql.rows import Row, micros, micros_or_none
 from regcred.adapters.storage.sql.transaction import Clash
-from regcred.domain import schedule
+from regcred.domain import ports, schedule
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import InvalidInput, NameTaken, ProjectNotFound, StoreUnavailable
 from regcred.domain.notices import next_notice
-from regcred.domain.ports import IdempotentRequest, SealedSecret
+from regcred.domain.ports import IdempotentRequest, SealedSecret, Waiting
 from regcred.domain.verdict import Standing
 
 MAX_BATCH = 128
@@ -126,6 +127,30 @@ class PostgresCredentials(Credentials):
             return await self._creations.ask(creation)
         except _Apart:
             return await self._create_apart(creation)
+
+    async def create_credentials(
+        self, wave: Sequence[Waiting[ports.Creation, RegistryCredential]]
+    ) -> None:
+        """Store many; see the port."""
+        creations = [Creation(*waiting.asked) for waiting in wave]
+        outcomes = await self._creations.ask_all(creations)
+        held: list[Awaitable[None]] = []
+        for waiting, creation, outcome in zip(wave, creations, outcomes, strict=True):
+            if isinstance(outcome, _Apart):
+                held.append(self._tell_apart(waiting, creation))
+            elif isinstance(outcome, BaseException):
+                waiting.failed(outcome)
+            else:
+                waiting.done(outcome)
+        await asyncio.gather(*held)
+
+    async def _tell_apart(
+        self, waiting: Waiting[ports.Creation, RegistryCredential], creation: Creation
+    ) -> None:
+        try:
+            waiting.done(await self._create_apart(creation))
+        except Exception as error:  # noqa: BLE001  it is the one's who asked for it
+            waiting.failed(error)
 
     async def _create_apart(self, creation: Creation) -> RegistryCredential:
         project = creation.place[0]

@@ -7,11 +7,10 @@ than what most statements do. What a statement refuses for all is done again one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 
 from regcred.adapters.storage.sql.credentials import INSERT, Credentials, created, row_of
 from regcred.adapters.storage.sql.indexing import (
@@ -27,7 +26,7 @@ from regcred.adapters.storage.sqlite.writer import Alike, Writer
 from regcred.domain.audit import AuditEvent
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import NameTaken, ProjectNotFound
-from regcred.domain.ports import IdempotentRequest, SealedSecret
+from regcred.domain.ports import Creation, IdempotentRequest, SealedSecret, Waiting
 
 _MAX_ROWS = 64
 """What one INSERT takes."""
@@ -42,14 +41,6 @@ _COUNT_UP = """
         next_credential_number = next_credential_number + ?, credential_count = credential_count + ?
     WHERE id = ?
 """
-
-
-class Creation(NamedTuple):
-    """One credential to create."""
-
-    credential: RegistryCredential
-    secret: SealedSecret
-    event: AuditEvent
 
 
 Outcome = RegistryCredential | Exception
@@ -70,7 +61,24 @@ class SqliteCredentials(Credentials):
         """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
         if idempotent is not None:
             return await super().create_credential(credential, secret, event, idempotent)
-        return await self._writer.submit(Alike(create_all, Creation(credential, secret, event)))
+        [outcome] = await self._create([Creation(credential, secret, event)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def create_credentials(
+        self, wave: Sequence[Waiting[Creation, RegistryCredential]]
+    ) -> None:
+        """Store many; see the port."""
+        outcomes = await self._create([waiting.asked for waiting in wave])
+        for waiting, outcome in zip(wave, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                waiting.failed(outcome)
+            else:
+                waiting.done(outcome)
+
+    def _create(self, creations: Sequence[Creation]) -> Awaitable[Sequence[Outcome]]:
+        return self._writer.submit(Alike(create_all, creations))
 
 
 async def create_all(transaction: Transaction, batch: Sequence[Creation]) -> Sequence[Outcome]:

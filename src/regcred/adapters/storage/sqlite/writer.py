@@ -13,8 +13,9 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from regcred.adapters.storage.commits import SECONDS, WRITES
 from regcred.adapters.storage.sql.fetch_log import digest
@@ -42,23 +43,25 @@ Together = Callable[[Transaction, Sequence[_A]], Awaitable[Sequence[_T | Excepti
 
 
 class Alike(NamedTuple, Generic[_A, _T]):
-    """A write that is done together with others like it."""
+    """Writes that are done together with others like them; each has an outcome of its own."""
 
     together: Together[_A, _T]
-    one: _A
+    ones: Sequence[_A]
 
 
 class _Job(NamedTuple, Generic[_T]):
     """A write that waits, or reveals, which are written together with others like them."""
 
-    work: Work[_T] | Alike[Any, _T] | Sequence[Reveal]
+    work: Work[_T] | Alike[Any, Any] | Sequence[Reveal]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[_T]
 
 
 def _writes(job: _Job[Any]) -> int:
     """Return how many writes a job is."""
-    return 1 if callable(job.work) else len(job.work)
+    if callable(job.work):
+        return 1
+    return len(job.work.ones if isinstance(job.work, Alike) else job.work)
 
 
 class _Outcome(NamedTuple):
@@ -102,14 +105,18 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work[_T] | Alike[Any, _T] | Sequence[Reveal]) -> asyncio.Future[_T]:
+    @overload
+    def submit(self, work: Alike[Any, _T]) -> asyncio.Future[Sequence[_T | Exception]]: ...
+    @overload
+    def submit(self, work: Work[_T] | Sequence[Reveal]) -> asyncio.Future[_T]: ...
+    def submit(self, work: Any) -> asyncio.Future[Any]:
         """Queue a write; the future is done once the write is durable or refused.
 
         A waiter that is cancelled takes nothing back: the write may commit. Raise
         StoreUnavailable when too many wait already, or after `close`.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[_T] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
@@ -197,18 +204,21 @@ class Writer:
     ) -> list[_Outcome]:
         reveals: list[Reveal] = []
         waiting: list[_Job[Any]] = []
-        alike: defaultdict[Together[Any, Any], list[tuple[_Job[Any], Any]]] = defaultdict(list)
+        alike: defaultdict[Together[Any, Any], list[tuple[_Job[Any], Sequence[Any]]]]
+        alike = defaultdict(list)
         outcomes: list[_Outcome] = []
         for job in batch:
             if isinstance(job.work, Alike):
-                alike[job.work.together].append((job, job.work.one))
+                alike[job.work.together].append((job, job.work.ones))
             elif callable(job.work):
                 outcomes.append(_Outcome(job, *_attempt(transaction, job.work)))
             else:
                 reveals += job.work
                 waiting.append(job)
         for together, jobs in alike.items():
-            outcomes += _attempt_together(transaction, together, jobs)
+            every = [one for _, ones in jobs for one in ones]
+            made = iter(_attempt_together(transaction, together, every))
+            outcomes += [_Outcome(job, list(islice(made, len(ones)))) for job, ones in jobs]
         if reveals:
             result, error = _attempt(transaction, lambda t: self._reveals.write(t, reveals))
             outcomes += [_Outcome(job, result, error) for job in waiting]
@@ -252,19 +262,15 @@ def _attempt(transaction: SqliteTransaction, work: Work[_T]) -> tuple[_T | None,
 
 
 def _attempt_together(
-    transaction: SqliteTransaction,
-    together: Together[Any, Any],
-    jobs: Sequence[tuple[_Job[Any], Any]],
-) -> list[_Outcome]:
-    """Run writes that are alike in one savepoint; if that fails, each of them in its own."""
-    ones = [one for _, one in jobs]
+    transaction: SqliteTransaction, together: Together[_A, _T], ones: Sequence[_A]
+) -> Sequence[_T | Exception]:
+    """Do writes that are alike in one savepoint; if that fails, each of them in its own."""
     results, error = _attempt(transaction, lambda t: together(t, ones))
-    if results is None and len(jobs) > 1:
-        return [o for job in jobs for o in _attempt_together(transaction, together, [job])]
-    return [
-        _Outcome(job, error=result) if isinstance(result, Exception) else _Outcome(job, result)
-        for (job, _), result in zip(jobs, results or [error], strict=True)
-    ]
+    if error is None:
+        return results or []
+    if len(ones) == 1:
+        return [error]
+    return [o for one in ones for o in _attempt_together(transaction, together, [one])]
 
 
 def _settle(outcomes: Sequence[_Outcome]) -> None:
