@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi.dependencies.utils import request_params_to_args
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
+
+from regcred.web.errors import invalid
 
 _MISSING = {"type": "missing", "loc": ("body",), "msg": "Field required"}
 
@@ -37,7 +38,7 @@ class Arguments:
         """What stands for a query that is not there; nobody changes it."""
 
     def __call__(self, request: Request, body: object) -> dict[str, Any]:
-        """Return them by name; a `body` of None is none. Raise RequestValidationError."""
+        """Return them by name; a `body` of None is none. Raise InvalidInput."""
         values: dict[str, Any] = {self._of.request_param_name or "": request}
         errors: list[Any] = []
         sent = request.scope["path_params"]
@@ -58,5 +59,5 @@ class Arguments:
             else:
                 values[whole.name] = whole.get_default()
         if errors:
-            raise RequestValidationError(errors)
+            raise invalid(errors)
         return values

@@ -1,4 +1,4 @@
-"""Make a FastAPI sub-application tell every error as its dialect does, and echo nothing.
+"""What is told of a request that is not as documented: a path and a rule, and nothing of it.
 
 FastAPI's own answer to an invalid request quotes the whole input, passwords included (security
 facts, section 0.4), and its message texts may quote it too. So only the path and a rule from the
@@ -10,18 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from pydantic_core import PydanticCustomError
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from regcred.domain.errors import InvalidInput, NotFound, RegcredError, Violation
-from regcred.web.border import SERVER_ERROR, log_failure
-from regcred.web.dialect import RenderError
-from regcred.web.refusals import Internal, MethodNotAllowed
+from regcred.domain.errors import InvalidInput, Violation
 
 OWN_RULE = "regcred_rule"
 """The pydantic error type whose message is a rule of ours and may be shown."""
@@ -56,34 +48,9 @@ def violations(errors: Iterable[Mapping[str, Any]]) -> list[Violation]:
     return list(dict.fromkeys(Violation(_field(error), _rule(error)) for error in errors))
 
 
-def install_errors(app: FastAPI, render_error: RenderError) -> None:
-    """Answer every error of `app` through `render_error`."""
-
-    def respond(request: Request, error: RegcredError) -> Response:
-        answer = render_error(error, request.state.request_id)
-        if answer.status >= SERVER_ERROR and not isinstance(error, Internal):
-            log_failure(request.state.request_id, error)
-        response = Response(answer.body, answer.status)
-        response.raw_headers += answer.headers
-        return response
-
-    async def refused(request: Request, error: Exception) -> Response:
-        return respond(request, error if isinstance(error, RegcredError) else Internal())
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        found = error.errors() if isinstance(error, RequestValidationError) else []
-        return respond(request, InvalidInput.of(violations(found)))
-
-    async def unrouted(request: Request, _error: Exception) -> Response:
-        allowed = allowed_methods(request.app.routes, request.scope["path"])
-        if allowed and request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
-        # The router refuses in two ways alone: no such path, or no such method on it.
-        return respond(request, MethodNotAllowed(allowed) if allowed else NotFound())
-
-    app.add_exception_handler(RegcredError, refused)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, unrouted)
+def invalid(errors: Iterable[Mapping[str, Any]]) -> InvalidInput:
+    """Return pydantic's errors as one of ours."""
+    return InvalidInput.of(violations(errors))
 
 
 def allowed_methods(routes: Iterable[BaseRoute], path: str) -> tuple[str, ...]:

@@ -9,28 +9,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
 from typing import Any, get_origin
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from regcred.domain.access import Caller
-from regcred.domain.errors import InvalidInput, MalformedRequest
+from regcred.domain.errors import InvalidInput, MalformedRequest, NotFound
 from regcred.domain.ports import IdempotentRequest
 from regcred.web.arguments import Arguments
 from regcred.web.authentication import PresentedKey, only_header
 from regcred.web.budget import take_request
 from regcred.web.conditional import etag, expected_version, idempotency_key
+from regcred.web.errors import allowed_methods
 from regcred.web.json_body import JSON, MERGE_PATCH, parse_object, require_media_type
 from regcred.web.middleware import peer_of
+from regcred.web.refusals import MethodNotAllowed
 from regcred.web.services import Services
 
 _RAW = "reads_its_body_as_bytes"
+_MAX_REMEMBERED = 256
+"""Characters of a path."""
+
 _MEDIA_TYPES = {"PATCH": (JSON, MERGE_PATCH)}
 
 
@@ -153,18 +159,47 @@ def raw_body(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _PlainApp(FastAPI):
-    """FastAPI's routes and its errors, without what it puts around them and nothing here uses."""
+    """FastAPI's routes, without what it puts around them and nothing here uses.
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return what answers. What no handler is for leaves it: the border tells of that."""
-        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+    What is raised leaves it: the border tells of that.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        """Take what FastAPI takes."""
+        super().__init__(**settings)
+        # The same few paths come again and again; what strangers ask fills it too.
+        self._remembered = lru_cache(maxsize=512)(self._find)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if self.middleware_stack is None:
-            self.middleware_stack = self.build_middleware_stack()
+        """Answer a request. Raise NotFound, MethodNotAllowed and what its operation raises."""
+        method, path = scope["method"], scope["path"]
+        find = self._remembered if len(path) <= _MAX_REMEMBERED else self._find
+        route, told = find(method, path)
+        scope.update(told)
         scope["app"] = self
-        await self.middleware_stack(scope, receive, send)
+        if route is not None:
+            await route.app(scope, receive, send)
+            return
+        allowed = allowed_methods(self.routes, path)
+        if not allowed:
+            raise NotFound
+        if method != "OPTIONS":
+            raise MethodNotAllowed(allowed)
+        await Response(status_code=204, headers={"Allow": ", ".join(allowed)})(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> tuple[Route | None, Scope]:
+        """Return the route that answers, and what scopes are told of it; nobody changes that.
+
+        Without one: what they are told of the first that answers the path by another method.
+        """
+        partly: Scope | None = None
+        for route in self.routes:
+            match, told = route.matches({"type": "http", "method": method, "path": path})
+            if match is Match.FULL and isinstance(route, Route):
+                return route, told
+            if match is Match.PARTIAL:
+                partly = partly or told
+        return None, partly or {}
 
 
 def plain_app() -> FastAPI:

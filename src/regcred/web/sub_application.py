@@ -1,4 +1,4 @@
-"""A dialect's sub-application: its routes, its errors, its document, and a page to read it on."""
+"""A dialect's sub-application: its routes, its document, and a page to read it on."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from regcred.web.authentication import PresentedKey
-from regcred.web.dialect import RenderError
-from regcred.web.errors import install_errors
 from regcred.web.json_body import JSON
 from regcred.web.reading_page import CONTENT_SECURITY_POLICY, page
 from regcred.web.routing import plain_app, share
@@ -43,7 +41,6 @@ def sub_application(
     *,
     root: str,
     document: Callable[[FastAPI], dict[str, Any]],
-    render_error: RenderError,
     presented_key: PresentedKey,
 ) -> FastAPI:
     """Return the application; it answers every path from the root as it is.
@@ -66,6 +63,5 @@ def sub_application(
 
     app.router.routes.append(Route(f"{root}/openapi.json", openapi, include_in_schema=False))
     app.router.routes.append(Route(f"{root}/docs", docs, include_in_schema=False))
-    install_errors(app, render_error)
     share(app, services, presented_key)
     return app

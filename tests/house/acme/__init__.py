@@ -19,7 +19,6 @@ def make_app(services: Services) -> FastAPI:
         router.routes,
         root="/acme",
         document=document,
-        render_error=render,
         presented_key=lambda scope: authorization(scope, "token"),
     )
 

@@ -6,7 +6,6 @@ from fastapi import FastAPI
 
 from regcred.web.authentication import bearer
 from regcred.web.dialects.native.openapi import document
-from regcred.web.dialects.native.problems import render
 from regcred.web.dialects.native.routes import ROUTES
 from regcred.web.services import Services
 from regcred.web.sub_application import sub_application
@@ -19,6 +18,5 @@ def make_app(services: Services) -> FastAPI:
         ROUTES,
         root="/v1",
         document=document,
-        render_error=render,
         presented_key=bearer,
     )

@@ -21,7 +21,6 @@ def make_app(services: Services) -> FastAPI:
         router.routes,
         root=ROOT,
         document=document,
-        render_error=render,
         presented_key=bearer,
     )
 

@@ -29,7 +29,6 @@ def make_app(services: Services) -> FastAPI:
         [*routes.router.routes, *routes_v1.router.routes],
         root=ROOT,
         document=document,
-        render_error=render,
         presented_key=presented_key,
     )
 
