@@ -43,6 +43,7 @@ log.info("failed", request_id=["Hunter2"], error=ValueError("Hunter2"), reason="
 log.info(f"Hunter2 {1}", reason="Hunter2")
 log.info("stopped", count=log_lines.ALLOW_LIST.dropped)
 log.error("the audit was edited", count=log_lines.ALLOW_LIST.dropped, reason="")
+log.error("the audit was edited", count=2**70, reason="\\ud800")
 """,
     )
 
@@ -55,6 +56,7 @@ log.error("the audit was edited", count=log_lines.ALLOW_LIST.dropped, reason="")
         {"event": "an event that is not in the table", "level": "info"},
         {"event": "stopped", "level": "info"},
         {"event": "the audit was edited", "level": "error", "count": 12, "reason": ""},
+        {"event": "the audit was edited", "level": "error", "count": 2**70, "reason": "\ud800"},
     ]  # fmt: skip
 
 
@@ -147,3 +149,29 @@ for name in ("alembic", "asyncio", "httpcore2", "httpx2", "opentelemetry", "sqla
         "debug",
         "warning",
     ] * 2
+
+
+def test_lines_of_one_turn_are_one_write_and_keep_their_order(tmp_path: Path) -> None:
+    done = run(
+        [
+            sys.executable,
+            "-c",
+            """
+import asyncio, io
+from regcred.bootstrap.log_stream import LogStream
+class Written(io.StringIO):
+    def write(self, text):
+        print(text.split())
+stream = LogStream(Written(), str)
+async def turns():
+    stream.info("a"), stream.info("b")
+    await asyncio.sleep(0)
+    stream.info("c"), stream.error("d"), stream.info("e")
+stream.info("first")
+asyncio.run(turns())
+""",
+        ],
+        env=environment(tmp_path),
+    )
+
+    assert done.out.splitlines() == ["['first']", "['a', 'b']", "['c', 'd']", "['e']"]

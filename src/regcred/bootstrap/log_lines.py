@@ -7,6 +7,7 @@ were put into it, and of an exception its type and place.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -15,9 +16,11 @@ from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 from regcred.bootstrap.log_events import COMMON, CRASHED, EVENTS, LIBRARY, UNKNOWN
+from regcred.bootstrap.log_stream import LogStream
 from regcred.web.unexpected import innermost, kind_and_place
 
 LONGEST = 300
@@ -28,9 +31,12 @@ _QUIET = (
 )  # fmt: skip
 """What they say below a warning is for whoever works on them."""
 
+_ALLOWED = {event: fields | COMMON for event, fields in EVENTS.items()}
+_PLAIN = (str, int, float)
+
 
 class AllowList:
-    """The last processor: fields that the event's table has, of plain values, cut to a length.
+    """What may be written: fields that the event's table has, of plain values, cut to a length.
 
     Bytes, secrets, lists and every other object are left out, and so is a field without a value.
     """
@@ -43,17 +49,15 @@ class AllowList:
         self, _logger: object, _name: str, event: MutableMapping[str, Any]
     ) -> Mapping[str, Any]:
         """Return what may be written of an event."""
-        fields = EVENTS.get(event["event"])
-        if fields is None:
+        allowed = _ALLOWED.get(event["event"])
+        if allowed is None:
             self.dropped += 1
-            event, fields = {**event, "event": UNKNOWN}, frozenset()
+            event, allowed = {**event, "event": UNKNOWN}, COMMON
         kept: dict[str, Any] = {}
         for key, value in event.items():
-            if value is None:
-                continue
-            if (key in fields or key in COMMON) and isinstance(value, str | int | float):
-                kept[key] = _clipped(value)
-            else:
+            if key in allowed and isinstance(value, _PLAIN):
+                kept[key] = _clipped(value) if isinstance(value, str) else value
+            elif value is not None:
                 self.dropped += 1
         return kept
 
@@ -62,18 +66,33 @@ ALLOW_LIST = AllowList()
 """This process's: its log is one, as its standard error is."""
 
 
+def _as_it_is(
+    _logger: object, _name: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[MutableMapping[str, Any]], dict[str, Any]]:
+    """Hand an event over to the stream, as structlog calls it."""
+    return (event,), {}
+
+
+def _line(event: MutableMapping[str, Any]) -> str:
+    allowed = ALLOW_LIST(None, "", event)
+    try:
+        return orjson.dumps(allowed).decode()
+    except orjson.JSONEncodeError:
+        # A lone surrogate, or a number of more than 64 bits.
+        return json.dumps(allowed)
+
+
 def log_to_stderr(level: str) -> None:
     """Write what is at least of `level`."""
-    number = getattr(logging, level.upper())
+    number, stream = getattr(logging, level.upper()), LogStream(sys.stderr, _line)
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ALLOW_LIST,
-            structlog.processors.JSONRenderer(),
+            _as_it_is,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: stream,
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -112,10 +131,8 @@ def _crashed(error: BaseException | None) -> None:
         structlog.get_logger().error(CRASHED, **kind_and_place(error))
 
 
-def _clipped(value: str | float) -> str | float:
-    if isinstance(value, str) and len(value) > LONGEST:
-        return value[: LONGEST - 1] + "…"
-    return value
+def _clipped(value: str) -> str:
+    return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
 
 
 class _Bridge(logging.Handler):
