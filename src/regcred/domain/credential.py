@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -120,9 +121,18 @@ def derive_scopes(url: str | None) -> tuple[Scope, ...]:
     if url is None:
         return ()
     try:
-        return (Scope.parse(url),)
+        return (parse_scope(url),)
     except InvalidInput:
         return ()
+
+
+# A pure function of what is stored and shown in clear; what it refuses is not remembered.
+parse_scope = lru_cache(maxsize=1024)(Scope.parse)
+
+
+def texts(scopes: tuple[Scope, ...]) -> tuple[str, ...]:
+    """Return scopes as they are bound to a secret."""
+    return tuple([str(scope) for scope in scopes])
 
 
 def registry_url(url: str | None) -> str | None:
@@ -149,6 +159,8 @@ def provider(slug: str) -> str:
 
 def description(value: str) -> str:
     """Return a description: up to 1024 characters; line feeds are allowed."""
+    if not value:
+        return value
     lines = value.split("\n")
     joined = "\n".join(
         text.printable(line, field="description", maximum=MAX_DESCRIPTION, minimum=0)
@@ -191,8 +203,7 @@ def settings(value: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _delivery(of: RegistryCredential | Draft) -> Delivery:
-    scopes = tuple(str(scope) for scope in of.scopes)
-    return Delivery(of.provider, of.registry_url, scopes, of.username, of.settings)
+    return Delivery(of.provider, of.registry_url, texts(of.scopes), of.username, of.settings)
 
 
 def _set(draft: Draft, name: str, value: object) -> None:

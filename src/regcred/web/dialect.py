@@ -56,4 +56,7 @@ class Dialect:
 
     def answers(self, path: str) -> bool:
         """Whether `path` lies in this dialect."""
-        return any(path == p or path.startswith(p + "/") for p in self.prefixes)
+        for prefix in self.prefixes:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                return True
+        return False

@@ -23,7 +23,7 @@ from regcred.adapters.registries.provider import Provider
 from regcred.adapters.registries.providers import generic
 from regcred.adapters.registries.realm import RealmRule
 from regcred.adapters.registries.transport import GuardedBackend
-from regcred.domain.credential import Delivery, Draft, derive_scopes
+from regcred.domain.credential import Delivery, Draft, derive_scopes, texts
 from regcred.domain.errors import InvalidInput
 from regcred.domain.fresh_login import FreshLogin
 from regcred.domain.ports import UNKNOWN_PLACE, Clock, Family
@@ -113,7 +113,7 @@ class RealRegistries:
 
         Return the draft whole: one without a registry is for the provider's own.
         """
-        provider = providers.rules(draft.provider, draft.delivery.scopes)
+        provider = providers.rules(draft.provider, texts(draft.scopes))
         provider.check_draft(draft)
         scopes = provider.scopes() if draft.registry_url is None else draft.scopes
         # What a secret says of its own end is truer than what was typed in beside an older one.

@@ -43,6 +43,8 @@ def scope_rows(credential: RegistryCredential, number: int) -> list[Row]:
 
 def label_rows(credential: RegistryCredential, number: int) -> list[Row]:
     """Return the rows of its labels, likewise."""
+    if not credential.labels:
+        return []
     project_id = str(credential.project_id)
     return [(project_id, number, label, value) for label, value in credential.labels.items()]
 

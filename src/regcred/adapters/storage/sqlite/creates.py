@@ -7,6 +7,7 @@ than what most statements do. What a statement refuses for all is done again one
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -83,41 +84,40 @@ class SqliteCredentials(Credentials):
 
 async def create_all(transaction: Transaction, batch: Sequence[Creation]) -> Sequence[Outcome]:
     """Create what can be, and return an outcome for each. Raise Clash, having written some."""
-    present: dict[str, _Project | None] = {}
-    for project_id in dict.fromkeys(str(creation.credential.project_id) for creation in batch):
-        names = [c.credential.name for c in batch if str(c.credential.project_id) == project_id]
-        present[project_id] = await _project(transaction, project_id, names)
-    made: list[tuple[RegistryCredential, Creation]] = []
+    places = [(str(of.credential.project_id), str(of.credential.id)) for of in batch]
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for (project_id, _), of in zip(places, batch, strict=True):
+        names[project_id].append(of.credential.name)
+    present = {id_: await _project(transaction, id_, named) for id_, named in names.items()}
+    made: list[RegistryCredential] = []
+    events: list[AuditEvent] = []
     rows: list[Row] = []
+    secrets: list[Row] = []
     outcomes: list[Outcome] = []
-    for creation in batch:
-        project, name = present[str(creation.credential.project_id)], creation.credential.name
+    for place, (credential, secret, event) in zip(places, batch, strict=True):
+        project = present[place[0]]
         if project is None:
             outcomes.append(ProjectNotFound())
-        elif name in project.taken:
+        elif credential.name in project.taken:
             outcomes.append(NameTaken("credential"))
         else:
-            number = project.next_number + project.made
-            credential = created(creation.credential, creation.secret, number)
-            project.taken.add(name)
+            stored = created(credential, secret, project.next_number + project.made)
+            project.taken.add(credential.name)
             project.made += 1
-            made.append((credential, creation))
-            rows.append(row_of(credential, project.recheck_every))
-            outcomes.append(credential)
+            made.append(stored)
+            events.append(event)
+            rows.append(row_of(stored, place, project.recheck_every))
+            secrets.append(secret_row(place, secret))
+            outcomes.append(stored)
     if made:
         await _insert(transaction, INSERT, rows)
-        secrets = [secret_row((str(c.project_id), str(c.id)), of.secret) for c, of in made]
         await _insert(transaction, PUT, secrets)
-        await _insert(
-            transaction, INSERT_SCOPE, [r for c, _ in made for r in scope_rows(c, c.number)]
-        )
-        await _insert(
-            transaction, INSERT_LABEL, [r for c, _ in made for r in label_rows(c, c.number)]
-        )
+        await _insert(transaction, INSERT_SCOPE, [r for c in made for r in scope_rows(c, c.number)])
+        await _insert(transaction, INSERT_LABEL, [r for c in made for r in label_rows(c, c.number)])
         for project_id, project in present.items():
             if project is not None and project.made:
                 await transaction.change(_COUNT_UP, (project.made, project.made, project_id))
-        await transaction.audit(*(creation.event for _, creation in made))
+        await transaction.audit(*events)
     return outcomes
 
 

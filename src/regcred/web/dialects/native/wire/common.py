@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from regcred.domain import text
+from regcred.domain.credential import parse_scope
 from regcred.domain.errors import InvalidInput
-from regcred.domain.registry import Scope
 from regcred.domain.secret import MAX_BYTES, Secret
 from regcred.web.errors import rule
 from regcred.web.shapes import StrictShape
@@ -134,5 +134,5 @@ def address_text(url: str | None) -> str | None:
     use to anyone who types it in here.
     """
     if url is not None:
-        Scope.parse(url)
+        parse_scope(url)
     return url
