@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 import trustme
 
+from regcred.domain.credential import RegistryCredential
+from regcred.domain.registry import Scope
+from regcred.domain.verdict import Standing, VerdictKind
+from regcred.web.dialects.native.wire.credentials import CredentialPage, shown
+from regcred.web.routing import rendered
 from tests.fakes.registries import PUBLIC, REJECTED, TOO_OFTEN
 from tests.web.world import World, credential, problem
 
@@ -47,6 +54,34 @@ async def test_a_stored_login_is_shown_without_its_password(world: World) -> Non
         "last_used_at": None,
         "last_used_by": None,
     }
+
+
+WHEN = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("more", [
+    {},
+    {
+        "registry_url": "r.example:5000/team",
+        "scopes": (Scope("r.example", 5000, "team"), Scope("*.example")),
+        "settings": {"realm": "https://auth.example"},
+        "labels": {"team": "Łódź", "b": "a"},
+        "description": "two\nlines",
+        "expires_at": WHEN + timedelta(days=1),
+        "standing": Standing(VerdictKind.REJECTED, WHEN, WHEN, WHEN),
+        "last_used_at": WHEN + timedelta(microseconds=1),
+        "last_used_by": "key:a",
+    },
+])  # fmt: skip
+def test_what_is_shown_is_what_is_documented_to_the_byte(more: dict[str, Any]) -> None:
+    ids = UUID(int=1), 1, UUID(int=2)
+    login = RegistryCredential(*ids, "a", "generic", "user", WHEN, WHEN, **more)
+    page = {"items": [shown(login)], "next_cursor": None}
+
+    written = bytes(rendered(page).body)
+
+    document = CredentialPage.model_validate_json(written, strict=False)
+    assert document.model_dump_json().encode() == written
 
 
 async def test_the_smallest_login_is_a_name_a_user_and_a_password(world: World) -> None:

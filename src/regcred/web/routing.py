@@ -8,10 +8,11 @@ and bounded at the border, which hands it over whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_origin
 
+import orjson
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -221,10 +222,38 @@ def share(app: FastAPI, services: Services, presented_key: PresentedKey) -> None
     app.state.shared = (services, presented_key)
 
 
-def rendered(shape: BaseModel, status: int = 200, *, version: int | None = None) -> Response:
-    """Return `shape` as the JSON answer, with the ETag of its version."""
-    headers = {} if version is None else {"ETag": etag(version)}
-    return Response(shape.model_dump_json(by_alias=True), status, headers, JSON)
+class _Rendered(Response):
+    """A JSON answer, with the headers that it has and no others looked for."""
+
+    def __init__(self, body: bytes, status: int, version: int | None) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", JSON.encode()),
+        ]
+        if version is not None:
+            self.raw_headers.append((b"etag", etag(version).encode()))
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def rendered(
+    shape: BaseModel | Mapping[str, Any], status: int = 200, *, version: int | None = None
+) -> Response:
+    """Return `shape` as the JSON answer, with the ETag of its version.
+
+    As a mapping it is not checked: whoever made it holds it to what is documented.
+    """
+    if isinstance(shape, BaseModel):
+        body = shape.model_dump_json(by_alias=True).encode()
+    else:
+        body = orjson.dumps(shape, option=orjson.OPT_UTC_Z)
+    return _Rendered(body, status, version)
 
 
 def mark_replayed(answer: Response, *, replayed: bool) -> Response:

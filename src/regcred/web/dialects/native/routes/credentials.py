@@ -15,6 +15,7 @@ from regcred.web.dialects.native.wire.credentials import (
     CredentialPage,
     CredentialPatch,
     NewCredential,
+    shown,
 )
 from regcred.web.routing import Call, StrictRoute, mark_replayed, rendered
 
@@ -37,8 +38,8 @@ async def list_credentials(
     found, more = await call.services.credentials.list(
         call.caller, project, page.narrowed(), position.number(page.cursor), page.limit
     )
-    items = [Credential.of(credential) for credential in found]
-    return rendered(CredentialPage(items=items, next_cursor=position.seal(more)))
+    items = [shown(credential) for credential in found]
+    return rendered({"items": items, "next_cursor": position.seal(more)})
 
 
 @router.post("", operation_id="createCredential", response_model=Credential, status_code=201)
@@ -53,7 +54,7 @@ async def create_credential(
         proven=verify is not None,
         idempotent=call.idempotent(),
     )
-    answer = rendered(Credential.of(made.credential), 201, version=made.credential.version)
+    answer = rendered(shown(made.credential), 201, version=made.credential.version)
     return mark_replayed(answer, replayed=made.replayed)
 
 
@@ -61,7 +62,7 @@ async def create_credential(
 async def get_credential(call: Call, project: ProjectPath, credential: CredentialPath) -> Response:
     """Show a login without its password."""
     found = await call.services.credentials.get(call.caller, project, credential)
-    return rendered(Credential.of(found), version=found.version)
+    return rendered(shown(found), version=found.version)
 
 
 @router.put("/{credential}", operation_id="replaceCredential", response_model=Credential)
@@ -77,7 +78,7 @@ async def replace_credential(
     stored = await call.services.credentials.replace(
         call.caller, project, credential, expected, body.draft(), proven=verify is not None
     )
-    return rendered(Credential.of(stored), version=stored.version)
+    return rendered(shown(stored), version=stored.version)
 
 
 @router.patch("/{credential}", operation_id="updateCredential", response_model=Credential)
@@ -93,7 +94,7 @@ async def update_credential(
     stored = await call.services.credentials.patch(
         call.caller, project, credential, expected, body.change(), proven=verify is not None
     )
-    return rendered(Credential.of(stored), version=stored.version)
+    return rendered(shown(stored), version=stored.version)
 
 
 @router.delete("/{credential}", operation_id="deleteCredential", status_code=204)

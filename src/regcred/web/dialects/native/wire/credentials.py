@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
-from regcred.domain.credential import Draft, RegistryCredential
+from regcred.domain.credential import Draft, RegistryCredential, texts
 from regcred.domain.ports import CredentialFilter
 from regcred.domain.registry import RegistryAddress
 from regcred.domain.verdict import VerdictKind
@@ -187,34 +187,34 @@ class Credential(Shape):
     last_used_at: datetime | None
     last_used_by: str | None
 
-    @classmethod
-    def of(cls, credential: RegistryCredential) -> Credential:
-        """Render a credential."""
-        standing = credential.standing
-        verdict = None
-        if standing.last is not None and standing.last_at is not None:
-            verdict = LastVerdict(verdict=standing.last, checked_at=standing.last_at)
-        return cls(
-            id=credential.id,
-            number=credential.number,
-            project_id=credential.project_id,
-            name=credential.name,
-            provider=credential.provider,
-            registry_url=credential.registry_url,
-            scopes=[str(scope) for scope in credential.scopes],
-            username=credential.username,
-            settings=dict(credential.settings),
-            labels=dict(credential.labels),
-            description=credential.description,
-            expires_at=credential.expires_at,
-            created_at=credential.created_at,
-            updated_at=credential.updated_at,
-            version=credential.version,
-            verdict=verdict,
-            withheld=standing.withheld,
-            last_used_at=credential.last_used_at,
-            last_used_by=credential.last_used_by,
-        )
+
+def shown(credential: RegistryCredential) -> dict[str, Any]:
+    """Return a credential as `Credential` documents it, for orjson."""
+    standing = credential.standing
+    verdict = None
+    if standing.last is not None and standing.last_at is not None:
+        verdict = {"verdict": standing.last, "checked_at": standing.last_at}
+    return {
+        "id": credential.id,
+        "number": credential.number,
+        "project_id": credential.project_id,
+        "name": credential.name,
+        "provider": credential.provider,
+        "registry_url": credential.registry_url,
+        "scopes": texts(credential.scopes),
+        "username": credential.username,
+        "settings": dict(credential.settings),
+        "labels": dict(credential.labels),
+        "description": credential.description,
+        "expires_at": credential.expires_at,
+        "created_at": credential.created_at,
+        "updated_at": credential.updated_at,
+        "version": credential.version,
+        "verdict": verdict,
+        "withheld": standing.withheld,
+        "last_used_at": credential.last_used_at,
+        "last_used_by": credential.last_used_by,
+    }
 
 
 class CredentialPage(Page[Credential]):
