@@ -26,7 +26,7 @@ from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern
 from regcred.domain.secret import Secret
 from regcred.domain.verdict import Verdict, VerdictKind
-from regcred.usecases import resolve_image
+from regcred.usecases import resolving
 from tests.web.made_up_stores import (
     MadeUp,
     MadeUpImage,
@@ -409,7 +409,7 @@ def _longest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
 async def test_a_ranking_that_is_wrong_is_caught(
     monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Sequence[Candidate]], list[Candidate]]
 ) -> None:
-    monkeypatch.setattr(resolve_image, "rank", wrong)
+    monkeypatch.setattr(resolving, "rank", wrong)
 
     asked = {"resolve", "docker-credential get, a repository", "explain's ranks"}
 
