@@ -15,7 +15,7 @@ from asyncpg import Connection
 
 from regcred.adapters.storage.migrations import hot_read
 from regcred.adapters.storage.migrations.plan import Revision, revisions_after, tables_of
-from regcred.adapters.storage.postgres import walls
+from regcred.adapters.storage.postgres import estimates, walls
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.ddl import translate_ddl
 from regcred.adapters.storage.postgres.failures import unavailable
@@ -159,6 +159,9 @@ def _run(connection: SyncConnection) -> None:
         connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {hot_read.SIGNATURE}")
         connection.exec_driver_sql(hot_read.CREATE)
     for statement in walls.AROUND:
+        connection.exec_driver_sql(statement)
+    untold = connection.exec_driver_sql(estimates.UNTOLD).all()
+    for statement in estimates.tell([(table, filled) for table, filled in untold]):
         connection.exec_driver_sql(statement)
 
 
