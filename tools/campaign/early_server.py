@@ -30,8 +30,10 @@ async def _too_early_on_postgres(self: writes.Writes, begin: str, work: Any) -> 
     async def whole() -> None:
         async with self._pool.connection() as connection:
             try:
-                await connection.execute(begin)
-                transaction = PostgresTransaction(connection, self.sign, self._columns)
+                transaction = PostgresTransaction(
+                    connection, self.sign, self._columns, self._next, begin
+                )
+                await transaction.begin()
                 result = await work(transaction)
                 await transaction.write_audit()
             except Exception as error:  # noqa: BLE001  whoever asked is told

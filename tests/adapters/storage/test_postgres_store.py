@@ -273,14 +273,14 @@ class TestConflicts:
         self, world: World, monkeypatch: pytest.MonkeyPatch, at: str, undone: Exception
     ) -> None:
         login, left = await world.add(), [undone]
-        write_audit = PostgresTransaction.write_audit
+        end = PostgresTransaction.end
 
-        async def fails_once(transaction: PostgresTransaction) -> None:
+        async def fails_once(transaction: PostgresTransaction, *, at_once: bool) -> None:
             if left:
                 raise left.pop()
-            await write_audit(transaction)
+            await end(transaction, at_once=at_once)
 
-        monkeypatch.setattr(PostgresTransaction, "write_audit", fails_once)
+        monkeypatch.setattr(PostgresTransaction, "end", fails_once)
         moves = getattr(world.store, at)
         with suppress(StoreUnavailable):
             await moves(a_reveal(world.id, login.id))
@@ -312,16 +312,44 @@ class TestConflicts:
             await postgres_store._writes.run(writes.TOGETHER, work)
 
     async def test_dropped_audit_rows_fail_the_write(self, world: World, database: Cluster) -> None:
+        login = await world.add("login")
         database.run_sql(
             "CREATE RULE none AS ON INSERT TO audit_events DO INSTEAD NOTHING", "regcred"
         )
         try:
-            with pytest.raises(StoreUnavailable, match="dropped an audit row"):
-                await world.add("untold")
+            for write in (
+                lambda: world.add("untold"),
+                lambda: world.store.record_reveal(a_reveal(world.id, login.id)),
+            ):
+                with pytest.raises(StoreUnavailable, match="dropped an audit row"):
+                    await write()
         finally:
             database.run_sql("DROP RULE none ON audit_events", "regcred")
 
-        assert await world.names() == []
+        assert await world.names() == ["login"]
+        assert (await world.store.find_credential(world.id, "login")).last_used_at is None
+
+    async def test_reveals_are_one_call_and_two_if_others_wrote(
+        self, world: World, other: World, postgres_store: PostgresStore
+    ) -> None:
+        login = await world.add()
+        await world.store.record_reveal(a_reveal(world.id, login.id))
+        calls: list[str] = []
+        (kept,) = postgres_store._pool._idle
+
+        def count(record: asyncpg.connection.LoggedQuery) -> None:
+            if record.query != "DISCARD PLANS":  # every now and then
+                calls.append(record.query)
+
+        with kept.connection.query_logger(count):
+            await world.store.record_reveal(a_reveal(world.id, login.id, client="podman"))
+            assert len(calls) == 1, calls
+            await other.store.record_reveal(a_reveal(world.id, login.id))
+            await world.store.record_reveal(a_reveal(world.id, login.id))
+            assert len(calls) == 3, calls
+
+        numbers = [number for number, _ in await postgres_store.macs_after(0, 100)]
+        assert numbers == list(range(1, len(numbers) + 1))
 
     async def test_whoever_gives_up_waiting_takes_nothing_back(self, world: World) -> None:
         task = asyncio.create_task(world.add("kept"))

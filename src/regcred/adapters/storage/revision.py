@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regcred.domain.errors import StartRefused
 
-HEAD = "0009"
+HEAD = "0010"
 
 
 def serves(found: str | None) -> bool:

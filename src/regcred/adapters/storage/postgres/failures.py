@@ -36,6 +36,7 @@ _WORDS = {
     "42501": "the database's role may not do this: run `regcred migrate` as the owner",
     "28000": "the database has no such role, or lets none in from here (pg_hba.conf)",
     "3D000": "there is no database of that name",
+    "RC001": "the database dropped an audit row",
     "28P01": "the database refused the password",
 }
 

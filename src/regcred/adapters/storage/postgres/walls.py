@@ -24,6 +24,9 @@ SETTING = "regcred.project"
 EVERY = "*"
 """Of the setting: every project. Only what the nouns do not do for one project says it."""
 
+TRACE = "regcred_trace_1"
+"""The function that writes what answers leave; it has no rights but its caller's."""
+
 _AUDIT = "audit_events"
 _EARLIER = hot_read.SIGNATURE.replace(hot_read.NAME, "regcred_resolve_1")
 
@@ -133,5 +136,7 @@ AROUND = (
     f"REVOKE ALL ON FUNCTION {_EARLIER} FROM PUBLIC",
     f"REVOKE ALL ON FUNCTION {hot_read.SIGNATURE} FROM PUBLIC",
     f"GRANT EXECUTE ON FUNCTION {hot_read.SIGNATURE} TO {APP}",
+    f"REVOKE ALL ON FUNCTION public.{TRACE} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION public.{TRACE} TO {APP}",
 )
 """What is no table's, and locks none."""

@@ -23,13 +23,13 @@ from regcred.adapters.storage.commits import SECONDS, WRITES
 from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
 from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.reads import shown
+from regcred.adapters.storage.postgres.traces import Next
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.turns import Turns
 from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.transaction import Clash, Sign
 from regcred.domain.audit import NO_PROJECT
-from regcred.domain.errors import StoreUnavailable
 from regcred.domain.tally import Tally
 
 _T = TypeVar("_T")
@@ -97,6 +97,7 @@ class Writes:
         self._pool = pool
         self._turns = Turns()
         self._columns = columns
+        self._next = Next()
         self._running: set[asyncio.Task[object]] = set()
 
     async def run(
@@ -155,13 +156,15 @@ class Writes:
 
     async def _attempt(self, begin: str, work: Work[_T]) -> _T:
         async with self._pool.connection() as connection:
-            await connection.execute(begin)
-            transaction = PostgresTransaction(connection, self.sign, self._columns)
+            transaction = PostgresTransaction(
+                connection, self.sign, self._columns, self._next, begin
+            )
+            if begin != TOGETHER:
+                await transaction.begin()  # with the lock that the work relies on
             result = await work(transaction)
-            await transaction.write_audit()
-            # After an error that the work kept to itself COMMIT undoes, and is no error.
-            if await connection.execute("COMMIT") != "COMMIT":
-                raise StoreUnavailable("the database undid a write")
+            # A pooler that knows no prepared statements may give each its own server.
+            at_once = begin == TOGETHER and self._pool.address.prepared
+            await transaction.end(at_once=at_once)
         return result
 
     def _committed(self, began: float, writes: int) -> None:
