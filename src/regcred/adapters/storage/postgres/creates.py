@@ -58,14 +58,13 @@ _TAKEN = f"""
     ) c ON true
 """  # noqa: S608  constants alone
 _INSERT = f"""
-    INSERT INTO credentials (
-        name, provider, registry_url, scopes, username, settings, description, labels, expires_at,
-        updated_at, created_at, project_id, id, number, version, secret_version, check_at,
-        check_failures, notice_at
-    ) SELECT * FROM {_unnest("ttttttttnnnttnnnnnn")}
-"""  # noqa: S608  constants alone
-_REST = f"""
-    WITH secrets AS (
+    WITH credentials_made AS (
+        INSERT INTO credentials (
+            name, provider, registry_url, scopes, username, settings, description, labels,
+            expires_at, updated_at, created_at, project_id, id, number, version, secret_version,
+            check_at, check_failures, notice_at
+        ) SELECT * FROM {_unnest("ttttttttnnnttnnnnnn")}
+    ), secrets AS (
         INSERT INTO credential_secrets (
             project_id, credential_id, secret_version, state, seed_generation, sealed
         )
@@ -90,11 +89,15 @@ class Creation(NamedTuple):
     credential: RegistryCredential
     secret: SealedSecret
     event: AuditEvent
+    place: tuple[str, str]
+    """Project and id, as text."""
 
-    @property
-    def place(self) -> tuple[str, str]:
-        """Return project and id, as text."""
-        return str(self.credential.project_id), str(self.credential.id)
+    @classmethod
+    def of(
+        cls, credential: RegistryCredential, secret: SealedSecret, event: AuditEvent
+    ) -> Creation:
+        """Return it with its place."""
+        return cls(credential, secret, event, (str(credential.project_id), str(credential.id)))
 
 
 Outcome = RegistryCredential | Exception
@@ -122,7 +125,7 @@ class PostgresCredentials(Credentials):
         """Store under the next number. Raise ProjectNotFound, NameTaken, AlreadyDone."""
         if idempotent is not None:
             return await super().create_credential(credential, secret, event, idempotent)
-        creation = Creation(credential, secret, event)
+        creation = Creation.of(credential, secret, event)
         try:
             return await self._creations.ask(creation)
         except _Apart:
@@ -132,7 +135,7 @@ class PostgresCredentials(Credentials):
         self, wave: Sequence[Waiting[ports.Creation, RegistryCredential]]
     ) -> None:
         """Store many; see the port."""
-        creations = [Creation(*waiting.asked) for waiting in wave]
+        creations = [Creation.of(*waiting.asked) for waiting in wave]
         outcomes = await self._creations.ask_all(creations)
         held: list[Awaitable[None]] = []
         for waiting, creation, outcome in zip(wave, creations, outcomes, strict=True):
@@ -185,7 +188,7 @@ class PostgresCredentials(Credentials):
 
     async def _create_one(self, creation: Creation) -> Outcome:
         try:
-            return await super().create_credential(*creation)
+            return await super().create_credential(*creation[:3])
         except Exception as error:  # noqa: BLE001  it is the one's who asked for it
             return error
 
@@ -225,10 +228,9 @@ async def create_all(
             outcomes.append(_created(creation, number))
     if made:
         every = {id_: seconds for id_, (_, seconds) in projects.items()}
-        await transaction.change(_INSERT, _columns((_row(*one, every) for one in made), 19))
-        await transaction.change(_REST, _rest(made))
-        for creation, _ in made:
-            await transaction.audit(creation.event)
+        rows = _columns((_row(*one, every) for one in made), 19)
+        await transaction.change(_INSERT, (*rows, *_rest(made)))
+        await transaction.audit(*(creation.event for creation, _ in made))
     return outcomes
 
 
