@@ -576,6 +576,25 @@ class TestTogether:
 
         assert batches == [[1], [2, 3, 4], [5, 6]]
 
+    async def test_what_is_asked_together_is_answered_together_and_no_batch_is_too_big(
+        self,
+    ) -> None:
+        batches: list[list[int]] = []
+
+        async def answer(batch: Sequence[int]) -> Sequence[int | Exception]:
+            batches.append(list(batch))
+            return [n if n < 9 else CredentialNotFound() for n in batch]
+
+        together = Together[int, int](answer, most=4)
+        few, many = await asyncio.gather(
+            together.ask_all([1, 2, 3]), together.ask_all([4, 5, 6, 7, 8, 9])
+        )
+
+        assert (few, many[:-1], type(many[-1])) == ([1, 2, 3], [4, 5, 6, 7, 8], CredentialNotFound)
+        assert batches == [[1, 2, 3], [4, 5, 6, 7], [8, 9]]
+        assert await together.ask_all([]) == []
+        assert (together.waiting, together.idle) == (0, True)
+
 
 class TestStarting:
     async def test_what_is_unsafe_is_told(self, database: Cluster, clock: Clock) -> None:

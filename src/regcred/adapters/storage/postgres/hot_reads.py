@@ -54,7 +54,7 @@ class HotReads:
         """Return the rows that answer, best first. Raise StoreUnavailable."""
         return await self._together.ask(asked)
 
-    async def read_all(self, asked: Sequence[_Asked]) -> list[list[Row] | BaseException]:
+    async def read_all(self, asked: Sequence[_Asked]) -> list[list[Row] | Exception]:
         """Return for each what `read` returns or raises. Raise StoreUnavailable."""
         return await self._together.ask_all(asked)
 

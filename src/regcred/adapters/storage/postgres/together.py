@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from regcred.domain.errors import StoreUnavailable
 
@@ -12,6 +13,13 @@ _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 MAX_WAITING = 8192
+
+
+class _Group(NamedTuple, Generic[_A, _B]):
+    """Requests that were asked together, and are answered together."""
+
+    requests: Sequence[_A]
+    future: asyncio.Future[Sequence[_B | Exception]]
 
 
 class Together(Generic[_A, _B]):
@@ -28,24 +36,35 @@ class Together(Generic[_A, _B]):
         self._answer = answer
         self._most = most
         self._free = self._lanes = lanes
-        self._waiting: list[tuple[_A, asyncio.Future[_B]]] = []
+        self._waiting: deque[_Group[_A, _B]] = deque()
+        self._many = 0
         self._called = False
         self._running: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: _A) -> _B:
         """Return the answer, or raise it. Raise StoreUnavailable when too many wait already."""
-        return await self._asked(request)
+        (outcome,) = await self._asked((request,))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    async def ask_all(self, requests: Sequence[_A]) -> list[_B | BaseException]:
+    async def ask_all(self, requests: Sequence[_A]) -> list[_B | Exception]:
         """Return the answer to each, or what `ask` would raise."""
-        return await asyncio.gather(*map(self._asked, requests), return_exceptions=True)
+        most = self._most
+        outcomes: list[_B | Exception] = []
+        for asked in [
+            self._asked(requests[start : start + most]) for start in range(0, len(requests), most)
+        ]:
+            outcomes += await asked
+        return outcomes
 
-    def _asked(self, request: _A) -> asyncio.Future[_B]:
-        if len(self._waiting) >= MAX_WAITING:
+    def _asked(self, requests: Sequence[_A]) -> asyncio.Future[Sequence[_B | Exception]]:
+        if self._many >= MAX_WAITING:
             raise StoreUnavailable("too many requests wait for the database")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[_B] = loop.create_future()
-        self._waiting.append((request, future))
+        future: asyncio.Future[Sequence[_B | Exception]] = loop.create_future()
+        self._waiting.append(_Group(requests, future))
+        self._many += len(requests)
         if not self._called and self._free:
             self._called = True
             # Once the loop has run what is ready now: requests come in waves.
@@ -55,7 +74,7 @@ class Together(Generic[_A, _B]):
     @property
     def waiting(self) -> int:
         """How many requests wait for a batch."""
-        return len(self._waiting)
+        return self._many
 
     @property
     def idle(self) -> bool:
@@ -72,25 +91,34 @@ class Together(Generic[_A, _B]):
     def _begin(self) -> None:
         self._called = False
         while self._free and self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
             self._free -= 1
-            task = asyncio.ensure_future(self._run(batch))
+            task = asyncio.ensure_future(self._run(self._next()))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _run(self, batch: Sequence[tuple[_A, asyncio.Future[_B]]]) -> None:
+    def _next(self) -> Sequence[_Group[_A, _B]]:
+        """Take whole groups, those that have waited longest, up to a batch."""
+        batch: list[_Group[_A, _B]] = []
+        room = self._most
+        while self._waiting and len(self._waiting[0].requests) <= room:
+            batch.append(self._waiting.popleft())
+            room -= len(batch[-1].requests)
+        self._many -= self._most - room
+        return batch
+
+    async def _run(self, batch: Sequence[_Group[_A, _B]]) -> None:
+        requests = [request for group in batch for request in group.requests]
         outcomes: Sequence[_B | Exception]
         try:
-            outcomes = await self._answer([request for request, _ in batch])
+            outcomes = await self._answer(requests)
         except Exception as error:  # noqa: BLE001  whatever it is, nobody waits for ever
-            outcomes = [error] * len(batch)
+            outcomes = [error] * len(requests)
         finally:
             self._free += 1
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():
-                continue  # whoever waited is gone
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+        start = 0
+        for group in batch:
+            end = start + len(group.requests)
+            if not group.future.done():  # or whoever waited is gone
+                group.future.set_result(outcomes[start:end])
+            start = end
         self._begin()
