@@ -7,7 +7,7 @@ from the very next request; then the audit row commits; then, and only then, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from regcred.domain.errors import NotAuthenticated, RegcredError
@@ -32,7 +32,7 @@ from regcred.usecases.kept_login import Patience
 from regcred.usecases.lock_out import LockOut
 from regcred.usecases.open_login import OpenLogin
 from regcred.usecases.pull import PLENTY, Presented, Question, Resolution, Room
-from regcred.usecases.resolving import Asked, AtOnce, Found
+from regcred.usecases.resolving import Asked, Found
 
 _Wave = Sequence[Waiting[Asked, Resolution | Found]]
 
@@ -78,39 +78,29 @@ class ResolveImage:
         StoreUnavailable, and what AuthenticatePod raises.
         """
         answer = await self._ask(presented, question, force, room)
-        if isinstance(answer, Found):
-            answer = await self._patiently(answer)
-        self._count(answer)
-        return answer
+        return await self._patiently(answer) if isinstance(answer, Found) else answer
 
-    def at_once(
-        self,
-        presented: Presented,
-        question: Question,
-        answered: Callable[[Resolution], None],
-        otherwise: Callable[[], None],
-        *,
-        force: bool = False,
-    ) -> bool:
-        """Have `answered` called with what `__call__` returns, if nothing need be waited for.
-
-        Else have `otherwise` called, or return False before anything was read: then `__call__`
-        is asked, who also says what is wrong. Neither may raise.
-        """
+    def at_once(self, presented: Presented, question: Question, *, force: bool) -> Asked | None:
+        """Return what `join` takes, or None for what must be asked by `__call__`."""
         key = presented.key
         if not key or is_pod_token(key):
-            return False
-        try:
-            token = ApiToken.parse(key)
-        except NotAuthenticated:
-            return False
+            return None
+        return Asked(presented, question, force, PLENTY, ApiToken.parse(key))
 
-        asked = Asked(presented, question, force, PLENTY, token)
-        self._in_wave.join(AtOnce(asked, answered, otherwise, self._count))
-        return True
+    def join(self, waiting: Waiting[Asked, Resolution | Found]) -> None:
+        """Have somebody called with the answer, once the audit row is durable.
 
-    def _count(self, answer: Resolution) -> None:
-        self._meter.resolved(len(answer.logins), [login.verdict for login in answer.withheld])
+        With what was found if opening it must be waited for, or with what is wrong: then
+        `conclude` does the rest.
+        """
+        self._in_wave.join(waiting)
+
+    async def conclude(self, asked: Asked, outcome: Found | BaseException) -> Resolution:
+        """Go on from what a wave did not answer. Return and raise what `__call__` does."""
+        if isinstance(outcome, Found):
+            return await self._patiently(outcome)
+        await self._refused(asked, outcome)
+        raise outcome
 
     async def _ask(
         self, presented: Presented, question: Question, force: bool, room: Room
@@ -126,12 +116,17 @@ class ResolveImage:
             caller, pod = await self._pods(key, project, request_id=request_id, peer=peer)
             presented = presented._replace(node=pod.node, namespace=pod.namespace)
             return await self._in_wave(Asked(presented, question, force, room, caller))
-        token = ApiToken.parse(key)
+        asked = Asked(presented, question, force, room, ApiToken.parse(key))
         try:
-            return await self._in_wave(Asked(presented, question, force, room, token))
+            return await self._in_wave(asked)
         except NotAuthenticated as why:
-            await self._lock_out.refused(why, token.id, peer)
+            await self._refused(asked, why)
             raise
+
+    async def _refused(self, asked: Asked, why: BaseException) -> None:
+        """Count a wrong key. Raise QuotaExceeded if there were too many from its peer."""
+        if isinstance(why, NotAuthenticated) and isinstance(asked.who, ApiToken):
+            await self._lock_out.refused(why, asked.who.id, asked.presented.peer)
 
     async def _answer(self, wave: _Wave) -> None:
         """Answer all for which nothing need be waited for but the commit of their reveals."""
@@ -148,7 +143,7 @@ class ResolveImage:
                 if not self._opened_now(one):
                     waiting.done(one)
                 elif not one.opened:
-                    waiting.done(one.resolution())
+                    waiting.done(self._counted(one))
                 else:
                     ready.append((waiting, one))
             except Exception as error:  # noqa: BLE001  as above
@@ -156,7 +151,12 @@ class ResolveImage:
         if ready:
             await self._store.record_reveals([one.trace() for _, one in ready])
         for waiting, one in ready:
-            waiting.done(one.resolution())
+            waiting.done(self._counted(one))
+
+    def _counted(self, found: Found) -> Resolution:
+        answer = found.resolution()
+        self._meter.resolved(len(answer.logins), [login.verdict for login in answer.withheld])
+        return answer
 
     def _find(self, asked: Asked, read: ResolveRead | RegcredError, now: datetime) -> Found:
         """Return who asks and which logins. Raise what is wrong with either."""
@@ -199,4 +199,4 @@ class ResolveImage:
             found = answer
         if found.opened:
             await self._store.record_reveal(found.trace())
-        return found.resolution()
+        return self._counted(found)

@@ -1,8 +1,8 @@
-"""One resolve on its way: what is asked, what was found for it, and who waits for the answer."""
+"""One resolve on its way: what is asked, and what was found for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -91,41 +91,6 @@ class Found:
         """Return what whoever asks gets."""
         logins = [login for _, login in self.opened]
         return Resolution(logins, self.withheld, self.caller.expires_at)
-
-
-class AtOnce:
-    """A request of a wave that is answered at once or not at all."""
-
-    __slots__ = ("_answered", "_count", "_otherwise", "_waits", "asked")
-
-    def __init__(
-        self,
-        asked: Asked,
-        answered: Callable[[Resolution], None],
-        otherwise: Callable[[], None],
-        count: Callable[[Resolution], None],
-    ) -> None:
-        self.asked = asked
-        self._answered = answered
-        self._count = count
-        self._otherwise = otherwise
-        self._waits = True
-
-    def done(self, answer: Resolution | Found) -> None:
-        """Answer, or leave what must be waited for to `__call__`."""
-        if self._waits:
-            self._waits = False
-            if isinstance(answer, Found):
-                self._otherwise()
-            else:
-                self._count(answer)
-                self._answered(answer)
-
-    def failed(self, _error: BaseException) -> None:
-        """Leave telling what is wrong to `__call__`."""
-        if self._waits:
-            self._waits = False
-            self._otherwise()
 
 
 def _permit(caller: Caller, read: ResolveRead) -> str:

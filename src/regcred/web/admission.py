@@ -80,11 +80,6 @@ class Admission:
         return self.under_way > self.most
 
     @property
-    def held(self) -> int:
-        """How many projects hold a place."""
-        return len(self._held)
-
-    @property
     def crowded(self) -> bool:
         """Whether there is no place for one more request."""
         return self.under_way >= self.most

@@ -16,4 +16,4 @@ Reply = Callable[[int, Headers, bytes, bytes], None]
 """(status, headers, request id, body): writes a whole answer, if the client is there still."""
 
 GoOn = Callable[[ASGIApp], None]
-"""Has an application answer the request, its body included, as if it had just come."""
+"""Has an application answer the request, in a task."""

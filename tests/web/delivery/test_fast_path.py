@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -18,9 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from regcred.bootstrap.cycle import LeanProtocol
+from regcred.domain.audit import Reveal
+from regcred.domain.errors import StoreUnavailable
 from regcred.domain.token import RANDOM_BYTES, ApiToken
 from regcred.usecases.pull import Presented
-from regcred.web.delivery import fast_path
+from regcred.web.delivery import fast_path, resolve
+from regcred.web.middleware import MAX_BODY
 from tests.bootstrap.test_cycle import TURNS, Wire
 from tests.web.delivery.asking import IMAGE, PASSWORD, RESOLVE, add_dead
 from tests.web.world import World
@@ -128,6 +131,7 @@ LEFT: dict[str, Asking] = {
     "a project that none can be": lambda w: (asked(w, path="/v1/projects/a%2Fb/resolve"),),
     "another method": lambda w: (asked(w, method="PUT"),),
     "an older protocol": lambda w: (asked(w, version="1.0"),),
+    "a body that is too long": lambda w: (asked(w, b"{}" + b" " * MAX_BODY),),
     "no JSON": lambda w: (asked(w, b"{"),),
     "a field too many": lambda w: (asked(w, {"image": IMAGE, "a": 1}),),
     "an image that is none": lambda w: (asked(w, {"image": "A"}),),
@@ -159,7 +163,7 @@ async def _both(world: World, asking: Asking) -> tuple[Wire, Wire, list[bool]]:
     ours = await said(fast, asking(world))
     theirs = await said(slow, asking(world))
     assert world.admission.under_way == 0
-    assert not world.admission.held
+    assert not world.admission._held
     return ours, theirs, fast.taken
 
 
@@ -217,23 +221,60 @@ async def test_a_login_that_left_stands_in_the_audit_once(world: World) -> None:
     assert [row["count"] for row in rows["items"]] == [1]
 
 
-async def test_nothing_leaves_when_its_audit_row_cannot_be_written(
+async def test_what_may_have_been_committed_is_not_done_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.add()
-    broken = asyncio.Event()
+    record, committed = world.store.record_reveals, list[Reveal]()
 
-    async def refuse(*_: object) -> None:
-        broken.set()
-        raise OSError("no space left")
+    async def lose(reveals: Sequence[Reveal]) -> None:
+        await record(reveals)
+        committed.extend(reveals)
+        raise StoreUnavailable("the answer got lost")
 
-    monkeypatch.setattr(world.store, "record_reveals", refuse)
+    monkeypatch.setattr(world.store, "record_reveals", lose)
 
     wire = await said(Offered(world.app, fast=True), (asked(world),))
 
-    assert broken.is_set()
-    assert wire.written.startswith(b"HTTP/1.1 500 ")
+    assert wire.written.startswith(b"HTTP/1.1 503 ")
     assert PASSWORD.encode() not in wire.written
+    assert [f"x-request-id: {one.request_id}".encode() in wire.written for one in committed] == [
+        True
+    ]
+    assert world.admission.under_way == 0
+
+
+async def test_what_cannot_be_shown_is_told_to_who_asked_and_to_nobody_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.add()
+    render, rendered = resolve._rendered, []
+
+    def fail_once(*shown: Any) -> bytes:
+        rendered.append(shown)
+        if len(rendered) == 1:
+            raise TypeError("a fault of the program")
+        return render(*shown)
+
+    monkeypatch.setattr(resolve, "_rendered", fail_once)
+    app = Offered(world.app, fast=True)
+
+    first, second = await asyncio.gather(said(app, (asked(world),)), said(app, (asked(world),)))
+
+    assert first.written.startswith(b"HTTP/1.1 500 ")
+    assert second.written.startswith(b"HTTP/1.1 200 ")
+    assert world.admission.under_way == 0
+    rows = (await world.send("GET", "/v1/projects/-/audit?action=credential.revealed")).json()
+    assert sum(row["count"] for row in rows["items"]) == 2
+
+
+async def test_a_refusal_counts_once_against_the_keys_rate() -> None:
+    world = await World(rates={"per_key": 4, "per_project": 1}).populate()
+    app = Offered(world.app, fast=True)
+
+    told = [await said(app, (asked(world),)) for _ in range(4)]
+
+    assert [b"of this project" in wire.written for wire in told] == [False, True, True, True]
 
 
 async def test_who_comes_through_a_proxy_is_found_out_first() -> None:

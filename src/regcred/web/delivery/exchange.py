@@ -112,23 +112,41 @@ class HotPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that `takes` took."""
-        began = time.perf_counter() if self._answered is not None else 0.0
+        began = time.perf_counter()
         asked_id = request_id(scope, self._new_request_id)
-        body: bytes | None = None
         try:
             body = await _admitted(scope, receive, self._waiting)
-            answer = await self._answer(scope, body, asked_id)
         except ClientGone:
             return
-        except RegcredError as error:
-            if body is not None:
-                error = await self._told_first(error, scope, body, asked_id)
-            answer = self._refusal(error, scope, asked_id)
         except Exception as error:  # noqa: BLE001  the last wall, as in Border
-            log_unexpected(asked_id, error)
-            answer = self._render_error(Internal(), asked_id)
-        # Without its body read, what follows on the connection is not a request.
-        await _send(send, answer, asked_id, close=body is None)
+            # Without its body read, what follows on the connection is not a request.
+            answer = self._wrong(error, scope, asked_id)
+            await _send(send, answer, asked_id, close=True)
+            self._count(scope, answer, began)
+            return
+        await self.tell(scope, send, body, asked_id, began, self._answer(scope, body, asked_id))
+
+    async def tell(
+        self,
+        scope: Scope,
+        send: Send,
+        body: bytes,
+        asked_id: str,
+        began: float,
+        work: Awaitable[Answer],
+    ) -> None:
+        """Send what comes of the work, or what is wrong. `began` is in `perf_counter`'s seconds."""
+        try:
+            answer = await work
+        except Exception as error:  # noqa: BLE001  as above
+            told = error
+            if isinstance(error, RegcredError):
+                told = await self._told_first(error, scope, body, asked_id)
+            answer = self._wrong(told, scope, asked_id)
+        await _send(send, answer, asked_id, close=False)
+        self._count(scope, answer, began)
+
+    def _count(self, scope: Scope, answer: Answer, began: float) -> None:
         if self._answered is not None:
             seconds = time.perf_counter() - began
             self._answered(self._route(scope["path"]), "POST", answer.status, seconds)
@@ -160,6 +178,12 @@ class HotPath:
         except RegcredError as refused:
             return refused
         return error
+
+    def _wrong(self, error: Exception, scope: Scope, asked_id: str) -> Answer:
+        if isinstance(error, RegcredError):
+            return self._refusal(error, scope, asked_id)
+        log_unexpected(asked_id, error)
+        return self._render_error(Internal(), asked_id)
 
     def _refusal(self, error: RegcredError, scope: Scope, asked_id: str) -> Answer:
         """Render and log a refusal; a login handed out stands in the audit instead."""

@@ -1,19 +1,20 @@
 """The fast path: requests that came whole, with nothing unusual, whose logins can leave at once.
 
-They cost no ASGI conversation, no task and no future. The one thing you would get wrong: what to
-refuse here. Nothing is: whatever is unusual, wrong or must be waited for goes the slow path
-(`HotPath`) from its beginning, so this one has no errors of its own, and what it answers is byte
-for byte what the slow path would (tests hold it to that).
+They cost no ASGI conversation, no task and no future. What is unusual or wrong at first sight is
+left to the slow path (`HotPath`); what was taken and must be waited for, or fails, goes on in a
+task and is told as there. So there are no errors of its own here, and what is answered is byte for
+byte what the slow path would (tests hold it to that). The one thing you would get wrong: asking
+again. A commit whose answer got lost may have happened, so nothing is done twice.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regcred.domain.ports import ProjectRef
 from regcred.usecases.pull import Presented
@@ -21,12 +22,13 @@ from regcred.web.authentication import token_of
 from regcred.web.border import log_unexpected
 from regcred.web.delivery.exchange import FACE, JSON_HEADERS, PREFIX, HotPath
 from regcred.web.destination import NAMESPACE, NODE, destination
-from regcred.web.dialect import Headers
+from regcred.web.dialect import Answer, Headers
 from regcred.web.fast import GoOn, Reply
 from regcred.web.json_body import JSON
 from regcred.web.middleware import (
     COMMON_HEADERS,
     HOST,
+    MAX_BODY,
     MAX_HEADER_BYTES,
     is_plain_path,
     peer_of,
@@ -38,6 +40,9 @@ _HEADERS: Headers = (*JSON_HEADERS, *COMMON_HEADERS)
 _JSON = JSON.encode()
 _OK = 200
 _REQUEST_ID = b"x-request-id"
+
+Work = Callable[[], Awaitable[Answer]]
+"""What is left to do for an answer."""
 _FEW = 32
 """Headers; those who send more can wait."""
 
@@ -48,17 +53,8 @@ _UNUSUAL = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 class Instant(Protocol):
     """An endpoint of the fast path."""
 
-    def at_once(
-        self,
-        presented: Presented,
-        body: bytes,
-        answered: Callable[[bytes], None],
-        otherwise: Callable[[], None],
-    ) -> bool:
-        """Have one of the two called, later, or return False; see `ResolveImage.at_once`.
-
-        Raise any RegcredError before that. What `answered` gets is a body of JSON.
-        """
+    def at_once(self, presented: Presented, body: bytes, taken: Taken) -> bool:
+        """Have `taken` told later what comes of it, or return False. Raise any RegcredError."""
         ...
 
 
@@ -83,7 +79,9 @@ class FastPath:
     def take(self, scope: Scope, body: bytes, reply: Reply, go_on: GoOn) -> bool:
         """Take a request, for which one of the two is called later; False: it is not for here."""
         place = self._place(scope["raw_path"]) if scope["method"] == "POST" else None
-        if place is None or scope["query_string"] or self._admission.crowded:
+        if place is None or scope["query_string"] or len(body) > MAX_BODY:
+            return False
+        if self._admission.crowded:
             return False
         headers = _plain(scope)
         if headers is None:
@@ -92,7 +90,7 @@ class FastPath:
             asked_id = request_id(scope, self._new_request_id)
         else:
             asked_id = self._new_request_id()
-        taken = _Taken(self, scope, asked_id, place.route, reply, go_on)
+        taken = Taken(self, scope, body, asked_id, place.route, reply, go_on)
         try:
             node, namespace = ("", "")
             if NODE in headers or NAMESPACE in headers:
@@ -107,25 +105,30 @@ class FastPath:
                 namespace,
                 partial(self._admission.admit, scope),
             )
-            is_taken = place.endpoint.at_once(presented, body, taken.answered, taken.otherwise)
+            is_taken = place.endpoint.at_once(presented, body, taken)
         except Exception:  # noqa: BLE001  whatever it is, the slow path says it
             return False
         if is_taken:
             self._admission.begin()
         return is_taken
 
-    def answered(self, taken: _Taken) -> None:
+    def answered(self, taken: Taken) -> None:
         """Give back what a request held, and count its answer."""
         self._admission.end(taken.scope)
         if self._counts is not None:
             self._counts(taken.route, "POST", _OK, time.perf_counter() - taken.began)
 
-    async def slowly(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that was taken as if it had not been."""
-        try:
-            await self._hot(scope, receive, send)
-        finally:
-            self._admission.end(scope)
+    def rest(self, taken: Taken, work: Work) -> ASGIApp:
+        """Return what answers a request that was taken by doing the rest of the work."""
+
+        async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+            try:
+                asked_id, began = taken.asked_id, taken.began
+                await self._hot.tell(scope, send, taken.body, asked_id, began, work())
+            finally:
+                self._admission.end(scope)
+
+        return answer
 
     def _placed(self, raw_path: bytes) -> _Place | None:
         if not is_plain_path(raw_path):
@@ -137,15 +140,26 @@ class FastPath:
         return _Place(endpoint, project, f"{PREFIX}{{project}}/{suffix}")
 
 
-class _Taken:
-    """A request that was taken."""
+class Taken:
+    """A request that was taken. It is told one thing, the first."""
 
-    __slots__ = ("_go_on", "_path", "_reply", "asked_id", "began", "route", "scope")
+    __slots__ = (
+        "_go_on",
+        "_path",
+        "_reply",
+        "_waits",
+        "asked_id",
+        "began",
+        "body",
+        "route",
+        "scope",
+    )
 
     def __init__(
         self,
         path: FastPath,
         scope: Scope,
+        body: bytes,
         asked_id: str,
         route: str,
         reply: Reply,
@@ -154,22 +168,38 @@ class _Taken:
         self._path = path
         self._reply = reply
         self._go_on = go_on
+        self._waits = True
         self.scope = scope
+        self.body = body
         self.asked_id = asked_id
         self.route = route
         self.began = time.perf_counter()
 
-    def answered(self, body: bytes) -> None:
-        """Answer with JSON."""
+    def answered(self, render: Callable[[], bytes]) -> None:
+        """Answer with JSON. What fails is told in a task: others of the wave come after this."""
+        if not self._waits:
+            return
+        try:
+            body = render()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told as that
+            self.goes_on(partial(_failed, error))
+            return
+        self._waits = False
         try:
             self._reply(_OK, _HEADERS, self.asked_id.encode(), body)
-        except Exception as error:  # noqa: BLE001  the answers of others come after this one
+        except Exception as error:  # noqa: BLE001  nobody is there to be told
             log_unexpected(self.asked_id, error)
         self._path.answered(self)
 
-    def otherwise(self) -> None:
-        """Go the slow path."""
-        self._go_on(self._path.slowly)
+    def goes_on(self, work: Work) -> None:
+        """Answer with what comes of the rest of the work, in a task."""
+        if self._waits:
+            self._waits = False
+            self._go_on(self._path.rest(self, work))
+
+
+async def _failed(error: Exception) -> Answer:
+    raise error
 
 
 def _plain(scope: Scope) -> Mapping[bytes, bytes] | None:

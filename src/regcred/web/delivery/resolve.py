@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,7 +12,10 @@ from regcred.domain.registry import ImageReference
 from regcred.usecases.open_login import Login, Withheld
 from regcred.usecases.pull import Presented, Question, Resolution, question_for_image
 from regcred.usecases.resolve_image import ResolveImage
-from regcred.web.delivery.exchange import JSON_HEADERS, Asked
+from regcred.usecases.resolving import Asked, Found
+from regcred.web.delivery.exchange import JSON_HEADERS
+from regcred.web.delivery.exchange import Asked as Request
+from regcred.web.delivery.fast_path import Taken
 from regcred.web.dialect import Answer
 from regcred.web.json_body import parse_object
 from regcred.web.times import timestamp
@@ -38,28 +40,54 @@ class Resolve:
     def __init__(self, resolve: ResolveImage) -> None:
         self._resolve = resolve
 
-    async def __call__(self, asked: Asked) -> Answer:
+    async def __call__(self, asked: Request) -> Answer:
         """Answer one question. Raise any RegcredError."""
         ask = _ask(asked.json_body())
         resolution = await self._resolve(asked.presented(ask.client), ask.question, force=ask.force)
         return Answer(200, JSON_HEADERS, _rendered(ask.reference, resolution))
 
-    def at_once(
-        self,
-        presented: Presented,
-        body: bytes,
-        answered: Callable[[bytes], None],
-        otherwise: Callable[[], None],
-    ) -> bool:
-        """Have one of the two called, or return False; see `FastPath`. Raise any RegcredError."""
+    def at_once(self, presented: Presented, body: bytes, taken: Taken) -> bool:
+        """Have `taken` told, or return False. Raise any RegcredError. See `FastPath`."""
         reference, question, client, force = _ask(body)
         if client:
             presented = presented._replace(client=client)
+        asked = self._resolve.at_once(presented, question, force=force)
+        if asked is None:
+            return False
+        self._resolve.join(_Waiting(self._resolve, asked, reference, taken))
+        return True
 
-        def resolved(resolution: Resolution) -> None:
-            answered(_rendered(reference, resolution))
 
-        return self._resolve.at_once(presented, question, resolved, otherwise, force=force)
+class _Waiting:
+    """A request that was taken, in its wave."""
+
+    __slots__ = ("_reference", "_resolve", "_taken", "asked")
+
+    def __init__(
+        self, resolve: ResolveImage, asked: Asked, reference: ImageReference, taken: Taken
+    ) -> None:
+        self.asked = asked
+        self._resolve = resolve
+        self._reference = reference
+        self._taken = taken
+
+    def done(self, answer: Resolution | Found) -> None:
+        """Answer, or go on in a task with what was found."""
+        if isinstance(answer, Found):
+            self._go_on(answer)
+        else:
+            self._taken.answered(partial(_rendered, self._reference, answer))
+
+    def failed(self, error: BaseException) -> None:
+        """Tell what is wrong, in a task."""
+        self._go_on(error)
+
+    def _go_on(self, outcome: Found | BaseException) -> None:
+        async def rest() -> Answer:
+            resolution = await self._resolve.conclude(self.asked, outcome)
+            return Answer(200, JSON_HEADERS, _rendered(self._reference, resolution))
+
+        self._taken.goes_on(rest)
 
 
 def _ask(body: bytes) -> _Ask:
