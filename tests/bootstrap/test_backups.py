@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from regcred.adapters.sealing.manifest import decode
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sqlite.copying import SqliteCopier
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_pruning import AuditPruner
-from regcred.bootstrap.backups import making, placing
+from regcred.bootstrap.backups import checking, making, placing
 from regcred.bootstrap.state import open_state
 from regcred.domain.audit import NO_PROJECT, Action
-from regcred.domain.errors import StartRefused, StoreUnavailable
+from regcred.domain.errors import SealBroken, StartRefused, StoreUnavailable
+from regcred.settings import Settings
 from tests.adapters.storage.samples import ALL_AUDIT, event
 from tests.bootstrap.conftest import Place
 from tests.bootstrap.filled import SECRET, Filled, add, edit, fill, in_thread
@@ -173,6 +175,15 @@ async def test_a_copy_that_the_database_refuses_is_unavailable(place: Place) -> 
     with pytest.raises(StoreUnavailable):
         async with copier.copied(place.data / "missing" / "x"):
             pytest.fail("there is nothing to copy into")
+
+
+async def test_a_copy_without_the_service_key_is_no_backup(place: Place, tmp_path: Path) -> None:
+    await fill(place.settings)
+    edit(place.settings, "DELETE FROM service_keys")
+
+    async with SqliteCopier(place.settings.store_directory).copied(tmp_path / "x") as copy:
+        with pytest.raises(SealBroken):
+            await copy.service_key("service")
 
 
 async def test_a_store_that_was_set_back_is_backed_up_and_said_to_be(place: Place) -> None:
@@ -347,7 +358,8 @@ async def test_a_key_of_the_same_name_that_is_not_the_one_is_refused(
     other = Place(tmp_path / "other", place.run)
     await in_thread(other, "init", data=other.data)
     kid = json.loads((other.data / "keys" / "keyring.json").read_text())["primary"]
-    _manifest_says(kids=[kid])(backup)
+    key = json.loads(making.manifest_of(backup).read_text())["service_key"]
+    _manifest_says(kids=[kid], service_key={**key, "kid": kid})(backup)
     _edit(f"UPDATE service_keys SET kid = '{kid}'")(backup)  # noqa: S608  the ring's own id
 
     done = await in_thread(other, "restore", str(backup), "check", data=other.data)
@@ -360,7 +372,7 @@ NO_BACKUPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda backup: making.manifest_of(backup).unlink(), "is not beside it"),
     "no file": (lambda backup: backup.unlink(), "there is no backup at"),
     "no manifest's text": (lambda backup: making.manifest_of(backup).write_text("{}"), "damaged"),
-    "another release's": (_manifest_says(format=2), "a format that this release cannot read"),
+    "another release's": (_manifest_says(format=3), "a format that this release cannot read"),
     "another database's": (
         _manifest_says(engine="postgresql"),
         "one of postgresql: name an empty one with --database",
@@ -392,6 +404,58 @@ async def test_a_backup_of_a_newer_schema_is_refused(place: Place) -> None:
     told = await wrong(place, backup)
 
     assert any("newer than this program's" in text for text in told)
+
+
+# Trying a dump: it is a program, which runs as the database's owner
+
+
+async def dumped(place: Place) -> tuple[Settings, Path]:
+    """Return a backup that is told to be a dump, and where it would be tried."""
+    backup = await backed_up(place)
+    path = making.manifest_of(backup)
+    async with open_state(place.settings, exclusive=False) as state:
+        manifest = decode(path.read_bytes())[0]._replace(engine="postgresql")
+        path.write_bytes(state.keys.manifests.encode(manifest))
+    return place.settings.model_copy(update={"database": "postgresql://u@h/n"}), backup
+
+
+async def test_an_edited_dump_whose_manifest_agrees_is_never_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(place.settings)
+    settings, backup = await dumped(place)
+    run: list[Path] = []
+    monkeypatch.setattr(checking, "restored", lambda _, dump: run.append(dump))
+    with backup.open("ab") as file:
+        file.write(b"; DROP")
+    size, sha256 = backup.stat().st_size, making.sha256_of(backup)
+    _manifest_says(size=size, sha256=sha256)(backup)
+
+    report = await checking.check(settings, backup)
+
+    assert run == []
+    assert report.wrong[0].startswith("the manifest was edited")
+    assert "nothing of it was restored" in report.wrong[1]
+
+
+async def test_a_dump_that_is_exchanged_after_it_was_compared_is_not_what_runs(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(place.settings)
+    settings, backup = await dumped(place)
+    run, compared = list[bytes](), backup.read_bytes()
+
+    def exchanged(_: Settings, dump: Path) -> None:
+        backup.write_bytes(b"DROP")
+        run.append(dump.read_bytes())
+        raise StoreUnavailable("tried")
+
+    monkeypatch.setattr(checking, "restored", exchanged)
+
+    with pytest.raises(StoreUnavailable, match="tried"):
+        await checking.check(settings, backup)
+
+    assert run == [compared]
 
 
 # Putting it in place

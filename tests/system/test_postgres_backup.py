@@ -15,6 +15,7 @@ import pytest
 
 from regcred.adapters.storage.postgres import Address
 from regcred.adapters.storage.postgres.copying import _connected, _run
+from regcred.bootstrap.backups.making import sha256_of
 from regcred.bootstrap.process import unwind_on_sigterm
 from regcred.domain.errors import StartRefused
 from regcred.domain.secret import Secret
@@ -92,13 +93,20 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(place: Place) -> None:
     with backup.open("ab") as file:
         file.write(b"x")
     edited = place.run("restore", str(backup), user="owner", name="trial")
+    manifest = backup.with_name(backup.name + ".json")
+    told = json.loads(manifest.read_text())
+    agreed = {"size": backup.stat().st_size, "sha256": sha256_of(backup)}
+    manifest.write_text(json.dumps({**told, **agreed}))
+    agreeing = place.run("restore", str(backup), user="owner", name="trial")
 
-    assert (unnamed.code, unread.code, mighty.code, edited.code) == (1, 1, 1, 1)
+    assert [done.code for done in (unnamed, unread, mighty, edited, agreeing)] == [1] * 5
     assert "--database holds a store, which is never replaced" in unnamed.err
     assert not (place.folder / "more").exists()
     assert "not restored as a superuser" in mighty.err
     assert "not the one that its manifest tells of" in edited.out
     assert "nothing of it was restored" in edited.out
+    assert "the manifest was edited" in agreeing.out
+    assert "nothing of it was restored" in agreeing.out
     assert "nothing was put in place" in edited.err
     assert (
         place.database.run_sql(

@@ -17,6 +17,7 @@ from regcred.adapters.sealing.manifest import (
     Mark,
     decode,
 )
+from regcred.domain.ports import WrappedSeed
 
 SIGNER = ManifestSigner(bytes(32))
 WRITTEN = Manifest(
@@ -31,6 +32,7 @@ WRITTEN = Manifest(
     audit=Mark(7, "cd" * 32),
     anchor=Mark(6, "ef" * 32),
     counts={"projects": 1, "credentials": 2},
+    service_key=WrappedSeed("kek-1", 1, b"wrapped"),
 )
 NUMBERS = st.integers(0, 2**63 - 1)
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -48,6 +50,7 @@ MANIFESTS = st.builds(
     audit=MARKS,
     anchor=st.none() | MARKS,
     counts=st.dictionaries(st.text(), NUMBERS),
+    service_key=st.builds(WrappedSeed, st.text(), NUMBERS, st.binary()),
 )
 
 
@@ -72,6 +75,7 @@ EDITS: dict[str, Any] = {
     "audit": {"number": 6, "head": "cd" * 32},
     "anchor": None,
     "counts": {"projects": 2},
+    "service_key": {"kid": "kek-2", "generation": 1, "wrapped": "00"},
 }
 
 
@@ -90,7 +94,8 @@ def test_an_edited_field_is_not_believed(field: str) -> None:
 
 
 DAMAGED: dict[str, Any] = {
-    "a newer format": {"format": 2},
+    "an older format": {"format": 1},
+    "a newer format": {"format": 3},
     "a format that is no number": {"format": True},
     "a size below none": {"size": -1},
     "a size that is no number": {"size": True},
@@ -104,6 +109,13 @@ DAMAGED: dict[str, Any] = {
     "a mark before the first": {"audit": {"number": -1, "head": "00" * 32}},
     "a mark that is none": {"anchor": "00" * 32},
     "a head that is none": {"anchor": {"number": 1, "head": 1}},
+    "a service key that is none": {"service_key": "00"},
+    "a service key that is no hex": {
+        "service_key": {"kid": "kek-1", "generation": 1, "wrapped": "zz"}
+    },
+    "a service key of no generation": {
+        "service_key": {"kid": "kek-1", "generation": "1", "wrapped": "00"}
+    },
     "a time that is none": {"created_at": "today"},
     "a signature that is none": {"mac": "zz"},
     "a field too many": {"more": 1},

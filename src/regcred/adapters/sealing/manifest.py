@@ -1,8 +1,9 @@
 """What is told of a backup, signed, so that neither it nor its file can be exchanged unnoticed.
 
 The signature is the service's own: it says that the manifest belongs to the store in the file.
-It hides nothing and holds no secret. What must be known before anything can be opened, the ids
-of the keys above all, is read before the signature can be checked, and believed only after.
+It hides nothing, and the service's key is in it only wrapped: whoever has the key ring checks the
+signature before anything of the file is opened or run. What must be known for that, the ids of
+the keys above all, is read before, and believed only after.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import NamedTuple
 
 from regcred.adapters.sealing.framing import frame
 from regcred.adapters.sealing.mac import Mac
+from regcred.domain.ports import WrappedSeed
 
-FORMAT = 1
+FORMAT = 2
 MAX_MANIFEST = 1024 * 1024
 _LABEL = b"regcred-backup-v1"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -57,6 +59,9 @@ class Manifest(NamedTuple):
 
     counts: Mapping[str, int]
     """Rows by table."""
+
+    service_key: WrappedSeed
+    """The service's own key, wrapped as it is in the file: the one that signs this."""
 
 
 class ManifestDamaged(Exception):
@@ -111,6 +116,10 @@ def _written(manifest: Manifest) -> dict[str, object]:
         "audit": manifest.audit._asdict(),
         "anchor": manifest.anchor and manifest.anchor._asdict(),
         "counts": dict(manifest.counts),
+        "service_key": {
+            **manifest.service_key._asdict(),
+            "wrapped": manifest.service_key.wrapped.hex(),
+        },
     }
 
 
@@ -139,6 +148,7 @@ def _read(read: dict[str, object]) -> tuple[Manifest, bytes] | None:
         audit=_mark(read["audit"]),
         anchor=None if read["anchor"] is None else _mark(read["anchor"]),
         counts=counts,
+        service_key=_wrapped(read["service_key"]),
     )
     return manifest, bytes.fromhex(str(read["mac"]))
 
@@ -150,6 +160,15 @@ def _mark(read: object) -> Mark:
     if not (_number(number) and isinstance(head, str) and _DIGEST.match(head)):
         raise TypeError
     return Mark(number, head)
+
+
+def _wrapped(read: object) -> WrappedSeed:
+    if not isinstance(read, dict) or read.keys() != set(WrappedSeed._fields):
+        raise TypeError
+    kid, generation, wrapped = (read[name] for name in WrappedSeed._fields)
+    if not (isinstance(kid, str) and _number(generation) and isinstance(wrapped, str)):
+        raise TypeError
+    return WrappedSeed(kid, generation, bytes.fromhex(wrapped))
 
 
 def _number(read: object) -> bool:

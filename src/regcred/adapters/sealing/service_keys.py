@@ -90,6 +90,14 @@ async def unlock(
             "the store holds data but not the service's own key: it was damaged or put together"
             " by hand; restore the store from a backup"
         )
+    return await unwrapped(keys, found, random=random)
+
+
+async def unwrapped(keys: KeyEncryption, found: WrappedSeed, *, random: RandomBytes) -> ServiceKeys:
+    """Open a wrapped root that a store or the manifest of its backup holds.
+
+    Raise StartRefused when this key ring is not the one it was wrapped by; KeyringUnavailable.
+    """
     return ServiceKeys.derive(await _unwrap(keys, found), random)
 
 

@@ -15,8 +15,11 @@ from typing import NamedTuple, Protocol
 from regcred.adapters.storage.sql.audit import MACS_AFTER
 from regcred.adapters.storage.sql.checkpoints import EVERY, StoredCheckpoint, checkpoint
 from regcred.adapters.storage.sql.rows import Row
+from regcred.domain.errors import SealBroken
+from regcred.domain.ports import WrappedSeed
 
 _KIDS = "SELECT kid FROM project_seeds UNION SELECT kid FROM service_keys ORDER BY kid"
+_SERVICE_KEY = "SELECT kid, generation, wrapped FROM service_keys WHERE purpose = ?"
 _COUNTED = ("projects", "credentials", "credential_secrets", "api_keys", "audit_events")
 """The tables whose rows a manifest counts."""
 
@@ -43,6 +46,13 @@ class Copy(ABC):
         }
         kids = tuple(str(kid) for (kid,) in await self._all(_KIDS))
         return Contents(await self._revision() or "", kids, counts)
+
+    async def service_key(self, purpose: str) -> WrappedSeed:
+        """Return the wrapped key for `purpose`. Raise SealBroken where there is none."""
+        rows = await self._all(_SERVICE_KEY, purpose)
+        if not rows or None in rows[0]:
+            raise SealBroken("the service's own key")
+        return WrappedSeed(*rows[0])
 
     async def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return the signed states of its audit chain, newest first."""

@@ -1,7 +1,9 @@
 """Try a backup: put it into a place of its own, open everything in it, and say what is wrong.
 
-The drill is a real restore as far as the last step. What is found is told by id, never by
-content; what stops the drill (another key ring, another release) is refused and named.
+The drill is a real restore as far as the last step. The manifest is believed first, by the key
+ring alone: a dump is a program, and one that somebody edited must never run. What is found is
+told by id, never by content; what stops the drill (another key ring, another release) is refused
+and named.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from regcred.adapters.sealing.manifest import (
     decode,
 )
 from regcred.adapters.sealing.sealer import EnvelopeSealer
-from regcred.adapters.sealing.service_keys import ServiceKeys, unlock
+from regcred.adapters.sealing.service_keys import ServiceKeys, unlock, unwrapped
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.copying import SqliteCopier, faults
 from regcred.adapters.storage.sqlite.place import DATABASE
@@ -73,9 +75,12 @@ async def check(settings: Settings, backup: Path) -> Report:
     opened = _place_of(settings, report)
     keyring = await open_key_rings(settings, empty=False, needed=manifest.kids, now=utc_now())
     with closing(keyring):
+        signing = await unwrapped(keyring, manifest.service_key, random=os.urandom)
+        if not signing.manifests.signed_here(manifest, mac):
+            report.wrong.append("the manifest was edited, or belongs to another store")
         try:
             async with opened(settings, backup, report) as store:
-                await _open_all(store, keyring, mac, report)
+                await _open_all(store, keyring, report)
         except (StartRefused, StoreUnavailable) as refused:
             if not report.wrong:
                 raise
@@ -116,12 +121,15 @@ async def _in_a_folder(
 async def _in_a_database(
     settings: Settings, backup: Path, report: Report
 ) -> AsyncIterator[OpenStore]:
-    _compare(backup, backup, report)
-    if report.wrong:
-        raise StartRefused("nothing of it was restored: an edited dump may hold any statement")
-    async with restored(settings, backup) as store:
-        report.in_database = True
-        yield store
+    with tempfile.TemporaryDirectory(prefix="regcred-check-") as made:
+        # What is run is what was compared, whatever is done to the backup meanwhile.
+        private = Path(made) / "copy"
+        _copy(backup, private, report)
+        if report.wrong:
+            raise StartRefused("nothing of it was restored: an edited dump may hold any statement")
+        async with restored(settings, private) as store:
+            report.in_database = True
+            yield store
 
 
 def _manifest(backup: Path) -> tuple[Manifest, bytes]:
@@ -141,31 +149,28 @@ def _manifest(backup: Path) -> tuple[Manifest, bytes]:
 def _unpack(backup: Path, place: Path, report: Report) -> None:
     """Put the file where it can be opened, and look at it as a file."""
     path = place / DATABASE
-    path.touch(mode=0o600)
-    try:
-        shutil.copyfile(backup, path)
-    except FileNotFoundError:
-        raise StartRefused(f"there is no backup at {backup}") from None
-    _compare(path, backup, report)
+    _copy(backup, path, report)
     try:
         report.wrong += faults(place)
     except StartRefused as refused:
         report.wrong.append(str(refused).replace(str(path), backup.name))
 
 
-def _compare(file: Path, backup: Path, report: Report) -> None:
+def _copy(backup: Path, file: Path, report: Report) -> None:
+    """Take a private copy, and compare that with the manifest."""
     manifest = report.manifest
-    if not file.exists():
-        raise StartRefused(f"there is no backup at {backup}")
+    file.touch(mode=0o600)
+    try:
+        shutil.copyfile(backup, file)
+    except FileNotFoundError:
+        raise StartRefused(f"there is no backup at {backup}") from None
     if (file.stat().st_size, sha256_of(file)) != (manifest.size, manifest.sha256):
         report.wrong.append(f"the file is not the one that its manifest tells of: {backup.name}")
 
 
-async def _open_all(store: OpenStore, keyring: KeyEncryption, mac: bytes, report: Report) -> None:
+async def _open_all(store: OpenStore, keyring: KeyEncryption, report: Report) -> None:
     keys = await unlock(keyring, store, store_is_empty=False, random=os.urandom)
     store.sign_with(keys.audit_signer.sign)
-    if not keys.manifests.signed_here(report.manifest, mac):
-        report.wrong.append("the manifest was edited, or belongs to another store")
     await _secrets(store, EnvelopeSealer(keyring, os.urandom, time.monotonic), report)
     await _audit(store, keys, report)
 

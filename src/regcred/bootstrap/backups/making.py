@@ -12,6 +12,7 @@ from regcred.adapters.sealing.anchor import Anchor, Comparison, compare
 from regcred.adapters.sealing.audit_chain import AuditChain
 from regcred.adapters.sealing.manifest import Manifest, Mark
 from regcred.adapters.sealing.private_file import create_private, written_private
+from regcred.adapters.sealing.service_keys import PURPOSE
 from regcred.adapters.storage.copies import Copier, Copy
 from regcred.bootstrap.audit_links import base_of
 from regcred.bootstrap.state import State, open_state
@@ -37,8 +38,9 @@ class Backup(NamedTuple):
 async def back_up(settings: Settings, destination: Path) -> Backup:
     """Copy the store into the private directory `destination`, under a name of its own.
 
-    Raise StartRefused, StoreUnavailable, SealBroken for an audit row that was never signed, and
-    OSError. Whatever was there stays, and a backup that failed leaves nothing.
+    Raise StartRefused, StoreUnavailable, SealBroken for an audit row that was never signed or a
+    service's key that is gone, and OSError. Whatever was there stays, and a backup that failed
+    leaves nothing.
     """
     async with open_state(settings, exclusive=False) as state:
         return await _make(state, copier(settings), destination)
@@ -64,6 +66,7 @@ async def _make(state: State, engine: Copier, destination: Path) -> Backup:
         async with engine.copied(partial) as copy:
             end, at_anchor = await _links(copy, state.keys.audit_chain, anchored)
             contents = await copy.contents()
+            service_key = await copy.service_key(PURPOSE)
         manifest = Manifest(
             file=path.name,
             engine=engine.engine,
@@ -76,6 +79,7 @@ async def _make(state: State, engine: Copier, destination: Path) -> Backup:
             audit=end,
             anchor=anchored and Mark(anchored.upto, anchored.head.hex()),
             counts=contents.counts,
+            service_key=service_key,
         )
     # Last: a backup is one once its manifest is there.
     encoded = state.keys.manifests.encode(manifest)
