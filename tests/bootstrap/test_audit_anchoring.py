@@ -20,6 +20,19 @@ def head(number: int) -> bytes:
     return bytes((number,)) * 32
 
 
+KEPT = "CREATE TABLE kept AS SELECT principal FROM audit_events WHERE number = 1"
+EDITED = "UPDATE audit_events SET principal = 'x' WHERE number = 1"
+WHOLE = "UPDATE audit_events SET principal = (SELECT principal FROM kept) WHERE number = 1"
+
+
+def made(folder: Path) -> Place:
+    place = Place(folder, Clock())
+    for directory in (place.store, place.keys):
+        directory.mkdir(mode=0o700)
+    schema.migrate(place.store)
+    return place
+
+
 def state(number: int) -> ChainState:
     return ChainState(number, START, head(number))
 
@@ -113,6 +126,24 @@ async def test_what_was_written_by_a_process_that_was_cut_off_meanwhile_is_its_o
     assert logs == []
 
 
+@pytest.mark.parametrize("upto", [5, 6])
+async def test_a_mark_that_was_taken_away_is_told_and_written_again(
+    file: FileAnchor, upto: int
+) -> None:
+    anchoring = Anchoring(file, Clock(), AuditAlarms(), shared=True, known=AT_5._replace(edited=3))
+    file.save(Anchor(upto, head(upto), START))
+
+    with capture_logs() as logs:
+        await anchoring.read()
+        anchoring.compare(state(upto), 6)
+        await anchoring.move(state(6), 0)
+
+    assert [line["reason"] for line in logs] == ["it tells no more of a row that was found edited"]
+    anchored = file.load()
+    assert anchored is not None
+    assert anchored.edited == 3
+
+
 async def test_what_is_still_not_right_is_told_again_when_asked(file: FileAnchor) -> None:
     anchoring = Anchoring(file, Clock(), AuditAlarms(), shared=True, known=AT_5)
     file.save(Anchor(9, head(9), START))
@@ -130,10 +161,7 @@ async def test_processes_that_share_an_anchor_take_turns_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SqliteStore, "shared", True)
-    place = Place(tmp_path, Clock())
-    for directory in (place.store, place.keys):
-        directory.mkdir(mode=0o700)
-    schema.migrate(place.store)
+    place = made(tmp_path)
     with place.start() as one, place.start() as other, capture_logs() as logs:
         await world_of(one)
         for keeper in (one, other, one, one, other, other):
@@ -148,3 +176,43 @@ async def test_processes_that_share_an_anchor_take_turns_without_a_word(
     assert [(line["event"], line["reason"]) for line in logs] == [
         ("the audit anchor was changed", "it is not of this audit")
     ]
+
+
+ENDS: dict[str, tuple[str, bool, bool]] = {
+    "a start that found the row whole": (WHOLE, False, False),
+    "an operator's word": (EDITED, True, False),
+    "nothing": (EDITED, False, True),
+}
+
+
+@pytest.mark.parametrize(("row", "accepted", "told"), ENDS.values(), ids=ENDS)
+async def test_a_mark_goes_without_a_word_only_where_something_settled_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, *, accepted: bool, told: bool
+) -> None:
+    monkeypatch.setattr(SqliteStore, "shared", True)
+    place = made(tmp_path)
+    with place.start() as one, place.start() as other:
+        await world_of(one)
+        await one.link()
+        await other.link()
+        place.edit(KEPT, EDITED)
+        await one.verify_all()
+        await one.link()
+        await other.link()
+        marked = place.anchor.load()
+        assert marked is not None
+        assert marked.edited == 1
+        place.edit(row)
+        with place.start() as later, capture_logs() as logs:
+            if told:
+                place.anchor.save(marked._replace(edited=0))
+            else:
+                await later.check(accept_rollback=accepted)
+                await later.link()
+            logs.clear()
+            await other.link()
+
+    assert [line["event"] for line in logs] == ["the audit anchor was changed"] * told
+    anchored = place.anchor.load()
+    assert anchored is not None
+    assert anchored.edited == told

@@ -21,6 +21,7 @@ _BACK = "it was set back"
 _OTHER = "it is not the one written here"
 _AHEAD = "it is ahead of the audit"
 _FOREIGN = "it is not of this audit"
+_LIFTED = "it tells no more of a row that was found edited"
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Anchoring:
     """The newest that was written or found right here; None: nothing yet."""
 
     settled: int = 0
-    """A row that the anchor told of, and that a start found whole."""
+    """A row that the anchor told of, and that was accepted or found whole since."""
 
     _there: Anchor | None = field(default=None, init=False)
     _lost: bool = field(default=False, init=False)
@@ -55,6 +56,14 @@ class Anchoring:
         self._there = await asyncio.to_thread(self.anchor.whole)
         return 0 if self._there is None else self._there.upto
 
+    @property
+    def lifted(self) -> int:
+        """The row that an anchor which others may move told of, and tells no more of; 0: none."""
+        there, known = self._there, self.known
+        if not self.shared or known is None or there is None or there.edited:
+            return 0
+        return 0 if known.edited == self.settled else known.edited
+
     def compare(self, state: ChainState, newest: int) -> None:
         """Tell if what was read is not right; `state` is the chain's there, or further on.
 
@@ -64,7 +73,8 @@ class Anchoring:
         self._lost = False
         if known is None or there == known:
             return
-        if there is not None and self._tried is not None and there[:2] == self._tried[:2]:
+        own = there is not None and self._tried is not None and there[:2] == self._tried[:2]
+        if own and not self.lifted:
             self.known, self._tried = there, None
             return
         off = self._off(there, known, state, newest)
@@ -116,10 +126,11 @@ class Anchoring:
         if not self.shared:
             return _OTHER
         if there.upto == known.upto:
-            return None if compare_digest(there.head, known.head) else _OTHER
-        if there.upto > newest:
+            if not compare_digest(there.head, known.head):
+                return _OTHER
+        elif there.upto > newest:
             return _AHEAD
         # This process is further already only where it wrote nothing since it looked last.
-        if there.upto < state.number or compare_digest(there.head, state.head):
-            return None
-        return _FOREIGN
+        elif there.upto >= state.number and not compare_digest(there.head, state.head):
+            return _FOREIGN
+        return _LIFTED if self.lifted else None

@@ -164,6 +164,10 @@ class AuditKeeper:
         # Up to where it was when asked: under load new rows would never let this end.
         newest = await self.store.last_number()
         missing = await self._links.to(min(anchored, newest))
+        lifted = self._anchoring.lifted
+        # Another process's start, or an operator's word to it, leaves no other trace.
+        if lifted and await AuditWalk(self.store, self.chain).settled(lifted):
+            self._anchoring.settled = lifted
         self._anchoring.compare(self._links.state, newest)
         missing = missing or await self._links.to(newest)
         if missing:

@@ -49,6 +49,13 @@ class AuditWalk:
         new = [number for number in edited if number > accepted]
         return Step(reached, new, edited[: len(edited) - len(new)])
 
+    async def settled(self, number: int) -> bool:
+        """Return whether a row that was found edited was accepted since, or is whole again."""
+        if await self.store.last_acceptance() >= number:
+            return True
+        reached, edited = await self.store.edited_after(number - 1, 1)
+        return reached == number and not edited
+
     async def off(self, goal: ChainState, pause: float) -> Off | None:
         """Link every row up to `goal` anew, and return where they do not lead there.
 
