@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -202,14 +203,23 @@ async def test_without_an_anchor_no_state_stands_for_the_rows_before_it(
         assert min(await started(keeper, monkeypatch)) == 0
 
 
-async def test_a_walk_that_cannot_link_the_rest_is_loud(
+async def test_a_walk_that_cannot_link_the_rest_is_loud_and_tried_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 0)
     await written(place)
     with place.start() as keeper, capture_logs() as logs:
         await keeper.check(accept_rollback=False)
-        monkeypatch.setattr(type(keeper.store), "checkpoints", None)
-        await keeper.verify_all()
+        checkpoints = type(keeper.store).checkpoints
+        errors = iter([ZeroDivisionError()])
+
+        async def fails_first(store: Any) -> Any:
+            if error := next(errors, None):
+                raise error
+            return await checkpoints(store)
+
+        monkeypatch.setattr(type(keeper.store), "checkpoints", fails_first)
+        assert await keeper.verify_all()
 
     assert [line["event"] for line in logs] == ["the audit cannot be verified"]
 

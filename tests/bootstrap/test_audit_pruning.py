@@ -16,8 +16,11 @@ from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper, audit_links, audit_pruning
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_pruning import AuditPruner
+from regcred.bootstrap.audit_walk import AuditWalk
+from regcred.bootstrap.beside import beside
 from regcred.bootstrap.service import _kept
 from regcred.domain.audit import NO_PROJECT, Action
+from regcred.domain.errors import SealBroken, StoreUnavailable
 from tests.adapters.storage.samples import ALL_AUDIT, Clock, World, event, sealed
 from tests.bootstrap.test_audit_keeper import Place, refusal, world_of
 from tests.tools.programs import until
@@ -125,6 +128,47 @@ async def test_a_pruned_store_is_verified_from_where_it_was_pruned(place: Place)
         await keeper.check(accept_rollback=False)
 
     assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("error", "order"),
+    [
+        (StoreUnavailable("away"), ["linked", "linked", "pruned", "rounds"]),
+        (SealBroken("an audit row"), ["linked", "rounds"]),
+    ],
+)
+async def test_nothing_is_pruned_before_it_was_verified(
+    place: Place, monkeypatch: pytest.MonkeyPatch, error: Exception, order: list[str]
+) -> None:
+    """A store that is away is asked again; a row that was never signed never will be."""
+    monkeypatch.setattr(audit_keeper, "LOOK_EVERY", 0)
+    await aged(place)
+    done: list[str] = []
+    off = AuditWalk.off
+
+    async def fails_first(*given: Any) -> Any:
+        done.append("linked")
+        if len(done) == 1:
+            raise error
+        return await off(*given)
+
+    def noted(what: str) -> Any:
+        async def run(_: object) -> None:
+            done.append(what)
+
+        return run
+
+    monkeypatch.setattr(AuditWalk, "off", fails_first)
+    monkeypatch.setattr(AuditPruner, "run", noted("pruned"))
+    monkeypatch.setattr(AuditKeeper, "_rounds", noted("rounds"))
+    with place.start() as keeper, capture_logs() as logs:
+        await keeper.check(accept_rollback=False)
+        keeper.pruner = pruner(keeper)
+        async with beside(keeper.run()):
+            await until(lambda: "rounds" in done)
+
+    assert done == order
+    assert [line["event"] for line in logs] == ["the audit cannot be verified"]
 
 
 @pytest.mark.parametrize("moment", ["the start", "the walk beside requests"])

@@ -22,12 +22,12 @@ from regcred.bootstrap.audit_anchoring import Anchoring
 from regcred.bootstrap.audit_links import AuditLinks
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.audit_start import AuditStart
-from regcred.bootstrap.audit_walk import AuditWalk
+from regcred.bootstrap.audit_walk import AuditWalk, Step
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.shift import Rounds, alone
 from regcred.bootstrap.stores import OpenStore
-from regcred.domain.errors import StartRefused
+from regcred.domain.errors import SealBroken, StartRefused
 from regcred.domain.ports import Clock
 from regcred.web.unexpected import kind_and_place
 
@@ -147,8 +147,8 @@ class AuditKeeper:
         """
         async with asyncio.TaskGroup() as both:
             both.create_task(self._keep())
-            await self.verify_all()
-            if self.pruner is not None and not self._edited:
+            whole = await self.verify_all()
+            if self.pruner is not None and whole and not self._edited:
                 both.create_task(self.pruner.run())
             both.create_task(self._rounds())
 
@@ -179,13 +179,14 @@ class AuditKeeper:
             self._kept = state
         self.heartbeat.beat()
 
-    async def verify_all(self) -> None:
+    async def verify_all(self) -> bool:
         """Verify every row that is there now, a few at a time; newer ones this process writes.
 
         An edited row is logged, and the next start verifies everything first and refuses. Where
-        the last rows vanished meanwhile, it ends: `_keep` tells of them.
+        the last rows vanished meanwhile, it ends: `_keep` tells of them. Return whether it came
+        to its end, which it does not at a row that was never signed.
         """
-        await self._verify(PAUSE, alone, first=True)
+        return await self._verify(PAUSE, alone, first=True)
 
     async def _rounds(self) -> None:
         """Verify every row again and again, slowly, where it is for this process to do."""
@@ -198,17 +199,21 @@ class AuditKeeper:
     async def _verify(
         self, pause: float, mine: Callable[[], Awaitable[bool]], *, first: bool
     ) -> bool:
-        """Return whether every row was, and by this process."""
+        """Return whether every row was, and by this process; what fails is tried again."""
         walk, reached, goal = AuditWalk(self.store, self.chain), 0, self._links.state
         newest = None
-        while newest is None or reached < newest:
+        while True:
             try:
                 if not await mine():
                     return False
                 newest = await self.store.last_number() if newest is None else newest
-                step = await walk.step(reached)
+                step = await walk.step(reached) if reached < newest else Step(reached, (), ())
+                off = await walk.off(goal, pause) if step.reached == reached else None
             except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
                 _log.error("the audit cannot be verified", **kind_and_place(error))
+                if isinstance(error, SealBroken):
+                    # Never to be linked, however often: the rows' own walk told of it.
+                    return False
                 await asyncio.sleep(EVERY * LOOK_EVERY)
                 continue
             if step.reached == reached:
@@ -220,11 +225,6 @@ class AuditKeeper:
                 told = f"row {step.accepted[0]}"
                 _log.error("the audit was edited", reason=told, count=len(step.accepted))
             await asyncio.sleep(pause)
-        try:
-            off = await walk.off(goal, pause)
-        except Exception as error:  # noqa: BLE001  whatever it is, the keeper lives on
-            _log.error("the audit cannot be verified", **kind_and_place(error))
-            return False
         if off is not None:
             self._found(*off)
         return True
