@@ -144,17 +144,24 @@ async def test_a_mark_that_was_taken_away_is_told_and_written_again(
     assert anchored.edited == 3
 
 
-async def test_what_is_still_not_right_is_told_again_when_asked(file: FileAnchor) -> None:
-    anchoring = Anchoring(file, Clock(), AuditAlarms(), shared=True, known=AT_5)
-    file.save(Anchor(9, head(9), START))
+@pytest.mark.parametrize("shared", BOTH)
+@pytest.mark.parametrize("written", ["before it is read", "before it is moved"])
+async def test_an_anchor_that_is_ahead_is_told_again_when_asked_and_never_believed(
+    file: FileAnchor, written: str, *, shared: bool
+) -> None:
+    anchoring = Anchoring(file, Clock(), AuditAlarms(), shared, known=AT_5)
+    ahead = Anchor(1000, head(9), START)
+    file.save(ahead if written == "before it is read" else AT_5)
 
     with capture_logs() as logs:
-        for _ in range(3):
+        for number in range(6, 10):
             await anchoring.read()
-            anchoring.compare(state(6), 6)
+            anchoring.compare(state(number), number)
+            file.save(ahead)
+            await anchoring.move(state(number), 0)
             anchoring.remind()
 
-    assert len(logs) == 3
+    assert len(logs) == (4 if written == "before it is read" else 3)
 
 
 async def test_processes_that_share_an_anchor_take_turns_without_a_word(

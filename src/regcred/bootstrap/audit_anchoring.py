@@ -33,7 +33,7 @@ class Anchoring:
     alarms: AuditAlarms
     shared: bool
     known: Anchor | None = None
-    """The newest that was written or found right here; None: nothing yet."""
+    """The newest that was to be written or was found right here; None: nothing yet."""
 
     settled: int = 0
     """A row that the anchor told of, and that was accepted or found whole since."""
@@ -102,8 +102,10 @@ class Anchoring:
             if not new and (told or not edited):
                 return
             edited = edited or told
-        self._tried = self._at(state, edited)
-        self.known = await asyncio.to_thread(self.anchor.move, self._tried, settled=self.settled)
+        to = self._tried = self._at(state, edited)
+        moved = await asyncio.to_thread(self.anchor.move, to, settled=self.settled)
+        # One that is further than the chain here was not looked at yet, or found wrong.
+        self.known = to if moved.upto > to.upto else moved
         self.settled, self._lost, self._tried = 0, False, None
 
     async def put(self, state: ChainState) -> None:
