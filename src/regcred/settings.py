@@ -20,6 +20,11 @@ from regcred.domain.errors import InvalidInput
 from regcred.domain.registry import RegistryAddress
 
 _NOT_PATHS = ("fd:", "awskms:", "gcpkms:", "vault:")
+_HOST = r"(?:\[[^]@/?]*\]|[^][:@/?,]*)(?::\d*)?"
+_FIELD = r"[\w%]+=[^&]*"
+_AT_IN_QUERY = re.compile(rf"(?:[^:/?]*@)?{_HOST}(?:,{_HOST})*(?:/[^?@]*)?\?{_FIELD}(?:&{_FIELD})*")
+"""An address whose user has no colon: one that comes before an `@` is a port's, or a query's."""
+
 _COLLECTOR = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
@@ -238,8 +243,12 @@ def _holds_password(url: str) -> bool:
 
     Both decode a query's names, and one that was not quoted may hold `/`, `?` or `#`.
     """
-    user, at, _ = url.partition("://")[2].rpartition("@")
-    return (at and ":" in user) or "password" in unquote_plus(url.partition("?")[2]).lower()
+    rest = url.partition("://")[2]
+    fields = re.split("[?&]", rest)[1:]
+    if any("password" in unquote_plus(field.partition("=")[0]).lower() for field in fields):
+        return True
+    user, at, _ = rest.rpartition("@")
+    return bool(at) and ":" in user and not _AT_IN_QUERY.fullmatch(rest)
 
 
 def _pairs(value: object, form: str) -> object:

@@ -176,6 +176,11 @@ def test_each_bound_refuses_by_name(field: str, value: object) -> None:
         "postgresql://u:Hunter/2@h/n",
         "postgresql://u:Hunter#2@h/n",
         "postgresql://u:Hunter?2@h/n",
+        "postgresql://u:Hunter?2=2@h/n",
+        "postgresql://u:1?Hunter@h/n?user=u",
+        "postgresql://u:1/Hunter@h/n?user=u@s",
+        "postgresql://:Hunter2@h/n",
+        "postgresql://u:2@h/n?user=me@srv",
         "postgresql://u@h/n?password=Hunter2",
         "postgresql://u@h/n?pass%77ord=Hunter2",
         "postgresql://u@h/n?sslmode=require&%50assword=Hunter2",
@@ -211,6 +216,9 @@ def test_what_is_no_address_of_a_database_is_told_its_form(address: str) -> None
         "postgresql://u@[::1]:5432/n?sslmode=verify-full&sslrootcert=/etc/ca.pem",
         "postgresql://u@a,b:5433/n?target_session_attrs=read-write&passfile=/etc/pgpass",
         "postgresql:///n?host=/run/postgresql",
+        "postgresql://h:5432/n?user=me@srv",
+        "postgresql://me@srv@[::1]:5432,h:5433/n?application_name=a:b@c&user=me@srv",
+        "postgresql://u@h/n?sslrootcert=/etc/passwords/ca.pem",
     ],
 )
 def test_an_address_without_a_password_is_taken(address: str) -> None:
