@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from rich.console import Console
+from structlog.testing import capture_logs
 
 from tools.campaign.modules import MODULES
 from tools.campaign.report import Control, Report, markdown, show, write_json
@@ -53,6 +55,23 @@ def test_a_module_that_breaks_or_does_not_end_has_failed() -> None:
     assert "ValueError: no server" in broken.violations[0]
     assert hung.violations == ["it did not end in its time"]
     assert signal.getitimer(signal.ITIMER_REAL)[0] > 0  # this test's own time still runs
+
+
+def test_what_a_service_in_this_process_logs_is_for_its_module_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = structlog.get_logger("regcred.web")
+
+    def serves(_: float) -> Report:
+        log.info("request")
+        with capture_logs() as seen:
+            log.info("captured")
+        return report(violations=[line["event"] for line in seen])
+
+    found = run_module(Module("f00", serves, 60), 1)
+
+    assert found.violations == ["captured"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_is_kept_for_programs_and_shown_to_people(tmp_path: Path) -> None:
