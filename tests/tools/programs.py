@@ -21,8 +21,8 @@ _T = TypeVar("_T")
 LOOPBACK = "127.0.0.1"
 _BIN = Path(sys.executable).parent
 # How Python's modules are found, and how coverage follows the programs that are started here.
-_FOLLOWED = frozenset({"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"})
-_KEPT = ("PYTHONPATH", "LANG", *_FOLLOWED)
+FOLLOWED = frozenset({"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"})
+_KEPT = ("PYTHONPATH", "LANG", *FOLLOWED)
 _SBIN = "/usr/sbin:/sbin"
 _POLL_SECONDS = 0.02
 
@@ -116,7 +116,7 @@ def run(
 
 def unfollowed(env: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which coverage does not follow a program."""
-    return {name: value for name, value in env.items() if name not in _FOLLOWED}
+    return {name: value for name, value in env.items() if name not in FOLLOWED}
 
 
 class Watched(NamedTuple):
