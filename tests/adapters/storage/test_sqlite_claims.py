@@ -16,6 +16,7 @@ from regcred.domain.secret import Secret
 from regcred.usecases.seal_secret import PASSWORD_FIELD
 from tests.adapters.storage.samples import START, Clock, World, a_credential, seed
 from tests.fakes.sealer import PlainSealer
+from tests.tools.programs import unfollowed
 
 ROOT = Path(__file__).resolve().parents[3]
 LOGINS = 200
@@ -25,7 +26,7 @@ def start(directory: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.adapters.storage.claim_child", str(directory), "3", *words],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        env=unfollowed({**os.environ, "PYTHONPATH": str(ROOT / "src")}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from regcred.adapters.storage.sqlite import SqliteStore, connection
 from tests.adapters.storage.samples import START
+from tests.tools.programs import unfollowed
 
 ROOT = Path(__file__).parents[3]
 KILLS = 10
@@ -46,7 +47,7 @@ def start(directory: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.adapters.storage.crash_child", str(directory), *words],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        env=unfollowed({**os.environ, "PYTHONPATH": str(ROOT / "src")}),
         stdout=subprocess.PIPE,
     )
 
@@ -112,7 +113,7 @@ def test_a_disk_that_fills_up_at_commit_acknowledges_nothing(directory: Path) ->
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(directory)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        env=unfollowed({**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}),
         capture_output=True,
         check=False,
         text=True,
