@@ -90,6 +90,7 @@ class Host:
 def running(folder: Path, **settings: str) -> Iterator[Host]:
     """Serve a fresh data folder with these environment variables."""
     service = Service(folder)
+    service.followed = False
     service.env.update(settings)
     service.init()
     with service.serving(), service.api() as operator:
