@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from regcred.adapters.storage.migrations.versions import r0009_walls
 from regcred.adapters.storage.postgres import Address, PostgresStore, checks, schema, wall_checks
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
@@ -23,8 +24,11 @@ from tests.adapters.storage.samples import (
     Clock,
     World,
     a_credential,
+    a_key,
     a_reveal,
+    event,
     sealed,
+    stored,
 )
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program
 
@@ -267,15 +271,33 @@ async def test_what_a_repeated_request_did_is_behind_the_wall_too(
     asked = IdempotentRequest("key:operator", "again", DIGEST)
     mine, theirs = a_credential(two.id, "repeated"), a_credential(beta, "repeated")
     await two.store.create_credential(mine, sealed(), two.created(mine), asked)
-    for _ in range(2):
-        with pytest.raises(AlreadyDone) as elsewhere:
-            await two.store.create_credential(theirs, sealed(), two.created(theirs), asked)
-        assert (elsewhere.value.digest, elsewhere.value.resource_id) == (b"", "")
-        two.clock.pass_(hours=25)
+    with pytest.raises(AlreadyDone) as elsewhere:
+        await two.store.create_credential(theirs, sealed(), two.created(theirs), asked)
 
+    assert (elsewhere.value.digest, elsewhere.value.resource_id) == (b"", "")
     rows = "SELECT resource_id FROM idempotent_requests"
     assert await postgres_store._all(rows, of=beta) == []
     assert await postgres_store._all(rows, of=two.id) == [(str(mine.id),)]
+
+
+async def test_what_a_migration_finds_of_repeated_requests_is_their_projects_or_outlived(
+    two: World, postgres_store: PostgresStore, administrator: asyncpg.Connection
+) -> None:
+    key, gone = a_key(two.id), a_key(two.id)
+    told = event(Action.KEY_CREATED, two.id)
+    asked = {made: IdempotentRequest("key:operator", made.id, DIGEST) for made in (key, gone)}
+    for made, once in asked.items():
+        await two.store.create_key(stored(made), told, once)
+    await two.store.delete_key(two.id, gone.id, None, told)
+    await administrator.execute("UPDATE idempotent_requests SET project_id = NULL")
+    await administrator.execute(r0009_walls._REPEATED[-1])
+
+    with pytest.raises(AlreadyDone) as again:
+        await two.store.create_key(stored(a_key(two.id)), told, asked[key])
+    assert again.value.resource_id == key.id
+    two.clock.pass_(hours=24)
+    await two.store.create_key(stored(a_key(two.id)), told, asked[gone])
+    assert len(await postgres_store._all("SELECT 1 FROM idempotent_requests")) == 1
 
 
 @pytest.mark.usefixtures("two")

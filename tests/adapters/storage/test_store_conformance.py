@@ -31,6 +31,7 @@ from regcred.domain.ports import (
     SealedSecret,
     StoredKey,
 )
+from regcred.domain.project import Project
 from regcred.domain.registry import ImagePattern, RegistryAddress, Scope
 from regcred.domain.verdict import Standing, VerdictKind
 from tests.adapters.storage.samples import (
@@ -751,6 +752,46 @@ class TestIdempotency:
             await world.store.create_project(twin, seed(), made, again(b"x" * 32))
         assert (done.value.resource_id, done.value.digest) == (str(first.id), DIGEST)
         assert [p.name for p in await world.store.list_projects(0, 10)] == ["alpha", "beta"]
+
+    async def test_a_projects_creation_is_not_repeated_after_its_deletion(
+        self, world: World
+    ) -> None:
+        first = a_project("beta")
+        made = event(Action.PROJECT_CREATED, first.id)
+        await world.store.create_project(first, seed(), made, again())
+        await world.store.delete_project(first.id, None, made)
+
+        with pytest.raises(AlreadyDone) as done:
+            await world.store.create_project(a_project("beta"), seed(), made, again())
+        assert (done.value.resource_id, done.value.digest) == (str(first.id), DIGEST)
+
+    async def test_equal_creations_of_a_project_at_once_have_one_effect(self, world: World) -> None:
+        attempts = [a_project("beta") for _ in range(4)]
+        outcomes = await asyncio.gather(
+            *(
+                world.store.create_project(p, seed(), event(Action.PROJECT_CREATED, p.id), again())
+                for p in attempts
+            ),
+            return_exceptions=True,
+        )
+
+        [made] = [p.id for p in outcomes if isinstance(p, Project)]
+        done = [done for done in outcomes if isinstance(done, AlreadyDone)]
+        assert [(one.resource_id, one.digest) for one in done] == [(str(made), DIGEST)] * 3
+
+    async def test_its_day_is_over_in_every_project(self, world: World) -> None:
+        beta = World(world.store, world.clock)
+        beta.project = await world.add_project("beta")
+        first, second = a_credential(world.id), a_credential(beta.id)
+        await world.store.create_credential(first, sealed(), world.created(first), again())
+        with pytest.raises(AlreadyDone):
+            await world.store.create_credential(second, sealed(), beta.created(second), again())
+        world.clock.pass_(hours=24)
+
+        await world.store.create_credential(second, sealed(), beta.created(second), again())
+        with pytest.raises(AlreadyDone) as done:
+            await world.store.create_credential(second, sealed(), beta.created(second), again())
+        assert done.value.resource_id == str(second.id)
 
     async def test_a_project_that_was_refused_remembers_nothing(self, world: World) -> None:
         twin = a_project("alpha")

@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self, TypeVar
 
-import asyncpg
-
 from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.checks import last_columns, look_over
 from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
@@ -19,6 +17,7 @@ from regcred.adapters.storage.postgres.reads import Reads
 from regcred.adapters.storage.postgres.reveals import PostgresRevealLog
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
+from regcred.adapters.storage.postgres.walls import REMEMBER
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, writing
 from regcred.adapters.storage.revision import serves
 from regcred.adapters.storage.sql.access import Of
@@ -29,7 +28,7 @@ from regcred.adapters.storage.sql.rows import Row, micros
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Transaction, Work
 from regcred.domain.audit import NO_PROJECT, AuditEvent, Reveal
-from regcred.domain.errors import StoreUnavailable
+from regcred.domain.errors import NameTaken, StoreUnavailable
 from regcred.domain.ports import AlreadyDone, Clock, IdempotentRequest, WrappedSeed
 from regcred.domain.ports.measuring import StoreFigures
 from regcred.domain.project import Project
@@ -40,6 +39,7 @@ CONNECTIONS = 8
 _READ = "SELECT checks FROM health WHERE id = 1"
 _WRITTEN = "UPDATE health SET checks = checks + 1 WHERE id = 1"
 _REVISION = "SELECT version_num FROM alembic_version"
+_KEEP = f"SELECT public.{REMEMBER}(?, ?, ?, ?, ?, ?)"
 _PROVEN_FOR = 1.0
 _MAX_REVEALS = 512
 
@@ -160,12 +160,19 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         idempotent: IdempotentRequest | None = None,
     ) -> Project:
         """Store a project under the next number; see the port."""
-        # What was done before was another project's, which the transaction of this one cannot see.
-        if idempotent is not None:
-            done = await self.find_idempotent(idempotent.principal, idempotent.key)
+        await self._refuse_done(idempotent)
+        try:
+            return await super().create_project(project, seed, event, idempotent)
+        except (NameTaken, AlreadyDone):
+            await self._refuse_done(idempotent)  # by its like, meanwhile
+            raise
+
+    async def _refuse_done(self, request: IdempotentRequest | None) -> None:
+        """Raise AlreadyDone if a request did something in a project that only `*` shows."""
+        if request is not None:
+            done = await self.find_idempotent(request.principal, request.key)
             if done is not None:
                 raise done
-        return await super().create_project(project, seed, event, idempotent)
 
     async def find_idempotent(self, principal: str, key: str) -> AlreadyDone | None:
         """Return what an Idempotency-Key did within its 24 hours, if anything."""
@@ -198,14 +205,8 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         """Run a write without a lock of its own."""
         return await self._writes.run(TOGETHER, work, place="rows of its own")
 
-    async def _remember(
-        self, transaction: Transaction, request: IdempotentRequest | None, resource_id: str
-    ) -> None:
-        try:
-            await super()._remember(transaction, request, resource_id)
-        except asyncpg.InsufficientPrivilegeError as error:
-            # The walls stand, so it is the row: another project's, from longer ago than a day.
-            raise AlreadyDone(b"", "") from error
+    async def _keep(self, transaction: Transaction, row: Row, oldest: int) -> bool:
+        return await transaction.one(_KEEP, (*row, oldest)) == (True,)
 
     @property
     def _sign(self) -> Sign | None:

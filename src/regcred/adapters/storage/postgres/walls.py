@@ -25,7 +25,11 @@ EVERY = "*"
 """Of the setting: every project. Only what the nouns do not do for one project says it."""
 
 TRACE = "regcred_trace_1"
-"""The function that writes what answers leave; it has no rights but its caller's."""
+REMEMBER = "regcred_remember_1"
+"""Functions that write what answers leave, and what a repeated request is not to do again.
+
+They have no rights but their caller's.
+"""
 
 _AUDIT = "audit_events"
 _EARLIER = hot_read.SIGNATURE.replace(hot_read.NAME, "regcred_resolve_1")
@@ -136,7 +140,7 @@ AROUND = (
     f"REVOKE ALL ON FUNCTION {_EARLIER} FROM PUBLIC",
     f"REVOKE ALL ON FUNCTION {hot_read.SIGNATURE} FROM PUBLIC",
     f"GRANT EXECUTE ON FUNCTION {hot_read.SIGNATURE} TO {APP}",
-    f"REVOKE ALL ON FUNCTION public.{TRACE} FROM PUBLIC",
-    f"GRANT EXECUTE ON FUNCTION public.{TRACE} TO {APP}",
+    f"REVOKE ALL ON FUNCTION public.{TRACE}, public.{REMEMBER} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION public.{TRACE}, public.{REMEMBER} TO {APP}",
 )
 """What is no table's, and locks none."""

@@ -120,13 +120,19 @@ class Access(ABC):
         if request is None:
             return
         now = self._clock()
-        oldest = micros(now - IDEMPOTENT_FOR)
-        await transaction.change(_SWEEP, (oldest,))
-        row = (request.principal, request.key, request.digest, resource_id, micros(now), oldest)
-        if not await transaction.change(_REMEMBER, row):
+        row = (request.principal, request.key, request.digest, resource_id, micros(now))
+        if not await self._keep(transaction, row, micros(now - IDEMPOTENT_FOR)):
             await self._refuse_repeated(transaction, request)
             # It is there and not to be seen: the key did something in another project.
             raise AlreadyDone(b"", "")
+
+    async def _keep(self, transaction: Transaction, row: Row, oldest: int) -> bool:
+        """Write the row unless its key has a younger one, and sweep; return whether it is written.
+
+        `row`: principal, key, digest, resource id, at. Of whatever project the others are.
+        """
+        await transaction.change(_SWEEP, (oldest,))
+        return bool(await transaction.change(_REMEMBER, (*row, oldest)))
 
 
 async def unhurried(rows: Sequence[Row], parse: Callable[[Row], _T]) -> list[_T]:
