@@ -20,6 +20,7 @@ from regcred.domain.errors import StoreUnavailable
 from regcred.domain.fetch import KEPT
 from regcred.domain.ports import Creation
 from tests.adapters.storage.samples import (
+    START,
     Clock,
     World,
     a_credential,
@@ -63,6 +64,8 @@ DELETION = """
     DELETE FROM credentials WHERE project_id = {project}
 """.replace("{project}", "(SELECT id FROM projects WHERE name = 'alpha')")
 
+KEYS = "UPDATE api_keys SET name = 'held'"
+
 
 async def edit(world: World, login: RegistryCredential, to: str) -> None:
     told = event(Action.CREDENTIAL_UPDATED, world.id, login.id)
@@ -77,14 +80,42 @@ async def test_pulls_go_on_while_a_login_is_being_deleted(
     monkeypatch.setattr(fetch_log, "LOOK_EVERY", 1)
     all_ = fetch_log._EXCESS.replace(f"OFFSET {KEPT}", "OFFSET 0")
     monkeypatch.setattr(fetch_log, "_EXCESS", all_)
+    both = [a_reveal(alpha.id, mine.id), a_reveal(beta.id, theirs.id)]
     async with locked(database, DELETION):
-        await alpha.store.record_reveals(
-            [a_reveal(alpha.id, mine.id), a_reveal(beta.id, theirs.id)]
-        )
+        await alpha.store.record_reveals(both)
         assert await beta.matched("team/app") == ["theirs r.example"]
 
     fetched = await beta.store.list_fetches(beta.id, theirs.id, None, None, 10)
     assert len(fetched) == 1
+    store = alpha.store
+    assert isinstance(store, PostgresStore)
+    assert list(store._reveal_log._fetches._many) == [(str(alpha.id), str(mine.id))]
+    await store.record_reveals(both)
+    fetched = await store.list_fetches(alpha.id, mine.id, None, None, 10)
+    assert [fetch.image for fetch in fetched] == ["r.example/team/app"]
+
+
+@pytest.mark.parametrize("at", ["record_reveal", "record_use"])
+async def test_what_was_left_to_who_had_it_locked_is_moved_with_the_next_within_the_minute(
+    alpha: World, database: Cluster, at: str
+) -> None:
+    login, other, key = await alpha.add("mine"), await alpha.add("other"), await alpha.add_key()
+    moves = getattr(alpha.store, at)
+    reveal = a_reveal(alpha.id, login.id, other.id, principal=f"key:{key.id}")
+    async with locked(database, DELETION), locked(database, KEYS):
+        await moves(reveal)
+        assert (await alpha.store.find_credential(alpha.id, login.id)).last_used_at is None
+    await moves(reveal)
+
+    for id_ in (login.id, other.id):
+        assert (await alpha.store.find_credential(alpha.id, id_)).last_used_at == START
+        assert len(await alpha.store.list_fetches(alpha.id, id_, None, None, 10)) == 1
+    assert (await alpha.store.find_key(alpha.id, key.id)).key.last_used_at == START
+    store = alpha.store
+    assert isinstance(store, PostgresStore)
+    before = store.commits
+    await store.record_use(reveal)
+    assert store.commits - before == (at == "record_reveal")
 
 
 async def test_a_locked_project_holds_up_its_own_creates_alone(

@@ -16,6 +16,7 @@ from regcred.adapters.storage.postgres.pool import Pool, close_quietly
 from regcred.adapters.storage.postgres.reads import Reads
 from regcred.adapters.storage.postgres.reveals import PostgresRevealLog
 from regcred.adapters.storage.postgres.together import Together
+from regcred.adapters.storage.postgres.traces import Trace
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.walls import REMEMBER
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, writing
@@ -148,7 +149,8 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         if not self._moved.due(digest(reveal), micros(reveal.at)):
             return
         try:
-            await self._run_moving(lambda t: self._reveal_log.move(t, [reveal]))
+            if await self._run_moving(lambda t: self._reveal_log.move(t, [reveal])):
+                self._moved.undo(digest(reveal))
         except StoreUnavailable:
             self._moved.forget()
 
@@ -216,19 +218,24 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         await self._run_moving(lambda t: self._reveal_log.write(t, reveals), len(reveals))
         return [None] * len(reveals)
 
-    async def _run_moving(self, move: Work[None], writes: int = 1) -> None:
-        """Run a write of the reveal log, which remembers nothing of a transaction that is gone."""
+    async def _run_moving(self, move: Work[None], writes: int = 1) -> bool:
+        """Run a write of the reveal log, and return whether rows were left to who had them locked.
+
+        It remembers nothing of them, nor of a transaction that is gone.
+        """
         moved = False
 
-        async def work(transaction: PostgresTransaction) -> None:
+        async def work(transaction: PostgresTransaction) -> Trace:
             nonlocal moved
             if moved:
                 self._reveal_log.forget()
             moved = True
             await move(transaction)
+            return transaction.trace  # which is left after the work
 
         try:
-            await self._writes.run(TOGETHER, work, writes)
+            trace = await self._writes.run(TOGETHER, work, writes)
         except Exception:
             self._reveal_log.forget()
             raise
+        return self._reveal_log.undo(trace)

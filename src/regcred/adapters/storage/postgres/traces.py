@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from asyncpg import Connection
 
 from regcred.adapters.storage.postgres.walls import TRACE
+from regcred.adapters.storage.sql.fetch_log import Moved
 from regcred.adapters.storage.sql.rows import Row
 
 _WIDTHS = {"uses": 4, "key_uses": 2, "fetches": 8, "audit": 12}
 _ARRAYS = sum(_WIDTHS.values())
-_CALL = f"SELECT public.{TRACE}({', '.join(f'${n}' for n in range(1, _ARRAYS + 3))})"
+_CALL = f"SELECT * FROM public.{TRACE}({', '.join(f'${n}' for n in range(1, _ARRAYS + 3))})"  # noqa: S608  constants alone
 
 
 class Next:
@@ -32,7 +33,7 @@ class Next:
 class Trace:
     """What is to be left, as rows of the function's arrays."""
 
-    __slots__ = ("audit", "fetches", "key_uses", "uses")
+    __slots__ = ("audit", "fetches", "key_uses", "left_fetches", "left_uses", "moved", "uses")
 
     def __init__(self) -> None:
         self.uses: Iterable[Row] = ()
@@ -41,11 +42,20 @@ class Trace:
         self.key_uses: Iterable[Row] = ()
         """(key id, at)."""
 
-        self.fetches: Iterable[Row] = ()
+        self.fetches: Sequence[Row] = ()
         """(project id, credential id, principal, client, image, node, namespace, at)."""
+
+        self.moved: Moved = Moved()
+        """What the fetches were made of."""
 
         self.audit: list[Row] = []
         """Columns of audit_rows.COLUMNS without the number."""
+
+        self.left_uses: list[str] = []
+        """Ids of credentials and keys whose last use was not moved: others had locked them."""
+
+        self.left_fetches: list[Row] = []
+        """Fetches that were not moved."""
 
     @property
     def moves(self) -> bool:
@@ -67,8 +77,12 @@ class Trace:
             *_columns(self.fetches, _WIDTHS["fetches"]),
             *_columns((row[1:] for row in signed), _WIDTHS["audit"]),
         )
+        fetches = self.fetches
         self.uses = self.key_uses = self.fetches = ()
-        found: int | None = await connection.fetchval(_CALL, shown, first, *arrays)
+        due, uses, keys, some = await connection.fetchrow(_CALL, shown, first, *arrays)
+        self.left_uses += [*(uses or ()), *(keys or ())]
+        self.left_fetches += [fetches[n - 1] for n in some or ()]
+        found: int | None = due
         return found
 
 

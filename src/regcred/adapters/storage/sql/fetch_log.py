@@ -126,6 +126,8 @@ class FetchLog:
         for login in looked_at:
             if await self._may_look(transaction, login):
                 await _keep_newest(transaction, login)
+            else:
+                self._many[login] = None
 
     async def _may_look(self, transaction: Transaction, login: Login) -> bool:
         """Whether nobody else has the login's row; one that is left is looked at later."""
@@ -137,7 +139,12 @@ def digest(reveal: Reveal) -> int:
 
     64 bits under a key of the process (CPython's SipHash), so no caller makes two ways one.
     """
-    return hash((_ids(reveal), _way(reveal)))
+    return digest_of(_ids(reveal), _way(reveal))
+
+
+def digest_of(ids: tuple[str, ...], way: tuple[str, ...]) -> int:
+    """Return the same from the logins' ids and the columns of the way."""
+    return hash((ids, way))
 
 
 def _ids(reveal: Reveal) -> tuple[str, ...]:

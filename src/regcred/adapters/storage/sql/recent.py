@@ -34,6 +34,10 @@ class Recent:
         self._moved[what] = now
         return True
 
+    def undo(self, what: Hashable) -> None:
+        """Have `what` moved with the next one: it was left."""
+        self._moved.pop(what, None)
+
     def forget(self) -> None:
         """Forget everything: the transaction that moved it is gone."""
         self._moved.clear()

@@ -26,7 +26,7 @@ _USE_KEY = """
     UPDATE api_keys SET last_used_at = ?1
     WHERE id = ?2 AND (last_used_at IS NULL OR last_used_at < ?1)
 """
-_KEY = "key:"
+KEY = "key:"
 
 
 class LastUses(NamedTuple):
@@ -75,8 +75,8 @@ class RevealLog:
         now = micros(reveal.at)
         used = [id_ for id_, _ in reveal.logins if self._recent.due(id_, now)]
         key = None
-        if self._recent.due(reveal.principal, now) and reveal.principal.startswith(_KEY):
-            key = reveal.principal.removeprefix(_KEY)
+        if self._recent.due(reveal.principal, now) and reveal.principal.startswith(KEY):
+            key = reveal.principal.removeprefix(KEY)
         if not used and key is None:
             return None
         return LastUses(now, reveal.principal, reveal.project_id, used, key)

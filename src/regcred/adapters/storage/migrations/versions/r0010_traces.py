@@ -16,15 +16,15 @@ depends_on = None
 # Runs as whoever calls it, behind the same walls. `shown` is the setting that they go by, where the
 # call is its own transaction; NULL inside another one.
 #
-# Rows that others have locked are not waited for: a last use that is not moved now is moved with
+# Rows that others have locked are not waited for: what is not moved now is returned, as moved with
 # the next one, and who hands out logins never waits for who edits them. A fetch's foreign key would
 # wait for a login that somebody is deleting: with the lock that it wants taken before, or left out,
 # it finds it or is not asked. Fetches go in the order of their index, as every batch of every
-# process: so no two wait for each other.
+# process: so no two wait for each other. `left_fetches` counts theirs from 1.
 #
 # Then the audit rows, whose signatures hold their numbers: `first` is what the caller takes for the
-# next one. If it is, they are written, and NULL is returned; if not, nothing of them, and the right
-# one is returned, which inside a transaction is the caller's until its end.
+# next one. If it is, they are written, and `due` is NULL; if not, nothing of them, and it is the
+# right one, which inside a transaction is the caller's until its end.
 _TRACE = """
     CREATE FUNCTION public.regcred_trace_1(
         shown text, first bigint,
@@ -34,13 +34,13 @@ _TRACE = """
         f_images text[], f_nodes text[], f_namespaces text[], f_at bigint[],
         a_at bigint[], a_projects text[], a_actions text[], a_principals text[], a_targets text[],
         a_versions bigint[], a_requests text[], a_last_requests text[], a_counts bigint[],
-        a_peers text[], a_details text[], a_macs bytea[]
-    ) RETURNS bigint
+        a_peers text[], a_details text[], a_macs bytea[],
+        OUT due bigint, OUT left_uses text[], OUT left_keys text[], OUT left_fetches bigint[]
+    )
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     AS $function$
     DECLARE
         told bigint := cardinality(a_macs);
-        due bigint;
         written bigint;
     BEGIN
         IF shown IS NOT NULL THEN
@@ -57,6 +57,13 @@ _TRACE = """
                 WHERE f.last_used_at IS NULL OR f.last_used_at < v.a
                 FOR NO KEY UPDATE OF f SKIP LOCKED
             );
+            GET DIAGNOSTICS written = ROW_COUNT;
+            IF written < cardinality(u_ids) THEN
+                SELECT array_agg(f.id) INTO left_uses FROM public.credentials f
+                JOIN unnest(u_projects, u_ids, u_at) AS v (p, i, a)
+                    ON f.project_id = v.p AND f.id = v.i
+                WHERE f.last_used_at IS NULL OR f.last_used_at < v.a;
+            END IF;
         END IF;
         IF cardinality(k_ids) > 0 THEN
             UPDATE public.api_keys k SET last_used_at = u.at
@@ -67,6 +74,12 @@ _TRACE = """
                 WHERE f.last_used_at IS NULL OR f.last_used_at < v.a
                 FOR NO KEY UPDATE OF f SKIP LOCKED
             );
+            GET DIAGNOSTICS written = ROW_COUNT;
+            IF written < cardinality(k_ids) THEN
+                SELECT array_agg(f.id) INTO left_keys FROM public.api_keys f
+                JOIN unnest(k_ids, k_at) AS v (i, a) ON f.id = v.i
+                WHERE f.last_used_at IS NULL OR f.last_used_at < v.a;
+            END IF;
         END IF;
         IF cardinality(f_at) > 0 THEN
             INSERT INTO public.fetches (
@@ -89,14 +102,33 @@ _TRACE = """
             ORDER BY 1, 2, 3, 4, 5, 6, 7
             ON CONFLICT (project_id, credential_id, principal, client, image, node, namespace)
             DO UPDATE SET last_at = excluded.last_at WHERE fetches.last_at < excluded.last_at;
+            GET DIAGNOSTICS written = ROW_COUNT;
+            IF written < cardinality(f_at) THEN
+                SELECT array_agg(w.n) INTO left_fetches
+                FROM unnest(
+                    f_projects, f_credentials, f_principals, f_clients, f_images, f_nodes,
+                    f_namespaces, f_at
+                ) WITH ORDINALITY AS w (
+                    project_id, credential_id, principal, client, image, node, namespace, at, n
+                )
+                JOIN public.credentials c ON c.project_id = w.project_id AND c.id = w.credential_id
+                WHERE NOT EXISTS (
+                    SELECT 1 FROM public.fetches f
+                    WHERE f.project_id = w.project_id AND f.credential_id = w.credential_id
+                        AND f.principal = w.principal AND f.client = w.client
+                        AND f.image = w.image AND f.node = w.node
+                        AND f.namespace = w.namespace AND f.last_at >= w.at
+                );
+            END IF;
         END IF;
         IF told = 0 THEN
-            RETURN NULL;
+            RETURN;
         END IF;
         SELECT n.last + 1 INTO due FROM public.audit_numbers n WHERE n.id = 1 FOR UPDATE;
         IF due <> first THEN
-            RETURN due;
+            RETURN;
         END IF;
+        due := NULL;
         UPDATE public.audit_numbers SET last = last + told WHERE id = 1;
         INSERT INTO public.audit_events (
             number, at, project_id, action, principal, target, secret_version, request_id,
@@ -115,7 +147,6 @@ _TRACE = """
         IF written <> told THEN
             RAISE EXCEPTION 'an audit row was dropped' USING ERRCODE = 'RC001';
         END IF;
-        RETURN NULL;
     END
     $function$
 """
