@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from regcred.adapters.storage.postgres import PostgresStore, turns, writes
-from regcred.adapters.storage.postgres.turns import Turns
+from regcred.adapters.storage.postgres.turns import Turn, Turns
 from regcred.adapters.storage.sql import fetch_log
+from regcred.adapters.storage.sql.transaction import Transaction
 from regcred.bootstrap.waves import Wave
 from regcred.domain.audit import Action
 from regcred.domain.credential import RegistryCredential
@@ -136,20 +137,45 @@ async def test_a_locked_project_holds_up_its_own_creates_alone(
     assert not store._held
 
 
-async def test_writes_that_wait_for_one_row_leave_connections_to_all_others(
+async def test_writes_that_wait_for_two_projects_rows_leave_connections_to_all_others(
     alpha: World, beta: World, database: Cluster
 ) -> None:
     mine, theirs = await alpha.add("mine"), await beta.add("theirs")
-    async with locked(database, PROJECT):
-        waiting = [asyncio.create_task(edit(alpha, mine, str(n))) for n in range(20)]
+    await alpha.add_project("gamma")
+    gamma = World(alpha.store, alpha.clock)
+    gamma.project = await gamma.store.find_project(3)
+    free = await gamma.add("free")
+    async with locked(database, PROJECT.replace("= 'alpha'", "<> 'gamma'")):
+        waiting = [
+            asyncio.create_task(edit(world, login, str(n)))
+            for n in range(10)
+            for world, login in ((alpha, mine), (beta, theirs))
+        ]
         await asyncio.sleep(0.05)
-        await edit(beta, theirs, "edited")
-        await beta.store.record_reveal(a_reveal(beta.id, theirs.id))
-        assert await beta.names() == ["theirs"]
+        await edit(gamma, free, "edited")
+        await gamma.store.record_reveal(a_reveal(gamma.id, free.id))
+        assert await gamma.names() == ["free"]
         assert not any(task.done() for task in waiting)
 
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [outcome for outcome in outcomes if outcome is None] == [None]
+    assert [outcome for outcome in outcomes if outcome is None] == [None, None]
+
+
+async def test_one_of_a_place_stands_at_its_row_and_no_longer_than_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some = Turns(most=2, of_one=2)
+    async with some.turn("a") as first:
+        second = asyncio.create_task(some.turn("a").__aenter__())
+        async with some.turn("b"):
+            assert not second.done()
+        first.has_row()
+        assert 4000 < (await second).wait <= 5000
+
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.02)
+    async with some.turn("c") as late:
+        assert 0 < late.wait <= 20
+    assert Turn().wait == 5000
 
 
 async def test_whoever_gets_no_turn_is_told_and_those_that_go_are_not_too_many(
@@ -176,5 +202,25 @@ async def test_whoever_gets_no_turn_is_told_and_those_that_go_are_not_too_many(
     assert not some._places
 
 
-def test_a_process_that_hangs_loses_its_locks_before_others_give_up() -> None:
-    assert writes.IDLE_SECONDS < writes.LOCK_SECONDS
+async def test_a_process_that_hangs_loses_its_row_to_who_waits_for_it(
+    alpha: World, database: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = writes._LIMITS.replace(f"'{writes.IDLE_SECONDS}s'", "'50ms'")
+    monkeypatch.setattr(writes, "_LIMITS", limits)
+    has_it, lost = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Transaction) -> None:
+        has_it.set()
+        await lost.wait()
+
+    store = alpha.store
+    assert isinstance(store, PostgresStore)
+    hangs = asyncio.create_task(store._write(hang, of=alpha.id))
+    await has_it.wait()
+    try:
+        async with locked(database, f"SET LOCAL lock_timeout = '2s'; {PROJECT}"):
+            lost.set()
+            with pytest.raises(StoreUnavailable):
+                await hangs
+    finally:
+        lost.set()

@@ -15,10 +15,11 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
-from regcred.adapters.storage.postgres.writes import TOGETHER, Writes
+from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, writing
 from regcred.adapters.storage.sql.credentials import Credentials, columns_of
 from regcred.adapters.storage.sql.indexing import label_rows, scope_rows
 from regcred.adapters.storage.sql.rows import Row, micros, micros_or_none
@@ -43,11 +44,10 @@ def _unnest(types: str) -> str:
     return f"unnest({', '.join(f'CAST(? AS {named[type_]}[])' for type_ in types)})"
 
 
-_LOCK = """
+_LOCK_FREE = """
     SELECT id, next_credential_number, recheck_every FROM projects
-    WHERE id = ANY (CAST(? AS text[])) ORDER BY id FOR NO KEY UPDATE
+    WHERE id = ANY (CAST(? AS text[])) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
-_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 _THERE = "SELECT id FROM projects WHERE id = ANY (CAST(? AS text[]))"
 # Each by the index of names, whatever the planner thinks of how many there are.
 _TAKEN = f"""
@@ -173,10 +173,11 @@ class PostgresCredentials(Credentials):
         """`wait` is the one project that all are of, and whose row is waited for."""
 
         async def work(transaction: PostgresTransaction) -> Sequence[Outcome]:
-            return await create_all(transaction, batch, wait=wait is not None)
+            return await create_all(transaction, batch)
 
+        begin = TOGETHER if wait is None else writing(UUID(wait))
         try:
-            return await self._writes.run(TOGETHER, work, len(batch), place=wait)
+            return await self._writes.run(begin, work, len(batch), place=wait)
         except InvalidInput:
             pass
         except StoreUnavailable as error:
@@ -200,15 +201,11 @@ def _is_of_one(cause: BaseException | None) -> bool:
 
 
 async def create_all(
-    transaction: PostgresTransaction, batch: Sequence[Creation], *, wait: bool = False
+    transaction: PostgresTransaction, batch: Sequence[Creation]
 ) -> Sequence[Outcome]:
-    """Create what can be, and return an outcome for each.
-
-    `wait`: for rows that others have, instead of leaving their creates.
-    """
+    """Create what can be, and return an outcome for each; those whose row others have go apart."""
     wanted = sorted({creation.place[0] for creation in batch})
-    lock = _LOCK if wait else _LOCK_FREE
-    projects = {id_: rest for id_, *rest in await transaction.all(lock, (wanted,))}
+    projects = {id_: rest for id_, *rest in await transaction.all(_LOCK_FREE, (wanted,))}
     missing = [id_ for id_ in wanted if id_ not in projects]
     held = {id_ for (id_,) in await transaction.all(_THERE, (missing,))} if missing else set()
     names = [(creation.place[0], creation.credential.name) for creation in batch]

@@ -25,7 +25,7 @@ from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.reads import shown
 from regcred.adapters.storage.postgres.traces import Next
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
-from regcred.adapters.storage.postgres.turns import Turns
+from regcred.adapters.storage.postgres.turns import Turn, Turns
 from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.access import Of
 from regcred.adapters.storage.sql.transaction import Clash, Sign
@@ -50,7 +50,6 @@ _CONFLICTS = (
     asyncpg.ForeignKeyViolationError,  # 23503
 )
 
-LOCK_SECONDS = 5
 IDLE_SECONDS = 2
 """After which a process that says nothing in mid-transaction loses it, with all that it locked.
 
@@ -59,14 +58,14 @@ Shorter than anybody waits for a row: one that hangs fails itself, and not those
 
 # Nobody waits for ever, and nobody who is gone is waited for. One message with BEGIN.
 _LIMITS = (
-    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
+    "SET LOCAL lock_timeout = {wait}; "
     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
     f"SET LOCAL {SETTING} = "
 )
 
 
 def writing(of: Of) -> str:
-    """Return what begins a transaction that writes, with its lock."""
+    """Return what begins a transaction that writes, with its lock, for a `wait` in milliseconds."""
     if of is None:
         return f"BEGIN ISOLATION LEVEL SERIALIZABLE; {_LIMITS}'{EVERY}'"
     if of == NO_PROJECT:
@@ -130,16 +129,18 @@ class Writes:
 
     async def _in_turn(self, place: Hashable, begin: str, work: Work[_T], writes: int) -> _T:
         if place is None:
-            return await self._again_while_in_conflict(begin, work, writes)
-        async with self._turns.turn(place):
-            return await self._again_while_in_conflict(begin, work, writes)
+            return await self._again_while_in_conflict(Turn(), begin, work, writes)
+        async with self._turns.turn(place) as turn:
+            return await self._again_while_in_conflict(turn, begin, work, writes)
 
-    async def _again_while_in_conflict(self, begin: str, work: Work[_T], writes: int) -> _T:
+    async def _again_while_in_conflict(
+        self, turn: Turn, begin: str, work: Work[_T], writes: int
+    ) -> _T:
         conflict: Exception | None = None
         for attempt in range(ATTEMPTS):
             try:
                 began = time.monotonic()
-                result = await self._attempt(begin, work)
+                result = await self._attempt(turn, begin, work)
             except _CONFLICTS as error:
                 conflict = error
                 if attempt >= _LOOKS and isinstance(error, asyncpg.ForeignKeyViolationError):
@@ -154,13 +155,14 @@ class Writes:
                 return result
         raise unavailable(conflict or TimeoutError())
 
-    async def _attempt(self, begin: str, work: Work[_T]) -> _T:
+    async def _attempt(self, turn: Turn, begin: str, work: Work[_T]) -> _T:
         async with self._pool.connection() as connection:
             transaction = PostgresTransaction(
-                connection, self.sign, self._columns, self._next, begin
+                connection, self.sign, self._columns, self._next, begin.format(wait=turn.wait)
             )
             if begin != TOGETHER:
                 await transaction.begin()  # with the lock that the work relies on
+            turn.has_row()
             result = await work(transaction)
             # A pooler that knows no prepared statements may give each its own server.
             at_once = begin == TOGETHER and self._pool.address.prepared
