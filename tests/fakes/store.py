@@ -524,9 +524,10 @@ class MemoryStore(MemoryPods, MemoryWrongKeys, MemoryWebhooks):
         )
         self._use(reveal)
 
-    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
         for reveal in reveals:
             await self.record_reveal(reveal)
+        return [None] * len(reveals)
 
     async def record_use(self, reveal: Reveal) -> None:
         with suppress(StoreUnavailable):

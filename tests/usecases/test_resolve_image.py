@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -9,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from regcred.domain.access import GRANTS, Permission, Role
-from regcred.domain.audit import Action
+from regcred.domain.audit import Action, Reveal
 from regcred.domain.credential import RegistryCredential
 from regcred.domain.errors import (
     AccessDenied,
@@ -110,6 +112,28 @@ async def test_no_login_without_its_row(world: World) -> None:
     with pytest.raises(StoreUnavailable):
         await world.pull(key, IMAGE)
     assert got(await world.pull(key, IMAGE)) == ["hub"]
+
+
+async def test_a_row_that_cannot_be_written_keeps_back_its_own_answer_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.login()
+    key = await world.key(Role.PULLER)
+
+    async def all_but_one(reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
+        odd = StoreUnavailable("odd")
+        return [odd if reveal.image.endswith("/odd") else None for reveal in reveals]
+
+    monkeypatch.setattr(world.store, "record_reveals", all_but_one)
+    images = (IMAGE, f"{REGISTRY}/odd", f"{REGISTRY}/even")
+    first, odd, last = await asyncio.gather(
+        *(world.pull(key, image) for image in images), return_exceptions=True
+    )
+
+    assert isinstance(odd, StoreUnavailable)
+    for answer in (first, last):
+        assert isinstance(answer, Resolution)
+        assert got(answer) == ["hub"]
 
 
 async def test_use_is_remembered_and_moves_no_version(world: World) -> None:

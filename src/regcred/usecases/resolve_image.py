@@ -149,9 +149,12 @@ class ResolveImage:
             except Exception as error:  # noqa: BLE001  as above
                 waiting.failed(error)
         if ready:
-            await self._store.record_reveals([one.trace() for _, one in ready])
-        for waiting, one in ready:
-            waiting.done(self._counted(one))
+            kept = await self._store.record_reveals([one.trace() for _, one in ready])
+            for (waiting, one), failure in zip(ready, kept, strict=True):
+                if failure is None:
+                    waiting.done(self._counted(one))
+                else:
+                    waiting.failed(failure)
 
     def _counted(self, found: Found) -> Resolution:
         answer = found.resolution()

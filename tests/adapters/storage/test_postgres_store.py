@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.postgres import Address, PostgresStore, schema, writes
+from regcred.adapters.storage.postgres.checks import look_over
 from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
@@ -381,6 +382,26 @@ class TestConflicts:
             "theirs",
         ]
 
+    async def test_a_reveal_that_the_database_cannot_hold_keeps_back_no_other(
+        self, world: World
+    ) -> None:
+        login = await world.add()
+        outcomes = await world.store.record_reveals(
+            [
+                a_reveal(world.id, login.id, client="before"),
+                a_reveal(world.id, login.id, client="no\0text"),
+                *(a_reveal(world.id, login.id, client=f"after-{n}") for n in range(3)),
+            ]
+        )
+
+        assert [type(outcome).__name__ for outcome in outcomes] == [
+            *("NoneType", "StoreUnavailable"),
+            *("NoneType", "NoneType", "NoneType"),
+        ]
+        assert (await world.actions()).count(Action.CREDENTIAL_REVEALED) == 4
+        fetched = await world.store.list_fetches(world.id, login.id, None, None, 10)
+        assert len(fetched) == 4
+
     async def test_what_fails_as_a_clash_is_told_to_its_own_asker(self, world: World) -> None:
         login = await world.add("first")
         again = a_credential(world.id, "second")
@@ -642,6 +663,22 @@ class TestStarting:
             await schema.migrate(Address(cluster.url("app", "foreign_")))
 
         assert await schema.current_revision(Address(cluster.url("app", "foreign_"))) is None
+
+    async def test_a_database_that_does_not_hold_every_character_is_refused(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.run_sql("DROP DATABASE IF EXISTS latin")
+        cluster.run_sql(
+            "CREATE DATABASE latin OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        )
+        address = Address(cluster.url("owner", "latin"))
+        connection = await asyncpg.connect(address.url)
+        try:
+            for refused in (schema.migrate(address), schema.plan(address), look_over(connection)):
+                with pytest.raises(StartRefused, match=r"encoding is LATIN1.* ENCODING 'UTF8'"):
+                    await refused
+        finally:
+            await connection.close()
 
     async def test_an_address_that_leads_nowhere_is_said(self, tmp_path: Path) -> None:
         missing = "a file or socket that the address names: No such file"

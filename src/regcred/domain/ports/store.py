@@ -219,8 +219,12 @@ class PullStore(Protocol):
         """
         ...
 
-    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
-        """Do what `record_reveal` does for each, by one commit for all."""
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
+        """Do what `record_reveal` does for each, by one commit for all.
+
+        Return for each None, or what it would raise where that is its own fault. Raise what is
+        nobody's: then none is committed for certain, and no login may leave.
+        """
         ...
 
     async def record_use(self, reveal: Reveal) -> None:

@@ -8,7 +8,7 @@ import structlog
 from asyncpg import Connection
 
 from regcred.adapters.storage.migrations import hot_read
-from regcred.adapters.storage.postgres.schema import require_head
+from regcred.adapters.storage.postgres.schema import require_head, require_utf8
 from regcred.adapters.storage.postgres.wall_checks import (
     FOUND,
     FUNCTION,
@@ -57,12 +57,13 @@ _log = structlog.get_logger("regcred.store")
 async def look_over(connection: Connection, *, warn: bool = True) -> None:
     """Pass if the service may run on this database as this role; `warn` of what is unsafe.
 
-    Raise StartRefused for an old server, another schema, a role that sees or may do too much, or
-    walls that are not those which a migration puts up.
+    Raise StartRefused for an old server, another schema or encoding, a role that sees or may do too
+    much, or walls that are not those which a migration puts up.
     """
     version, named, may_all, *settings = await connection.fetchrow(_LOOK)
     if version < MINIMUM:
         raise StartRefused(f"PostgreSQL {named} is too old: 13 or newer is needed")
+    await require_utf8(connection)
     await require_head(connection)
     if may_all:
         raise StartRefused(

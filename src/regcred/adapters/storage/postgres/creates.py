@@ -17,6 +17,7 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
+from regcred.adapters.storage.postgres.failures import of_a_value
 from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
 from regcred.adapters.storage.postgres.writes import TOGETHER, Writes, writing
@@ -33,9 +34,6 @@ from regcred.domain.ports import IdempotentRequest, SealedSecret, Waiting
 from regcred.domain.verdict import Standing
 
 MAX_BATCH = 128
-
-_OF_A_VALUE = ("22", "23", "54")
-"""Classes of SQLSTATE: data, constraints, and what is too long for the database."""
 
 
 def _unnest(types: str) -> str:
@@ -181,7 +179,7 @@ class PostgresCredentials(Credentials):
         except InvalidInput:
             pass
         except StoreUnavailable as error:
-            if not _is_of_one(error.__cause__):
+            if not (isinstance(error.__cause__, Clash) or of_a_value(error.__cause__)):
                 raise
         if wait is None:
             return [_Apart() for _ in batch]
@@ -192,12 +190,6 @@ class PostgresCredentials(Credentials):
             return await super().create_credential(*creation[:3])
         except Exception as error:  # noqa: BLE001  it is the one's who asked for it
             return error
-
-
-def _is_of_one(cause: BaseException | None) -> bool:
-    """Whether one of the batch's values, and not the database's state, is what failed."""
-    state = getattr(cause, "sqlstate", None) or ""
-    return isinstance(cause, Clash) or state[:2] in _OF_A_VALUE
 
 
 async def create_all(

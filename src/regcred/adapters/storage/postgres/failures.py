@@ -25,6 +25,9 @@ ERRORS = (
 UNHOLDABLE = (asyncpg.DataError, asyncpg.CharacterNotInRepertoireError)
 """A parameter that no column can hold: a number beyond 64 bits, half a character, a NUL."""
 
+_OF_A_VALUE = ("22", "23", "54")
+"""Classes of SQLSTATE: data, constraints, and what is too long for the database."""
+
 _WORDS = {
     "53100": "the disk is full",
     "53300": "the database has no connection left",
@@ -49,6 +52,12 @@ def broken(error: BaseException) -> bool:
     if not isinstance(error, Exception):
         return True  # cancelled
     return isinstance(error, ERRORS) and not isinstance(error, asyncpg.PostgresError)
+
+
+def of_a_value(error: BaseException | None) -> bool:
+    """Whether a value that was written, and not the database's state, is what failed."""
+    state = getattr(error, "sqlstate", None) or ""
+    return state[:2] in _OF_A_VALUE
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

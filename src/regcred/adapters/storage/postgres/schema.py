@@ -42,6 +42,10 @@ _SETUP = """the database has no role {roles}: as its administrator run
   CREATE ROLE regcred_audit_writer; CREATE ROLE regcred_app; CREATE ROLE regcred_backup;
   GRANT regcred_audit_writer TO regcred_app;
 (docs/postgresql.md)"""
+_ENCODING = (
+    "the database's encoding is {found}, which does not hold every character: "
+    "make one with ENCODING 'UTF8' TEMPLATE template0 (docs/postgresql.md)"
+)
 _OPEN = (
     "anybody may put names into the schema public: as the database's administrator run "
     "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
@@ -70,12 +74,20 @@ async def require_head(connection: Connection) -> None:
     )
 
 
+async def require_utf8(connection: Connection) -> None:
+    """Raise StartRefused unless the database holds whatever text a request may bring."""
+    found = await connection.fetchval("SELECT getdatabaseencoding()")
+    if found != "UTF8":
+        raise StartRefused(_ENCODING.format(found=found))
+
+
 async def plan(address: Address) -> tuple[str | None, list[Revision], dict[str, int]]:
     """Return the revision, what `migrate` would do, and how many rows tables have.
 
     Reads alone, in a transaction that is rolled back. Raise StartRefused.
     """
     async with _opened(address) as connection, connection.transaction(readonly=True):
+        await require_utf8(connection)
         migrated = await _is_there(connection, "alembic_version")
         found = await revision_of(connection) if migrated else None
         if found is not None and found > HEAD:
@@ -98,13 +110,14 @@ async def migrate(address: Address) -> tuple[str | None, str]:
     """Bring the database to the newest schema and put its walls up; return (before, after).
 
     One transaction under a lock of its own: interrupted or raced, it happens once or not at all.
-    Raise StartRefused for a schema that is newer than this program, for missing roles, or where
-    the owner may not do it.
+    Raise StartRefused for a schema that is newer than this program, another encoding than UTF-8,
+    for missing roles, or where the owner may not do it.
     """
     async with _opened(address) as connection:
         before = await revision_of(connection)
         if before is not None and before > HEAD:
             await require_head(connection)
+        await require_utf8(connection)
         if missing := await connection.fetch(walls.MISSING_ROLES, list(walls.ROLES)):
             raise StartRefused(_SETUP.format(roles=", ".join(row[0] for row in missing)))
         if await connection.fetchval(walls.OPEN_TO_ALL):

@@ -10,7 +10,7 @@ from regcred.adapters.storage.postgres.address import Address, connect_first
 from regcred.adapters.storage.postgres.checks import last_columns, look_over
 from regcred.adapters.storage.postgres.creates import MAX_BATCH as MAX_CREATIONS
 from regcred.adapters.storage.postgres.creates import PostgresCredentials
-from regcred.adapters.storage.postgres.failures import ERRORS, unavailable
+from regcred.adapters.storage.postgres.failures import ERRORS, of_a_value, unavailable
 from regcred.adapters.storage.postgres.hot_reads import HotReads, PostgresResolving
 from regcred.adapters.storage.postgres.pool import Pool, close_quietly
 from regcred.adapters.storage.postgres.reads import Reads
@@ -138,11 +138,9 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
         """Commit the audit row of an answer before it leaves; see the port."""
         await self._reveals.ask(reveal)
 
-    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
         """Commit the audit rows of a wave's answers; see the port."""
-        for outcome in await self._reveals.ask_all(reveals):
-            if isinstance(outcome, Exception):
-                raise outcome
+        return await self._reveals.ask_all(reveals)
 
     async def record_use(self, reveal: Reveal) -> None:
         """Move last uses and fetches without an audit row; see the port."""
@@ -214,9 +212,22 @@ class PostgresStore(PostgresResolving, PostgresCredentials, Nouns):
     def _sign(self) -> Sign | None:
         return self._writes.sign
 
-    async def _write_reveals(self, reveals: Sequence[Reveal]) -> Sequence[None]:
-        await self._run_moving(lambda t: self._reveal_log.write(t, reveals), len(reveals))
-        return [None] * len(reveals)
+    async def _write_reveals(self, reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
+        """Write a batch, or where a value makes it fail its halves: what is told is told to one."""
+        try:
+            await self._run_moving(lambda t: self._reveal_log.write(t, reveals), len(reveals))
+        except StoreUnavailable as error:
+            if not of_a_value(error.__cause__):
+                raise
+            if len(reveals) == 1:
+                return [error]
+        else:
+            return [None] * len(reveals)
+        middle = len(reveals) // 2
+        return [
+            *await self._write_reveals(reveals[:middle]),
+            *await self._write_reveals(reveals[middle:]),
+        ]
 
     async def _run_moving(self, move: Work[None], writes: int = 1) -> bool:
         """Run a write of the reveal log, and return whether rows were left to who had them locked.

@@ -161,9 +161,10 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         """Commit the audit row of an answer before it leaves; see the port."""
         await self._writer.submit([reveal])
 
-    async def record_reveals(self, reveals: Sequence[Reveal]) -> None:
+    async def record_reveals(self, reveals: Sequence[Reveal]) -> Sequence[Exception | None]:
         """Commit the audit rows of a wave's answers; see the port."""
         await self._writer.submit(reveals)
+        return [None] * len(reveals)
 
     async def record_use(self, reveal: Reveal) -> None:
         """Move last uses and fetches without an audit row; see the port."""
