@@ -192,6 +192,20 @@ WEAKER = [
     ("ALTER FUNCTION regcred_resolve_2 RESET plan_cache_mode", "regcred_resolve_2 is not as"),
     ("GRANT EXECUTE ON FUNCTION regcred_resolve_2 TO PUBLIC", "regcred_resolve_2 is not as"),
 ]
+THROUGH = """
+    CREATE ROLE more {}; CREATE ROLE between NOINHERIT; GRANT more TO between; GRANT between TO app
+"""
+CLOSED = [
+    (THROUGH.format("CREATEROLE"), "regcred_app alone"),
+    (THROUGH.format("") + "; GRANT CREATE ON SCHEMA public TO more", "regcred_app alone"),
+    (THROUGH.format("IN ROLE pg_execute_server_program"), "regcred_app alone"),
+    ("GRANT pg_read_server_files TO app", "regcred_app alone"),
+    ("GRANT pg_write_server_files TO app", "regcred_app alone"),
+    (
+        THROUGH.format("") + "; GRANT UPDATE, TRUNCATE ON audit_events TO more",
+        "audit_events: the service's role may TRUNCATE, UPDATE",
+    ),
+]
 
 
 @pytest.fixture
@@ -204,15 +218,18 @@ async def administrator(database: Cluster) -> AsyncIterator[asyncpg.Connection]:
 async def test_no_server_starts_where_a_wall_is_weaker(
     administrator: asyncpg.Connection,
 ) -> None:
-    for change, words in WEAKER:
-        await administrator.execute(f"BEGIN; {change}; SET LOCAL ROLE app")
+    for change, words in (*WEAKER, *CLOSED):
+        await administrator.execute(f"BEGIN; {change}; SET LOCAL SESSION AUTHORIZATION app")
         with pytest.raises(StartRefused, match=words) as refused:
             await checks.look_over(administrator)
-        assert "run `regcred migrate" in str(refused.value)
+        assert "run `regcred migrate" in str(refused.value) or words == "regcred_app alone"
         await administrator.execute("ROLLBACK")
 
-    await administrator.execute("SET ROLE app")
+    await administrator.execute("SET SESSION AUTHORIZATION app")
     await checks.look_over(administrator)
+    await administrator.execute("RESET SESSION AUTHORIZATION; SET ROLE app")
+    with pytest.raises(StartRefused, match="regcred_app alone"):
+        await checks.look_over(administrator)  # whoever has become less can become more again
 
 
 async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
@@ -221,7 +238,7 @@ async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
     for change in (*[change for change, _ in WEAKER], "REVOKE INSERT ON events FROM regcred_app"):
         await administrator.execute(change)
     await schema.migrate(Address(database.url("owner", "regcred")))
-    await administrator.execute("SET ROLE app")
+    await administrator.execute("SET SESSION AUTHORIZATION app")
     await checks.look_over(administrator)
     assert await app.fetchval("SELECT has_table_privilege('events', 'INSERT')")
     async with app.transaction():  # holds every table against who would alter it

@@ -26,14 +26,16 @@ _TOLD = 3
 _LOOK = """
     SELECT current_setting('server_version_num')::int, current_setting('server_version'),
         EXISTS (
-            SELECT 1 FROM pg_roles r WHERE pg_has_role(current_user, r.oid, 'MEMBER') AND (
-                r.rolsuper OR r.rolbypassrls
+            SELECT 1 FROM pg_roles r WHERE pg_has_role(session_user, r.oid, 'MEMBER') AND (
+                r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolname IN (
+                    'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'
+                )
                 OR r.oid = (
                     SELECT c.relowner FROM pg_class c WHERE c.oid = to_regclass('public.projects')
                 )
+                OR has_schema_privilege(r.oid, 'public', 'CREATE')
             )
-        ) OR (SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user)
-            OR has_schema_privilege('public', 'CREATE'),
+        ),
         current_setting('synchronous_commit'), current_setting('fsync'),
         current_setting('full_page_writes'), current_setting('data_checksums')
 """
@@ -68,8 +70,8 @@ async def look_over(connection: Connection, *, warn: bool = True) -> None:
     if may_all:
         raise StartRefused(
             "the service must not connect as the tables' owner, a superuser, or with BYPASSRLS, "
-            "CREATEROLE or CREATE on the schema, nor as a member of such a role: "
-            "take a user that is a member of regcred_app alone"
+            "CREATEROLE, CREATE on the schema or the server's files or programs, nor as a member "
+            "of such a role: take a user that is a member of regcred_app alone"
         )
     await _require_walls(connection)
     for (name, bad, loss), found in zip(_WARNINGS, settings, strict=True):

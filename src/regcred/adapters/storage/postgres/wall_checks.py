@@ -54,9 +54,12 @@ FOUND = f"""
             SELECT json_agg(v.privilege)::text FROM unnest(ARRAY[
                 'SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'
             ]) AS v (privilege)
-            WHERE CASE WHEN v.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
-                THEN has_any_column_privilege(c.oid, v.privilege)
-                ELSE has_table_privilege(c.oid, v.privilege) END
+            WHERE EXISTS (
+                SELECT 1 FROM pg_roles r WHERE pg_has_role(session_user, r.oid, 'MEMBER')
+                    AND CASE WHEN v.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+                        THEN has_any_column_privilege(r.oid, c.oid, v.privilege)
+                        ELSE has_table_privilege(r.oid, c.oid, v.privilege) END
+            )
         )
     FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
@@ -89,7 +92,7 @@ class Found(NamedTuple):
     policies: frozenset[tuple[object, ...]]
     grants: frozenset[tuple[str, str]]
     able: frozenset[str]
-    """What the role that asks may do to it, by whatever grant."""
+    """What the role that asks may do to it, by whatever grant, also by SET ROLE."""
 
     wall: Wall
     """What it must have."""
