@@ -10,8 +10,16 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from regcred.adapters.storage.migrations.plan import revisions_after
 from regcred.adapters.storage.migrations.versions import r0009_walls
-from regcred.adapters.storage.postgres import Address, PostgresStore, checks, schema, wall_checks
+from regcred.adapters.storage.postgres import (
+    Address,
+    PostgresStore,
+    checks,
+    schema,
+    wall_checks,
+    walls,
+)
 from regcred.adapters.storage.revision import HEAD
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
@@ -192,6 +200,13 @@ WEAKER = [
     ("ALTER FUNCTION regcred_resolve_2 RESET plan_cache_mode", "regcred_resolve_2 is not as"),
     ("GRANT EXECUTE ON FUNCTION regcred_resolve_2 TO PUBLIC", "regcred_resolve_2 is not as"),
 ]
+STRANGE = [
+    (
+        "ALTER TABLE fetches OWNER TO postgres; ALTER TABLE fetches DISABLE ROW LEVEL SECURITY",
+        "fetches: it is not the owner's",
+    ),
+    ("DROP TABLE webhook_deliveries", "webhook_deliveries: it is not there"),
+]
 THROUGH = """
     CREATE ROLE more {}; CREATE ROLE between NOINHERIT; GRANT more TO between; GRANT between TO app
 """
@@ -218,7 +233,7 @@ async def administrator(database: Cluster) -> AsyncIterator[asyncpg.Connection]:
 async def test_no_server_starts_where_a_wall_is_weaker(
     administrator: asyncpg.Connection,
 ) -> None:
-    for change, words in (*WEAKER, *CLOSED):
+    for change, words in (*WEAKER, *STRANGE, *CLOSED):
         await administrator.execute(f"BEGIN; {change}; SET LOCAL SESSION AUTHORIZATION app")
         with pytest.raises(StartRefused, match=words) as refused:
             await checks.look_over(administrator)
@@ -246,6 +261,25 @@ async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
             await app.execute(f"LOCK TABLE {row[0]} IN ACCESS SHARE MODE")
 
         assert await schema.migrate(Address(database.url("owner", "regcred"))) == (HEAD, HEAD)
+
+
+async def test_a_migration_puts_up_no_wall_on_what_is_not_the_owners(
+    database: Cluster, administrator: asyncpg.Connection
+) -> None:
+    await administrator.execute("ALTER TABLE fetches OWNER TO postgres")
+    try:
+        with pytest.raises(StartRefused, match=r"fetches: it is not the owner's.* OWNER TO"):
+            await schema.migrate(Address(database.url("owner", "regcred")))
+    finally:
+        await administrator.execute("ALTER TABLE fetches OWNER TO owner")
+
+
+def test_every_table_that_the_migrations_make_is_looked_at() -> None:
+    steps = [step for one in revisions_after(None, "postgresql") for step in one.steps]
+    made = {step.table for step in steps if step.statement.startswith("CREATE TABLE")}
+
+    assert {*walls.TABLES} == {*made, "alembic_version"}
+    assert not any("DROP TABLE" in step.statement for step in steps)
 
 
 async def test_the_hot_read_leaves_no_wider_view_behind_and_is_the_apps_alone(

@@ -46,6 +46,10 @@ _ENCODING = (
     "the database's encoding is {found}, which does not hold every character: "
     "make one with ENCODING 'UTF8' TEMPLATE template0 (docs/postgresql.md)"
 )
+_STRANGE = (
+    "the table {table}: {why}: nothing is changed. As the database's administrator give it back "
+    "(ALTER TABLE … OWNER TO), or restore a backup"
+)
 _OPEN = (
     "anybody may put names into the schema public: as the database's administrator run "
     "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
@@ -165,6 +169,8 @@ def _run(connection: SyncConnection) -> None:
     event.remove(connection, "before_cursor_execute", translated)
     # What stands is left: to put it up anew would lock every table against everybody.
     for table in map(Found.of, map(tuple, connection.exec_driver_sql(FOUND).all())):
+        if table.strange:
+            raise StartRefused(_STRANGE.format(table=table.table, why=table.strange))
         if not table.stands:
             for statement in walls.put_up(table.table, table.wall, table.names):
                 connection.exec_driver_sql(statement)

@@ -16,6 +16,7 @@ from regcred.adapters.storage.postgres.walls import (
     APP,
     AUDIT_WRITER,
     ROLES,
+    TABLES,
     Policy,
     Wall,
     wall_of,
@@ -23,11 +24,12 @@ from regcred.adapters.storage.postgres.walls import (
 from regcred.adapters.storage.sql.rows import Row
 
 _OURS = f"'{APP}', '{AUDIT_WRITER}', '{ROLES[-1]}'"
+_TABLES = ", ".join(f"'{table}'" for table in TABLES)
 _OWNER = "(SELECT o.relowner FROM pg_class o WHERE o.oid = to_regclass('public.projects'))"
 
-# The owner's own tables: extensions may have put others beside them.
+# Ours by name: extensions may have put others beside them, and one of ours may be somebody else's.
 FOUND = f"""
-    SELECT c.relname, (
+    SELECT t.name, (
             SELECT a.attname FROM pg_attribute a
             WHERE a.attrelid = c.oid AND NOT a.attisdropped
                 AND a.attname = CASE c.relname WHEN 'projects' THEN 'id' ELSE 'project_id' END
@@ -60,11 +62,12 @@ FOUND = f"""
                         THEN has_any_column_privilege(r.oid, c.oid, v.privilege)
                         ELSE has_table_privilege(r.oid, c.oid, v.privilege) END
             )
-        )
-    FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-        AND c.relowner = {_OWNER}
-    ORDER BY c.relname
+        ),
+        c.relowner = {_OWNER}
+    FROM unnest(ARRAY[{_TABLES}]) AS t (name)
+    LEFT JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'public'::regnamespace
+        AND c.relkind IN ('r', 'p')
+    ORDER BY t.name
 """  # noqa: S608  constants alone
 """Rows of which a `Found` is made."""
 
@@ -94,13 +97,16 @@ class Found(NamedTuple):
     able: frozenset[str]
     """What the role that asks may do to it, by whatever grant, also by SET ROLE."""
 
+    owned: bool | None
+    """Whether it is the owner's; None: it is not there."""
+
     wall: Wall
     """What it must have."""
 
     @classmethod
     def of(cls, row: Row) -> Found:
         """Return what a row of FOUND says."""
-        table, project, secured, forced, *lists = row
+        table, project, secured, forced, *lists, owned = row
         policies, grants, able = (json.loads(text or "[]") for text in lists)
         return cls(
             table,
@@ -109,6 +115,7 @@ class Found(NamedTuple):
             frozenset((*rest, _meant(using), _meant(check)) for *rest, using, check in policies),
             frozenset((role, privilege) for role, privilege in grants),
             frozenset(able),
+            owned,
             wall_of(table, project),
         )
 
@@ -116,6 +123,13 @@ class Found(NamedTuple):
     def names(self) -> list[str]:
         """The names of its policies."""
         return [str(name) for name, *_ in self.policies]
+
+    @property
+    def strange(self) -> str:
+        """Why no wall can be put up on it; "" if one can."""
+        if self.owned is None:
+            return "it is not there"
+        return "" if self.owned else "it is not the owner's"
 
     @property
     def shows_too_much(self) -> str:
@@ -142,8 +156,8 @@ def wrong_walls(found: Iterable[Sequence[object]]) -> Iterator[str]:
     That it may less is no hole, and told by whatever needs more: a backup's role only reads.
     """
     for table in map(Found.of, map(tuple, found)):
-        if table.shows_too_much:
-            yield f"the table {table.table}: {table.shows_too_much}"
+        if wrong := table.strange or table.shows_too_much:
+            yield f"the table {table.table}: {wrong}"
         should = {privilege for role, privilege in table.wall.grants if role in {APP, AUDIT_WRITER}}
         if more := table.able - should:
             yield f"the table {table.table}: the service's role may {', '.join(sorted(more))}"
