@@ -78,6 +78,7 @@ STATEMENTS = [
     listing._COUNT,
     audit._FLOOR,
     *(resolve._statement(*shape, key=True) for shape in RESOLVES),
+    *(resolve._statement(*shape, key=True, crowded=True) for shape in RESOLVES),
     *(resolve._statement(*shape, key=False) for shape in RESOLVES if shape[0] != resolve._HOME),
     *(workloads._ANYWHERE, workloads._BY_ID, workloads._BY_NUMBER),
     *(workloads._WORKLOAD_AT, workloads._WORKLOADS),

@@ -7,9 +7,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from regcred.adapters.storage.sql.rows import Row
+from regcred.adapters.storage.sql.transaction import Parameters
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.domain.errors import StoreUnavailable
-from regcred.domain.ports import ResolveRead
+from regcred.domain.ports import ResolveQuestion, ResolveRead
 from tests.adapters.storage.samples import HOST, World
 
 
@@ -76,3 +80,31 @@ async def test_a_store_that_does_not_read_is_told_to_everyone_who_waits(
     answers = await asyncio.gather(*questions, return_exceptions=True)
 
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+
+
+async def test_a_crowd_of_logins_lets_others_run_between_its_reads(
+    sqlite_store: SqliteStore, sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await sqlite_world.add_key()
+    await asyncio.gather(*(sqlite_world.add(f"c{n}", "r.example") for n in range(100)))
+    found = []
+
+    async def counted(statement: str, parameters: Parameters) -> list[Row]:
+        rows = sqlite_store._reader.execute(statement, parameters).fetchall()
+        found.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(sqlite_store, "_all", counted)
+    questions = [ResolveQuestion(key.id, None, HOST, f"app{n % 12}") for n in range(24)]
+    reads = asyncio.ensure_future(sqlite_store.read_for_resolves(questions))
+    turns = 0
+    while not reads.done():
+        await asyncio.sleep(0)
+        assert not sqlite_store._reader.in_transaction
+        turns += 1
+
+    newest = [f"c{n}" for n in range(99, 35, -1)]
+    assert [_names(read) for read in await reads if isinstance(read, ResolveRead)] == [newest] * 24
+    together, alone = found[:2], found[2:]
+    assert (together[0], alone) == (1, [64] * 12), "what is not handed out is not read"
+    assert turns >= 3

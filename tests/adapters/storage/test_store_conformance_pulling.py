@@ -317,6 +317,13 @@ class TestResolve:
         assert found[0] == "close r.example/team/app"
         assert found[1:] == [f"wide{n} r.example" for n in range(69, 6, -1)]
 
+    async def test_a_crowd_of_patterns_for_other_hosts_hides_no_login(self, world: World) -> None:
+        key = await world.add_key()
+        await world.add("ours", "*.example/team")
+        await asyncio.gather(*(world.add(f"c{n}", f"*.other{n}") for n in range(90)))
+
+        assert await world.matched("team/app", key=key) == ["ours *.example/team"]
+
     async def test_the_host_limit_keeps_logins_for_the_whole_registry(self, world: World) -> None:
         key = await world.add_key()
         await world.add("whole", "r.example")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from uuid import UUID
 
 from regcred.adapters.storage.sql.access import Access
@@ -39,7 +40,7 @@ MAX_FOR_IMAGE = 64
 MAX_FOR_HOST = 256
 
 _MAX_ROWS = 1024
-"""What one statement looks at. Exact hosts come first, so a crowd of patterns hides none."""
+"""What one question looks at. Exact hosts come first, so a crowd of patterns hides none."""
 
 CANDIDATE = (
     "c.id, c.name, c.created_at, c.expires_at, c.provider, c.registry_url, c.scopes, "
@@ -47,6 +48,11 @@ CANDIDATE = (
     "x.secret_version, x.sealed, g.kid, g.generation, g.wrapped"
 )
 _SCOPE = KEY_WIDTH + 1
+_HOSTS = 2
+"""Of the places: the exact host, and where patterns stand that could match it."""
+
+# A pattern stands among those of as many labels, so no * can match more than the one label.
+_FOR_IT = "AND rtrim(? || '/' || s.path, '/') LIKE replace(s.scope, '*', '%')"
 _NO_KEY = ", ".join(["NULL"] * KEY_WIDTH)
 
 _HOME, _ID, _NUMBER = "p.id = k.project_id", "p.id = ?", "p.number = ?"
@@ -72,15 +78,25 @@ class Resolving(Access):
         repository: str | None,
     ) -> ResolveRead:
         """Read everything that one resolve needs; see the port."""
+        question = ResolveQuestion(key_id, project, address, repository)
+        most = most_for(repository)
+        rows = await self._rows(question)
+        read = found(rows, address, repository)
+        if len(rows) < most or len(read.candidates) == most:
+            return read
+        # Patterns for other hosts were among them: whoever has hundreds of those asks twice.
+        return found(await self._rows(question, crowded=True), address, repository)
+
+    async def _rows(self, question: ResolveQuestion, *, crowded: bool = False) -> list[Row]:
+        """Return the best, of as many as can be used; crowded: of as many as are looked at."""
+        key_id, project, address, repository = question
         which, ref = _project(project)
         places = places_of(address, repository)
+        asked = (*places, places[0]) if crowded else places
+        statement = _statement(which, len(places), key=key_id is not None, crowded=crowded)
         if key_id is not None:
-            statement = _statement(which, len(places), key=True)
-            rows = await self._all(statement, (*ref, *places, key_id))
-        else:
-            statement = _statement(which, len(places), key=False)
-            rows = await self._all(statement, (*places, *ref)) if ref else []
-        return found(rows, address, repository)
+            return await self._all(statement, (*ref, *asked, key_id))
+        return await self._all(statement, (*asked, *ref)) if ref else []
 
     async def read_for_resolves(
         self, questions: Sequence[ResolveQuestion]
@@ -115,8 +131,13 @@ def logins_of(
 ) -> Sequence[Candidate]:
     """Return what rows of (scope, *CANDIDATE) say, in their order."""
     logins = (candidate(row) for row in rows if _covers(row[0], address, repository))
-    limit = MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
-    return [login for login in logins if login is not None][:limit]
+    usable = (login for login in logins if login is not None)
+    return list(islice(usable, most_for(repository)))
+
+
+def most_for(repository: str | None) -> int:
+    """Return how many logins answer at most a question about an image, or a host alone."""
+    return MAX_FOR_HOST if repository is None else MAX_FOR_IMAGE
 
 
 def _project(ref: ProjectRef | None) -> tuple[str, tuple[object, ...]]:
@@ -136,12 +157,14 @@ def places_of(address: RegistryAddress, repository: str | None) -> tuple[str, ..
 
 
 @lru_cache(maxsize=1024)
-def _statement(project: str, places: int, *, key: bool) -> str:
+def _statement(project: str, places: int, *, key: bool, crowded: bool = False) -> str:
     """Build the statement for so many places; texts are made once and prepared once.
 
-    Who asks without a key always names the project.
+    Who asks without a key always names the project. `crowded` looks at many, and takes the exact
+    host once more after the places: the secrets of patterns that are for others are not read.
     """
-    logins, order = _joined(places)
+    logins, order = _joined(places, _FOR_IT if crowded else "")
+    most = MAX_FOR_HOST if places == _HOSTS else MAX_FOR_IMAGE
     if key:
         reached = project if project == _HOME else f"{project} AND {_REACHED}"
         columns, which = KEY, "k.id = ?"
@@ -154,17 +177,17 @@ def _statement(project: str, places: int, *, key: bool) -> str:
         {logins}
         WHERE {which}
         ORDER BY {order}
-        LIMIT {_MAX_ROWS}
+        LIMIT {_MAX_ROWS if crowded else most}
     """  # noqa: S608  constants and question marks alone
 
 
-def _joined(places: int) -> tuple[str, str]:
+def _joined(places: int, only: str) -> tuple[str, str]:
     """Return the joins that find a project's logins, and the order of what they find."""
-    prefixes = places - 2
+    prefixes = places - _HOSTS
     paths = f"AND s.path IN ({', '.join('?' * prefixes)})" if prefixes else ""
     logins = f"""
         LEFT JOIN credential_scopes s ON s.project_id = p.id AND s.lookup IN (?, ?) {paths}
-        LEFT JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number
+        LEFT JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number {only}
         LEFT JOIN credential_secrets x
             ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
         LEFT JOIN project_seeds g

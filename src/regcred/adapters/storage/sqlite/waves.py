@@ -1,7 +1,8 @@
 """The hot reads of a wave, from one snapshot: one statement for its keys, one for its logins.
 
 The one thing you would get wrong: how long a snapshot may last. It is taken for questions that
-are there already, and given back before anything else runs: each is read after it was asked.
+are there already, and given back before anything else runs: each is read after it was asked. What
+finds a crowd is read a few questions at a time, every few from a snapshot of their own.
 
 Together, because each statement is looked up, bound and run at a cost of its own, and hands the
 interpreter's lock to the writer, which may keep it for a while (docs/benchmarks.md).
@@ -9,9 +10,10 @@ interpreter's lock to the writer, which may keep it for a while (docs/benchmarks
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from regcred.adapters.storage.sql.resolve import (
     CANDIDATE,
@@ -26,6 +28,9 @@ from regcred.domain.ports import Candidate, ResolveQuestion, ResolveRead, Stored
 
 _MAX_ROWS = 1024
 """Of a wave. What finds more is read one by one, each with a bound of its own."""
+
+_FEW = 4
+"""Questions that are read one by one before others of the loop have their turn."""
 
 _KEYS = f"""
     SELECT {KEY}, p.id
@@ -66,18 +71,31 @@ class Waves(Resolving):
     async def read_for_resolves(
         self, questions: Sequence[ResolveQuestion]
     ) -> Sequence[ResolveRead | RegcredError]:
-        """Read for many at once, without suspending; see the port."""
+        """Read for many at once, and for those alike once; see the port."""
+        if len(questions) > 1 and all(map(_is_usual, questions)):
+            # What is damaged is told of where it is met: by those alone who asked for it.
+            with suppress(RegcredError), self._snapshot():
+                read = await self._read_together(questions)
+                if read is not None:
+                    return read
+        each = list(dict.fromkeys(questions))
+        answers: dict[ResolveQuestion, ResolveRead | RegcredError] = {}
+        for start in range(0, len(each), _FEW):
+            if start:
+                await asyncio.sleep(0)
+            few = each[start : start + _FEW]
+            with self._snapshot():
+                answers.update(zip(few, await super().read_for_resolves(few), strict=True))
+        return [answers[question] for question in questions]
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Have all that is read within see the same. Nothing within may suspend."""
         # What stands in the way of a snapshot, each read will tell by itself.
         with suppress(sqlite3.Error):
             self._reader.execute("BEGIN").close()
         try:
-            if len(questions) > 1 and all(map(_is_usual, questions)):
-                # What is damaged is told of where it is met: by those alone who asked for it.
-                with suppress(RegcredError):
-                    read = await self._read_together(questions)
-                    if read is not None:
-                        return read
-            return await super().read_for_resolves(questions)
+            yield
         finally:
             with suppress(sqlite3.Error):
                 self._reader.execute("COMMIT").close()
