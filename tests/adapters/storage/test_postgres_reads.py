@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from asyncpg import Connection
 
-from regcred.adapters.storage.postgres import Address, pool
+from regcred.adapters.storage.postgres import Address, hot_reads, pool
 from regcred.adapters.storage.postgres.pool import Pool
 from regcred.adapters.storage.postgres.reads import LANES, MAX_BATCH, Reads
+from regcred.adapters.storage.sql.rows import Row
 from regcred.domain.errors import StoreUnavailable
-from tests.adapters.storage.samples import Clock, World
+from regcred.domain.ports import ResolveQuestion
+from tests.adapters.storage.samples import HOST, Clock, World
 from tests.tools.postgres import Cluster
 
 NAMED = "SELECT name FROM projects WHERE name = ?"
@@ -94,6 +97,28 @@ async def test_what_no_column_can_hold_finds_nothing_and_stops_no_other(
 
     assert answers == [[], [(name,)], [], [(name,)]]
     assert counted.lent == 1
+
+
+async def test_a_crowd_of_logins_comes_in_answers_of_bounded_size(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await world.add_key()
+    await world.add("wide", "*.example")
+    await asyncio.gather(*(world.add(f"c{n}", "r.example") for n in range(90)))
+    questions = [ResolveQuestion(key.id, None, HOST, f"app{n}") for n in range(60)]
+    alone = await world.store.read_for_resolve(*questions[0])
+    fetch, sizes = hot_reads._Lane.fetch, []
+
+    async def counted(*asked: Any) -> list[Row]:
+        rows = await fetch(*asked)
+        sizes.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(hot_reads._Lane, "fetch", counted)
+
+    assert await world.store.read_for_resolves(questions) == [alone] * 60
+    assert len(alone.candidates) == 64
+    assert sizes == [2048, 24 * 80, 11 * 80]
 
 
 async def test_who_gives_up_takes_nobody_elses_answer(world: World, counted: Counted) -> None:

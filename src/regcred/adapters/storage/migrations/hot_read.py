@@ -18,7 +18,10 @@ SIGNATURE = f"public.{NAME}(text[], text[], bigint[], text[], text[], text[])"
 
 # Request n: key id or NULL; project by id or number, or neither: the key's own; two lookups; path
 # prefixes joined by line feeds, NULL where a host alone is asked for. What a request finds comes
-# best first; LIMIT inside LATERAL keeps a crowded project from the others' time.
+# best first. LIMITs inside LATERAL keep a crowded project from the others' time and memory: 1,024
+# rows of the index are looked at. Of those that are for the request (a pattern stands among those
+# of as many labels, so no * matches more than one) come as many as can be used and a few more,
+# since rows that were edited are dropped later.
 CREATE = """
     CREATE FUNCTION public.regcred_resolve_2(
         key_ids text[], project_ids text[], project_numbers bigint[],
@@ -71,19 +74,29 @@ CREATE = """
         LEFT JOIN LATERAL (
             (
                 SELECT i.scope, i.number, i.lookup, i.path, i.whole
-                FROM public.credential_scopes i
-                WHERE r.paths IS NOT NULL AND i.project_id = p.id
-                    AND i.lookup = ANY (ARRAY[r.exact, r.pattern])
-                    AND i.path = ANY (string_to_array(r.paths, E'\\n'))
-                ORDER BY i.lookup DESC, i.path DESC, i.number DESC LIMIT 1024
+                FROM (
+                    SELECT j.scope, j.number, j.lookup, j.path, j.whole
+                    FROM public.credential_scopes j
+                    WHERE r.paths IS NOT NULL AND j.project_id = p.id
+                        AND j.lookup = ANY (ARRAY[r.exact, r.pattern])
+                        AND j.path = ANY (string_to_array(r.paths, E'\\n'))
+                    ORDER BY j.lookup DESC, j.path DESC, j.number DESC LIMIT 1024
+                ) i
+                WHERE rtrim(r.exact || '/' || i.path, '/') LIKE replace(i.scope, '*', '%')
+                ORDER BY i.lookup DESC, i.path DESC, i.number DESC LIMIT 80
             )
             UNION ALL
             (
                 SELECT h.scope, h.number, h.lookup, '' COLLATE "C", h.whole
-                FROM public.credential_scopes h
-                WHERE r.paths IS NULL AND h.project_id = p.id
-                    AND h.lookup = ANY (ARRAY[r.exact, r.pattern])
-                ORDER BY h.lookup DESC, h.whole DESC, h.number DESC LIMIT 1024
+                FROM (
+                    SELECT l.scope, l.number, l.lookup, l.path, l.whole
+                    FROM public.credential_scopes l
+                    WHERE r.paths IS NULL AND l.project_id = p.id
+                        AND l.lookup = ANY (ARRAY[r.exact, r.pattern])
+                    ORDER BY l.lookup DESC, l.whole DESC, l.number DESC LIMIT 1024
+                ) h
+                WHERE rtrim(r.exact || '/' || h.path, '/') LIKE replace(h.scope, '*', '%')
+                ORDER BY h.lookup DESC, h.whole DESC, h.number DESC LIMIT 272
             )
         ) s ON true
         LEFT JOIN LATERAL (

@@ -6,6 +6,7 @@ It calls the one function that may see every project (`migrations/hot_read.py`: 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -20,7 +21,7 @@ from regcred.adapters.storage.postgres.together import Together
 from regcred.adapters.storage.postgres.walls import EVERY, SETTING
 from regcred.adapters.storage.sql.resolve import Resolving, found
 from regcred.adapters.storage.sql.rows import Row, lookups
-from regcred.domain.errors import RegcredError
+from regcred.domain.errors import RegcredError, StoreUnavailable
 from regcred.domain.ports import ProjectRef, ResolveQuestion, ResolveRead
 from regcred.domain.registry import RegistryAddress, path_prefixes
 
@@ -28,7 +29,16 @@ MAX_BATCH = 128
 LANES = 2
 """Connections that are kept for this alone: while one answers, the other asks."""
 
-_READ = f"SELECT * FROM {hot_read.NAME}($1, $2, $3, $4, $5, $6)"  # noqa: S608  constants alone
+MAX_ROWS = 2048
+"""Of one answer of the database: requests that find more than that together are asked again."""
+
+_FEW = 24
+"""Crowded requests that go together then: their rows come by one answer."""
+
+_LATER = StoreUnavailable("the answer to others was large")
+"""Stands for what must be asked again."""
+
+_READ = f"SELECT * FROM {hot_read.NAME}($1, $2, $3, $4, $5, $6) LIMIT {MAX_ROWS}"  # noqa: S608  constants alone
 
 
 class _Asked(NamedTuple):
@@ -52,11 +62,28 @@ class HotReads:
 
     async def read(self, asked: _Asked) -> list[Row]:
         """Return the rows that answer, best first. Raise StoreUnavailable."""
-        return await self._together.ask(asked)
+        (outcome,) = await self.read_all([asked])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def read_all(self, asked: Sequence[_Asked]) -> list[list[Row] | Exception]:
         """Return for each what `read` returns or raises. Raise StoreUnavailable."""
-        return await self._together.ask_all(asked)
+        outcomes = await self._together.ask_all(asked)
+        kept: dict[Row, Row] = {}
+        while left := [n for n, outcome in enumerate(outcomes) if outcome is _LATER]:
+            # A few, so that others come between; and who asks for little waits for no crowd.
+            of_key = Counter(asked[n].key_id for n in left)
+            some = sorted(left, key=lambda n: of_key[asked[n].key_id])[:_FEW]
+            answers = await self._together.ask_all([asked[n] for n in some])
+            for n, outcome in zip(some, answers, strict=True):
+                # What is found again and again is kept once, or a crowd fills the memory.
+                outcomes[n] = (
+                    outcome
+                    if isinstance(outcome, Exception)
+                    else [kept.setdefault(row, row) for row in outcome]
+                )
+        return outcomes
 
     async def close(self) -> None:
         """Wait for what runs and close."""
@@ -77,7 +104,10 @@ class HotReads:
         answers: list[list[Row]] = [[] for _ in batch]
         for row in rows:
             answers[row[0] - 1].append(row[1:])
-        return answers
+        if len(rows) < MAX_ROWS:
+            return answers
+        whole = rows[-1][0] - 1  # of the last one there may be more
+        return [*answers[:whole], *[_LATER] * (len(batch) - whole)]
 
     def _end_broken(self, lane: _Lane, error: BaseException) -> None:
         """End the lane's connection if it broke; after a time-out those of idle lanes too."""
