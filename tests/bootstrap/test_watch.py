@@ -76,6 +76,21 @@ async def test_a_store_that_fails_is_named_alone(
         assert await watch_of(state).needed() == ALL_WELL | failing
 
 
+async def test_a_store_that_is_away_says_nothing_of_its_schema(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: SqliteStore) -> bool:
+        raise StoreUnavailable("the database cannot be reached")
+
+    monkeypatch.setattr(SqliteStore, "check", away)
+    monkeypatch.setattr(SqliteStore, "at_head", away)
+    async with open_state(place.settings, exclusive=True) as state:
+        assert await watch_of(state).needed() == ALL_WELL | {
+            "store": "does not read and write",
+            "migrations": "not known: the store does not answer",
+        }
+
+
 async def test_a_key_ring_that_is_away_is_named_alone(place: Place) -> None:
     async with open_state(place.settings, exclusive=True) as state:
         sealer = PlainSealer()

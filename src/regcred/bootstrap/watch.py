@@ -67,11 +67,10 @@ class Watch:
             except RegcredError:
                 checks["keyring"] = "does not wrap a key"
         try:
-            current = await self.state.store.at_head()
+            if not await self.state.store.at_head():
+                checks["migrations"] = "the schema is not this program's"
         except RegcredError:
-            current = False
-        if not current:
-            checks["migrations"] = "the schema is not this program's"
+            checks["migrations"] = "not known: the store does not answer"
         return checks
 
     async def _look_at_watched(self) -> Mapping[str, str]:
