@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from regcred.domain.access import Role
-from regcred.domain.errors import AccessDenied
+from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
+from regcred.domain.errors import AccessDenied, ProjectNotFound
 from regcred.domain.ports import AuditFilter
 from tests.usecases.world import World
 
@@ -50,3 +51,17 @@ async def test_another_projects_rows_are_not_among_them(world: World) -> None:
     rows = await world.audit(world.operator, second.id, AuditFilter(), 0, 10)
 
     assert [row.event.project_id for row in rows] == [second.id]
+
+
+async def test_operators_alone_read_what_happened_to_the_service_itself(world: World) -> None:
+    pruned = AuditEvent(Action.AUDIT_PRUNED, NO_PROJECT, "regcred", world.clock())
+    await world.store.record(pruned)
+    admin, lesser = await world.caller(Role.ADMIN), world.operator._replace(role=Role.PULLER)
+
+    rows = await world.audit(world.operator, NO_PROJECT, AuditFilter(), 0, 10)
+
+    assert [row.event.action for row in rows] == [Action.AUDIT_PRUNED]
+    with pytest.raises(ProjectNotFound):
+        await world.audit(admin, NO_PROJECT, AuditFilter(), 0, 10)
+    with pytest.raises(AccessDenied):
+        await world.audit(lesser, NO_PROJECT, AuditFilter(), 0, 10)

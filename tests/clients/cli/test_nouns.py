@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.clients.cli.conftest import Regcred
-from tests.clients.stub_service import NEW_KEY, StubService, problem
+from tests.clients.stub_service import NEW_KEY, Reply, StubService, problem
 
 # project
 
@@ -197,6 +197,19 @@ def test_audit_rows_of_a_key_that_is_gone_are_found_by_its_id(
     assert (gone.code, stub.seen[-1].query["principal"]) == (0, "key:3kTMd9bQzA0f")
     assert "if it is a deleted key's id" in gone.err
     assert regcred("audit", "ls", "--key", "no-such-key").code == 3
+
+
+def test_audit_rows_of_the_service_itself_are_listed(stub: StubService, regcred: Regcred) -> None:
+    stub.plant(
+        "GET",
+        "/v1/projects/00000000-0000-0000-0000-000000000000/audit",
+        Reply(200, {"items": [{"number": 9, "action": "audit.pruned"}]}),
+    )
+
+    done = regcred("audit", "ls", "--service")
+
+    assert "audit.pruned" in done.out
+    assert "--service is of no project" in regcred("audit", "ls", "--service", "-p", "1").err
 
 
 @pytest.mark.parametrize(

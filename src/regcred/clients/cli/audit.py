@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -18,6 +19,9 @@ from regcred.clients.problems import ApiProblem
 app = typer.Typer(help="The trail of what was done and handed out.", no_args_is_help=True)
 
 _ID = re.compile(r"[0-9A-Za-z]{12}")
+_SERVICE = str(UUID(int=0))
+"""Where the API has what happened in no project."""
+
 _ROW = Noun(
     lambda row: row["number"],
     {
@@ -45,6 +49,9 @@ def ls(
     until: Annotated[str | None, typer.Option(metavar="TIME")] = None,
     limit: Limit = 50,
     project: Project = None,
+    of_service: Annotated[
+        bool, typer.Option("--service", help="Of no project: what happened to the service itself.")
+    ] = False,
     output: Output = Format.table,
 ) -> None:
     """List audit rows, newest first.
@@ -58,6 +65,8 @@ def ls(
     ):
         if one is not None and other is not None:
             raise typer.BadParameter(f"{both} both say of what: give one of them")
+    if of_service and any(one is not None for one in (credential, key, project)):
+        raise typer.BadParameter("--service is of no project, login or key: --principal may narrow")
     filters = {
         "action": action,
         "principal": principal,
@@ -65,7 +74,7 @@ def ls(
         "since": moment(since, "--since"),
         "until": moment(until, "--until"),
     }
-    with service(project) as api:
+    with service(_SERVICE if of_service else project) as api:
         if credential is not None:
             filters["target"] = api.credential(credential)["id"]
         if key is not None:

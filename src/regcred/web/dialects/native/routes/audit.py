@@ -18,7 +18,11 @@ router = APIRouter(route_class=StrictRoute, tags=["audit"])
 async def list_audit(
     call: Call, project: ProjectPath, page: Annotated[AuditListing, Query()]
 ) -> Response:
-    """List what happened in a project, newest first. Needs an admin's key."""
+    """List what happened in a project, newest first. Needs an admin's key.
+
+    What happened to the service itself stands under 00000000-0000-0000-0000-000000000000, for
+    operators' keys.
+    """
     position = Position(call, project, "audit")
     rows = await call.services.audit(
         call.caller, project, page.narrowed(), position.number(page.cursor), page.limit + 1
