@@ -104,7 +104,7 @@ def migrate(
         bool, typer.Option("--plan", help="Change nothing; print what would be done.")
     ] = False,
 ) -> None:
-    """Bring the store to this version's schema. Stop the service and take a copy first."""
+    """Bring the store to this version's schema. Take a backup first; on SQLite stop the service."""
     _operate("migrate", plan, data=data, database=database)
 
 
@@ -241,7 +241,7 @@ def scrub(
     keyring: Keyring = None,
     output: Output = Format.text,
 ) -> None:
-    """Open every sealed row, also beside a server, and print what does not open. No secrets."""
+    """Open every sealed row and verify the audit, also beside a server; print what is wrong."""
     _operate("scrub", output, data=data, database=database, keyring=keyring)
 
 
