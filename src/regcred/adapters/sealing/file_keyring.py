@@ -210,7 +210,10 @@ def _read(path: Path) -> KeyRing:
     except FileNotFoundError:
         data = None
     if data is None:
-        raise StartRefused(f"there is no key ring at {path}: {_RESTORE}")
+        raise StartRefused(
+            f"there is no key ring at {path}: name it with --data or --keyring, copy it from the"
+            " other machine, or restore it from your backup; without it the stored secrets are lost"
+        )
     try:
         return decode_key_ring(data)
     except Damaged as damage:
