@@ -199,7 +199,7 @@ def test_a_refusal_of_a_whole_program_is_one_line_without_a_traceback(tmp_path: 
     data = ("--data", str(tmp_path / "data"))
     done = module(tmp_path, "operator-key", *data)
     assert (done.code, done.out) == (1, "")
-    assert f"{tmp_path / 'data' / 'store'} holds no store: run `regcred init`, or" in done.err
+    assert f"{tmp_path / 'data' / 'store'} holds no store: name it with --database" in done.err
 
     bad = module(tmp_path, "serve", *data, "--port", "70000")
     assert (bad.code, bad.out) == (2, "")

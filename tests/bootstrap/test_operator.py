@@ -29,6 +29,8 @@ from tests.tools.programs import Finished
 
 KEY = re.compile(r"rgc_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}")
 
+NO_STORE = "holds no store: name it with --database or --data, or run `regcred init`"
+
 
 def refusal(done: Finished) -> str:
     """Return the one sentence with which a command was refused."""
@@ -167,17 +169,14 @@ def test_operator_key_without_a_store_is_refused_and_makes_none(place: Place) ->
     said = refusal(place.run("operator_key"))
 
     store = place.settings.store_directory
-    assert said == f"{store} holds no store: run `regcred init`, or name the store's --database"
+    assert said == f"{store} {NO_STORE}"
     assert not place.data.exists()
 
 
 def test_operator_key_on_a_store_without_a_project_is_refused(place: Place) -> None:
     schema.migrate(place.settings.store_directory)
 
-    assert (
-        refusal(place.run("operator_key"))
-        == f"{place.data} holds no store: run `regcred init`, or name the store's --database"
-    )
+    assert refusal(place.run("operator_key")) == f"{place.data} {NO_STORE}"
     assert place.run("init").code == 0
 
 

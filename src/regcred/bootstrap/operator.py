@@ -113,7 +113,8 @@ def _operator_key(settings: Settings, output: str = "text") -> int:
             if state.fresh:
                 held = "the database" if settings.database else str(settings.data)
                 raise StartRefused(
-                    f"{held} holds no store: run `regcred init`, or name the store's --database"
+                    f"{held} holds no store: name it with --database or --data,"
+                    " or run `regcred init`"
                 )
             project = await state.store.find_project(1)
             key = await make_operator_key(

@@ -99,7 +99,8 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         """
         if not (directory / DATABASE).exists():
             raise StartRefused(
-                f"{directory} holds no store: run `regcred init`, or name the store's --database"
+                f"{directory} holds no store: name it with --database or --data,"
+                " or run `regcred init`"
             )
         path = make_private(directory)
         reader = connect(path)
