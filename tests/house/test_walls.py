@@ -16,7 +16,7 @@ REACHES = {"_all", "_one", "_write", "_write_rows"}
 REVIEWED = {
     # Whoever asks is not known before the answer.
     ("keys.py", "Keys.key_for_authentication"): "a key by its public id alone",
-    ("resolve.py", "Resolving.read_for_resolve"): "SQLite's; PostgreSQL has the reviewed function",
+    ("resolve.py", "Resolving._rows"): "SQLite's; PostgreSQL has the reviewed function",
     ("workloads.py", "Workloads.read_for_pod"): "a token names its cluster and not its project",
     ("access.py", "Access._one"): "hands on what it is told",
     # Operators' lists, whose use cases ask for an operator's key.

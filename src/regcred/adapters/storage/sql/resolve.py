@@ -130,7 +130,12 @@ def logins_of(
     rows: Iterable[Row], address: RegistryAddress, repository: str | None
 ) -> Sequence[Candidate]:
     """Return what rows of (scope, *CANDIDATE) say, in their order."""
-    logins = (candidate(row) for row in rows if _covers(row[0], address, repository))
+    # Of a pattern for other hosts nothing but the scope was read: it is not worth the question.
+    logins = (
+        candidate(row)
+        for row in rows
+        if row[-1] is not None and _covers(row[0], address, repository)
+    )
     usable = (login for login in logins if login is not None)
     return list(islice(usable, most_for(repository)))
 
