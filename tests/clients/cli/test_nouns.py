@@ -196,7 +196,9 @@ def test_audit_rows_of_a_key_that_is_gone_are_found_by_its_id(
 
     assert (gone.code, stub.seen[-1].query["principal"]) == (0, "key:3kTMd9bQzA0f")
     assert "if it is a deleted key's id" in gone.err
-    assert regcred("audit", "ls", "--key", "no-such-key").code == 3
+    unknown = regcred("audit", "ls", "--key", "no-such-key")
+    assert unknown.code == 3
+    assert "A deleted key's id stands in `regcred audit ls --action key.created`" in unknown.err
 
 
 def test_audit_rows_of_the_service_itself_are_listed(stub: StubService, regcred: Regcred) -> None:

@@ -13,12 +13,13 @@ from regcred.clients.api import RegcredClient
 from regcred.clients.cli.options import Limit, Output, Project, moment
 from regcred.clients.cli.output import Format, Noun, show_list
 from regcred.clients.cli.session import service
-from regcred.clients.cli.words import say
+from regcred.clients.cli.words import Exit, say, stop
 from regcred.clients.problems import ApiProblem
 
 app = typer.Typer(help="The trail of what was done and handed out.", no_args_is_help=True)
 
 _ID = re.compile(r"[0-9A-Za-z]{12}")
+_GONE = "A deleted key's id stands in `regcred audit ls --action key.created`: give that to --key."
 _SERVICE = str(UUID(int=0))
 """Where the API has what happened in no project."""
 
@@ -87,7 +88,9 @@ def _key_id(api: RegcredClient, key: str) -> str:
     try:
         return str(api.find_key(key)["id"])
     except ApiProblem as problem:
-        if problem.slug != "key-not-found" or not _ID.fullmatch(key):
+        if problem.slug != "key-not-found":
             raise
+        if not _ID.fullmatch(key):
+            stop(Exit.NOT_FOUND, f"Error: {problem}", _GONE)
     say(f"No key is named {key} now; if it is a deleted key's id, this is what that key did:")
     return key
