@@ -95,6 +95,48 @@ async def test_what_the_address_names_and_is_not_there_is_told(
     assert "must be one of: disable, allow" in await said("127.0.0.1:1", "sslmode=none")
 
 
+@asynccontextmanager
+async def refusing(state: str) -> AsyncIterator[str]:
+    """Play a database that lets nobody in, with this SQLSTATE, and yield where."""
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        fields = f"SFATAL\0C{state}\0Mno\0\0".encode()
+        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+        writer.close()
+
+    async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_password_that_is_not_looked_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".pgpass"
+
+    async with refusing("28P01") as place:
+        none = await said(place, "sslmode=disable")
+        file.write_text("")
+        file.chmod(0o644)
+        with pytest.warns(UserWarning, match="group or world access"):
+            read_by_others = await said(place, "sslmode=disable")
+        file.chmod(0o600)
+        wrong = await said(place, "sslmode=disable")
+
+    assert "(no password was given: no password file is named, and there is no ~/.pgpass)" in none
+    assert f"others may read {file}, which counts at mode 600 alone)" in read_by_others
+    assert "the database refused the password: check" in wrong
+
+
+@pytest.mark.parametrize("state", ["42704", "55P02"])
+async def test_a_setting_that_the_database_does_not_know_is_told(state: str) -> None:
+    async with refusing(state) as place:
+        told = await said(place, "sslmode=disable&no_such=1")
+
+    assert "it knows no such setting: look at what follows the ? in --database" in told
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [

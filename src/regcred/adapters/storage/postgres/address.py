@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from ssl import SSLError
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 from asyncpg import Connection
@@ -15,6 +17,8 @@ from regcred.domain.secret import Secret
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 15.0
 """After which a statement is given up; what the service asks for takes milliseconds."""
+
+_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,21 @@ async def connect_first(address: Address) -> Connection:
         return await address.connect()
     except StoreUnavailable as error:
         because = reason(error.__cause__)
+        if isinstance(error.__cause__, asyncpg.InvalidPasswordError) and address.password is None:
+            because = _pass_file_is_why(address.url)
         raise StoreUnavailable(
             f"{error.why}{because and f' ({because})'}: check --database and that it runs"
         ) from error
+
+
+def _pass_file_is_why(url: str) -> str:
+    """Return why the driver took no password from the file of them, which it keeps to itself."""
+    named = dict(parse_qsl(urlsplit(url).query)).get("passfile", "~/.pgpass")
+    try:
+        file = Path(named).expanduser()
+        mode = file.stat().st_mode
+    except (OSError, RuntimeError):  # none is there, or nobody knows where home is
+        return f"no password was given: no password file is named, and there is no {named}"
+    if mode & _OTHERS:
+        return f"no password was given: others may read {file}, which counts at mode 600 alone"
+    return ""

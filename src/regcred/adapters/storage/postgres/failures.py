@@ -92,4 +92,7 @@ def reason(error: BaseException | None) -> str:
             return "nothing listens there"
         case ConnectionError() if "SSL" in str(error):
             return "it does not speak TLS"
-    return ""
+        case asyncpg.UndefinedObjectError() | asyncpg.CantChangeRuntimeParamError():
+            return "it knows no such setting: look at what follows the ? in --database"
+        case _:
+            return ""
