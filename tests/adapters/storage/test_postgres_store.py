@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy.engine import Connection as SyncConnection
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.postgres import Address, PostgresStore, schema, writes
@@ -655,6 +656,16 @@ class TestStarting:
         assert {after for _, after in outcomes} == {HEAD}
         assert await schema.current_revision(address) == HEAD
         assert await schema.migrate(address) == (HEAD, HEAD)
+
+    async def test_a_migration_that_met_a_lock_is_to_be_run_again(
+        self, database: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def locked_out(connection: SyncConnection) -> None:
+            connection.exec_driver_sql("DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$")
+
+        monkeypatch.setattr(schema, "_run", locked_out)
+        with pytest.raises(StartRefused, match="keeps a table or row locked: run it again"):
+            await schema.migrate(Address(database.url("owner", "regcred")))
 
     async def test_a_migration_that_may_not_changes_nothing(self, cluster: Cluster) -> None:
         cluster.run_sql("DROP DATABASE IF EXISTS foreign_")

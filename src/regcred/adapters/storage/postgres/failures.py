@@ -32,7 +32,7 @@ _WORDS = {
     "53100": "the disk is full",
     "53300": "the database has no connection left",
     "25006": "the database is read-only",
-    "55P03": "another transaction keeps a row locked",
+    "55P03": "another transaction keeps a table or row locked",
     "57014": "the database took too long",
     "57P01": "the database is stopping",
     "57P03": "the database is starting",

@@ -144,8 +144,9 @@ async def _upgrade(address: Address) -> None:
             await connection.run_sync(_run)
     except DBAPIError as error:
         cause = getattr(error.orig, "__cause__", None) or error
+        again = ": run it again" if isinstance(cause, asyncpg.LockNotAvailableError) else ""
         raise StartRefused(
-            f"the migration was given up, and nothing is changed: {unavailable(cause)}"
+            f"the migration was given up, and nothing is changed: {unavailable(cause)}{again}"
         ) from cause
     finally:
         await engine.dispose()
