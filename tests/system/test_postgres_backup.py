@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from regcred.adapters.storage.postgres import Address
-from regcred.adapters.storage.postgres.copying import _connected, _run
+from regcred.adapters.storage.postgres.copying import PostgresCopier, _connected, _run
 from regcred.bootstrap.backups.making import sha256_of
 from regcred.bootstrap.process import unwind_on_sigterm
 from regcred.domain.errors import StartRefused
@@ -114,6 +114,20 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(place: Place) -> None:
         )
         == "0\n"
     )
+
+
+async def test_a_user_who_may_not_read_everything_is_told_whom_to_take(
+    database: Cluster, tmp_path: Path
+) -> None:
+    database.run_sql("CREATE ROLE stranger LOGIN")
+    try:
+        for user in ("app", "stranger"):
+            copier = PostgresCopier(Address(database.url(user, "regcred")))
+            with pytest.raises(StartRefused, match=r"in regcred_backup \(regcred_dump\)"):
+                async with copier.copied(tmp_path / user):
+                    pass
+    finally:
+        database.run_sql("DROP ROLE stranger")
 
 
 def test_a_password_goes_by_a_private_file_that_is_gone_afterwards() -> None:

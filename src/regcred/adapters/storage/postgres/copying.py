@@ -38,6 +38,10 @@ _LOOK = """
         )
     )
 """
+_MAY_NOT = (
+    "the user of --database may not read everything:"
+    " take a user who is in regcred_backup (regcred_dump)"
+)
 _LIMIT = 300
 """Characters of what a program says that are handed on."""
 
@@ -66,6 +70,8 @@ class PostgresCopier:
                 snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
                 await self._dump(str(snapshot), into)
                 yield PostgresCopy(connection)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StartRefused(_MAY_NOT) from error
         except ERRORS as error:
             raise unavailable(error) from error
         finally:
@@ -73,7 +79,12 @@ class PostgresCopier:
 
     async def _dump(self, snapshot: str, into: Path) -> None:
         options = ("--format=custom", "--enable-row-security", f"--snapshot={snapshot}")
-        await _run(self._address, "pg_dump", *options, f"--file={into}")
+        try:
+            await _run(self._address, "pg_dump", *options, f"--file={into}")
+        except StoreUnavailable as error:
+            if "permission denied" not in error.why:
+                raise
+            raise StartRefused(f"{_MAY_NOT}: {error.why}") from None
 
 
 class PostgresCopy(Copy):
