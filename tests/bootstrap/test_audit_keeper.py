@@ -267,7 +267,8 @@ async def test_what_was_set_back_refuses_the_start_until_it_is_accepted(
         assert (await linked(accepting)).upto == row.number
     assert (row.event.action, row.event.principal) == (Action.ROLLBACK_ACCEPTED, "operator:cli")
     [logged] = [line["reason"] for line in logs if line["event"] == "rollback accepted"]
-    assert row.event.details == {"found": logged}
+    assert row.event.details["found"] == logged
+    assert row.event.details["edited"] == row.event.details["missing"] == ()
     assert found in logged
 
     with place.start() as next_one:

@@ -334,6 +334,23 @@ async def test_what_was_set_back_before_the_backup_is_told(place: Place) -> None
     assert told.endswith("1 of its webhooks were deleted, and are there again")
 
 
+async def test_rows_that_were_accepted_are_excused_and_those_edited_since_are_not(
+    place: Place,
+) -> None:
+    await fill(place.settings)
+    edit(place.settings, "UPDATE audit_events SET principal = 'nobody' WHERE number = 3")
+    async with open_state(place.settings, exclusive=True) as state:
+        await keeper_of(state).check(accept_rollback=True)
+    accepted = await backed_up(place)
+    edit(place.settings, "UPDATE audit_events SET principal = 'nobody' WHERE number = 4")
+    edited = await backed_up(place)
+
+    done = await in_thread(place, "restore", str(accepted), "check")
+
+    assert done.code == 0, done.text
+    assert await wrong(place, edited) == ["audit row 4 was edited"]
+
+
 async def test_a_key_ring_that_lacks_its_keys_is_refused_and_named(
     place: Place, tmp_path: Path
 ) -> None:

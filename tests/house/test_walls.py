@@ -32,7 +32,7 @@ REVIEWED = {
     # The chain over every project's audit rows, and what was put back into the store.
     ("audit.py", "AuditLog.macs_after"): "the chain",
     ("audit.py", "AuditLog.last_number"): "the chain",
-    ("set_back.py", "SetBack.last_acceptance"): "looks",
+    ("set_back.py", "SetBack.acceptance"): "looks",
     ("set_back.py", "SetBack.edited_after"): "looks",
     ("set_back.py", "SetBack._pairs"): "looks",
     ("set_back.py", "SetBack._keys"): "looks",

@@ -22,7 +22,7 @@ from regcred.bootstrap.audit_anchoring import Anchoring
 from regcred.bootstrap.audit_links import AuditLinks
 from regcred.bootstrap.audit_pruning import AuditPruner
 from regcred.bootstrap.audit_start import AuditStart
-from regcred.bootstrap.audit_walk import AuditWalk, Step
+from regcred.bootstrap.audit_walk import AuditWalk, Step, may_cover
 from regcred.bootstrap.heartbeat import Heartbeat
 from regcred.bootstrap.set_back import set_back
 from regcred.bootstrap.shift import Rounds, alone
@@ -122,7 +122,7 @@ class AuditKeeper:
         if anchored is None and await self.store.last_number():
             _log.warning("the audit has no anchor", reason=_NO_ANCHOR)
         start = AuditStart(self.store, self.chain, self._links)
-        found = await start.look(anchored)
+        found = await start.look(anchored, doubts=accept_rollback)
         if found is not None:
             if not accept_rollback:
                 raise StartRefused(_REFUSED.format(what=found))
@@ -221,7 +221,10 @@ class AuditKeeper:
             reached = step.reached
             if step.edited:
                 self._found(step.edited[0], f"row {step.edited[0]}", len(step.edited))
-            elif step.accepted and first:
+            if step.doubtful:
+                told = f"row {step.doubtful[0]}; {may_cover(step.by)}"
+                self._found(step.doubtful[0], told, len(step.doubtful))
+            if step.accepted and first:
                 told = f"row {step.accepted[0]}"
                 _log.error("the audit was edited", reason=told, count=len(step.accepted))
             await asyncio.sleep(pause)

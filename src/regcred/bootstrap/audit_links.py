@@ -93,10 +93,10 @@ class AuditLinks:
     async def _missing_after(self, before: int, rows: Sequence[AuditLink]) -> int:
         if rows[-1].number - before == len(rows):
             return 0
-        accepted = await self.store.last_acceptance()
+        accepted = (await self.store.acceptance()).missing
         for row in rows:
-            if row.number != before + 1 and row.number > accepted:
-                return before + 1
+            if other := accepted.first_other(range(before + 1, row.number)):
+                return other
             before = row.number
         return 0
 

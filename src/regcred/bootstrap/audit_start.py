@@ -13,7 +13,9 @@ from datetime import datetime
 
 from regcred.adapters.sealing.anchor import Anchor, Comparison, compare
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
+from regcred.adapters.storage.sql.acceptance import details
 from regcred.bootstrap.audit_links import AuditLinks, base_of, newest_of, signed
+from regcred.bootstrap.audit_walk import may_cover
 from regcred.bootstrap.first_run import OPERATOR
 from regcred.bootstrap.set_back import OLDER, set_back
 from regcred.bootstrap.stores import OpenStore
@@ -35,9 +37,10 @@ class AuditStart:
     began: ChainState = field(default_factory=ChainState, init=False)
     """Where the walk began."""
 
-    async def look(self, anchored: Anchor | None) -> str | None:
+    async def look(self, anchored: Anchor | None, *, doubts: bool) -> str | None:
         """Return in what way the store is not what it should be, if it is not.
 
+        With `doubts` a row that may have been accepted is told, so that it can be accepted by name.
         Raise SealBroken at an audit row that was never signed.
         """
         newest = await self.store.last_number()
@@ -59,18 +62,19 @@ class AuditStart:
         if await self.links.deciding_at(began.number) != began.deciding:
             return _ANOTHER
         # What nothing anchored yet, and what the looks below go by, before they are believed.
-        accepted = await self.store.last_acceptance()
-        edited = await self._first_edited(max(verified, accepted), deciding=False)
-        edited = edited or await self._first_edited(accepted, deciding=True)
+        edited = await self._edited(verified, doubts=doubts, deciding=False)
+        edited = edited or await self._edited(0, doubts=doubts, deciding=True)
         if edited:
-            return f"row {edited} of its audit was edited"
+            return edited
         upto = self.links.state.number
         return await self.store.look_apart(lambda looks: set_back(looks, upto))
 
     async def accept(self, found: str, at: datetime) -> None:
         """Audit the operator's word, and begin anew with what is there now."""
         said = Action.ROLLBACK_ACCEPTED, NO_PROJECT, OPERATOR, at
-        await self.store.accept_rollback(AuditEvent(*said, details={"found": found}))
+        last, edited, missing = await self._wrong_now()
+        covers = details(last, edited, missing)
+        await self.store.accept_rollback(AuditEvent(*said, details={"found": found, **covers}))
         await self.store.forget_checkpoints()
         base = await self._base()
         if base.number:
@@ -90,12 +94,34 @@ class AuditStart:
         newest = newest_of(self.chain, stored, anchored.upto)
         return base if newest is None else max(newest, base)
 
-    async def _first_edited(self, upto: int, *, deciding: bool) -> int:
-        reached = None
+    async def _edited(self, upto: int, *, doubts: bool, deciding: bool) -> str | None:
+        """Return what is said of the first row after `upto` that was edited and not accepted."""
+        reached, by = None, await self.store.acceptance()
         while reached != upto:
             reached = upto
             upto, edited = await self.store.edited_after(upto, _SLICE, deciding=deciding)
-            if edited:
-                return edited[0]
+            for number in edited:
+                if number in by.edited.unnamed:
+                    if doubts:
+                        return f"row {number} of its audit does not verify; {may_cover(by.number)}"
+                elif number not in by.edited:
+                    return f"row {number} of its audit was edited"
             await asyncio.sleep(0)
-        return 0
+        return None
+
+    async def _wrong_now(self) -> tuple[int, list[range], list[range]]:
+        """Return the last row's number, and which rows up to it are edited and which missing."""
+        wrong, last, reached = list[range](), 0, None
+        while reached != last:
+            reached = last
+            last, edited = await self.store.edited_after(last, _SLICE)
+            wrong += [range(number, number + 1) for number in edited]
+            await asyncio.sleep(0)
+        gone, before = list[range](), (await self._base()).number
+        while before < last and (rows := await self.store.links_after(before, _SLICE)):
+            for row in rows:
+                if row.number > before + 1:
+                    gone.append(range(before + 1, row.number))
+                before = row.number
+            await asyncio.sleep(0)
+        return last, wrong, gone

@@ -1,7 +1,7 @@
 """Verify every audit row there is, and link all of them anew, a few at a time.
 
-The one thing you would get wrong: to tell what was accepted as a finding for ever. An operator's
-word covers every row before it, what was edited and what is missing.
+The one thing you would get wrong: what an operator's word covers. What was found when it was given
+is no finding any more; what was edited since is one, also before the row that holds the word.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from regcred.adapters.sealing.anchor import Anchor, Comparison, compare
 from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
+from regcred.adapters.storage.sql.acceptance import Acceptance
 from regcred.bootstrap.audit_links import AuditLinks, base_of
 from regcred.bootstrap.stores import OpenStore
 from regcred.domain.errors import SealBroken
@@ -21,11 +22,15 @@ AT_ONCE = 100
 
 
 class Step(NamedTuple):
-    """What one step found; both are numbers of rows that are not as they were signed."""
+    """What one step found: numbers of rows that are not as they were signed."""
 
     reached: int
     edited: Sequence[int]
     accepted: Sequence[int]
+    doubtful: Sequence[int] = ()
+    """They may have been accepted by the word that row `by` holds, which does not say."""
+
+    by: int = 0
 
 
 class Off(NamedTuple):
@@ -45,13 +50,16 @@ class AuditWalk:
     async def step(self, after: int) -> Step:
         """Verify the next rows; one that reaches no further than `after` met the end."""
         reached, edited = await self.store.edited_after(after, AT_ONCE)
-        accepted = await self.store.last_acceptance() if edited else 0
-        new = [number for number in edited if number > accepted]
-        return Step(reached, new, edited[: len(edited) - len(new)])
+        by = await self.store.acceptance() if edited else Acceptance()
+        doubtful = [number for number in edited if number in by.edited.unnamed]
+        accepted = [number for number in edited if number in by.edited]
+        new = [number for number in edited if number not in {*doubtful, *accepted}]
+        return Step(reached, new, accepted, doubtful, by.number)
 
     async def settled(self, number: int) -> bool:
         """Return whether a row that was found edited was accepted since, or is whole again."""
-        if await self.store.last_acceptance() >= number:
+        by = await self.store.acceptance()
+        if any(number in named or number in named.unnamed for named in (by.edited, by.missing)):
             return True
         reached, edited = await self.store.edited_after(number - 1, 1)
         return reached == number and not edited
@@ -76,7 +84,7 @@ class AuditWalk:
         # Up to where it was when asked: a server may go on writing.
         while after < newest and (step := await self.step(after)).reached != after:
             after = step.reached
-            wrong += [f"audit row {number} was edited" for number in step.edited]
+            wrong += told_of(step)
         walk = await self._begin()
         try:
             missing = 0 if anchored is None else await walk.to(min(anchored.upto, newest))
@@ -95,3 +103,16 @@ class AuditWalk:
     async def _begin(self) -> AuditLinks:
         base = base_of(self.chain, await self.store.checkpoints())
         return AuditLinks(self.store, self.chain, base)
+
+
+def told_of(step: Step) -> list[str]:
+    """Return what a step found wrong, in words."""
+    return [
+        *(f"audit row {number} does not verify; {may_cover(step.by)}" for number in step.doubtful),
+        *(f"audit row {number} was edited" for number in step.edited),
+    ]
+
+
+def may_cover(by: int) -> str:
+    """Return in words that a row may have been accepted."""
+    return f"a rollback accepted at row {by} may cover it"

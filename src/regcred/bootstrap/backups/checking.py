@@ -32,6 +32,7 @@ from regcred.adapters.storage.sqlite.copying import SqliteCopier, faults
 from regcred.adapters.storage.sqlite.place import DATABASE
 from regcred.adapters.storage.sqlite.store import SqliteStore
 from regcred.bootstrap.audit_links import base_of
+from regcred.bootstrap.audit_walk import AuditWalk, told_of
 from regcred.bootstrap.backups.making import manifest_of, sha256_of
 from regcred.bootstrap.key_rings import open_key_rings
 from regcred.bootstrap.set_back import set_back
@@ -183,12 +184,13 @@ async def _secrets(store: OpenStore, sealer: EnvelopeSealer, report: Report) -> 
 
 async def _audit(store: OpenStore, keys: ServiceKeys, report: Report) -> None:
     """Verify every row, and link all of them anew but those before which rows were pruned."""
-    upto, reached = 0, None
+    walk, upto, reached = AuditWalk(store, keys.audit_chain), 0, None
     while reached != upto:
         reached = upto
-        upto, edited = await store.edited_after(upto, _BATCH)
-        report.wrong += [f"audit row {number} was edited" for number in edited]
-        report.verified -= len(edited)
+        step = await walk.step(upto)
+        upto = step.reached
+        report.wrong += told_of(step)
+        report.verified -= len(step.edited) + len(step.doubtful) + len(step.accepted)
     base = base_of(keys.audit_chain, await store.checkpoints())
     upto, head = 0, base.head
     marks = {base.number: head.hex()}

@@ -11,6 +11,7 @@ from hmac import compare_digest
 from uuid import UUID
 
 from regcred.adapters.storage.sql import audit_rows
+from regcred.adapters.storage.sql.acceptance import Acceptance, acceptance
 from regcred.adapters.storage.sql.audit import AuditLog
 from regcred.adapters.storage.sql.rows import Row, as_written
 from regcred.domain.audit import NO_PROJECT, Action, AuditEvent
@@ -26,6 +27,7 @@ _DELETED = """a.action IN (
     'credential.deleted', 'key.deleted', 'webhook.deleted', 'cluster.deleted',
     'workload.deleted'
 )"""
+_DETAILS = -2
 _ACCEPTED = _ROW + "WHERE action = 'store.rollback_accepted' ORDER BY number DESC"
 _EVERY = _ROW + "WHERE number > ? ORDER BY number LIMIT ?"
 _DECIDING = _ROW + f"WHERE action IN {audit_rows.DECIDING} AND number > ? ORDER BY number LIMIT ?"
@@ -178,11 +180,17 @@ class SetBack(AuditLog):
         return await self._keys(_LOST)
 
     async def last_acceptance(self) -> int:
-        """Return the number of the newest rollback that was accepted; 0: none was.
+        """Return the number of the newest rollback that was accepted; 0: none was."""
+        return (await self.acceptance()).number
+
+    async def acceptance(self) -> Acceptance:
+        """Return the newest rollback that was accepted. Raise SealBroken.
 
         A row that was not signed here accepts nothing.
         """
-        return next((row[0] for row in await self._all(_ACCEPTED) if self._signed_here(row)), 0)
+        rows = await self._all(_ACCEPTED)
+        said = next((row for row in rows if self._signed_here(row)), None)
+        return Acceptance() if said is None else acceptance(said[0], said[_DETAILS])
 
     async def edited_after(
         self, number: int, limit: int, *, deciding: bool = False
