@@ -197,6 +197,8 @@ WEAKER = [
     ("GRANT UPDATE ON audit_events TO regcred_app", "audit_events: the .* role may UPDATE"),
     ("GRANT UPDATE (mac) ON audit_events TO regcred_app", "the service's role may UPDATE"),
     ("GRANT TRUNCATE ON events TO PUBLIC", "events: the service's role may TRUNCATE"),
+    ("GRANT DELETE ON credentials TO PUBLIC", "credentials: PUBLIC may DELETE"),
+    ("GRANT UPDATE ON audit_events TO regcred_backup", "audit_events: regcred_backup may UPDATE"),
     ("ALTER FUNCTION regcred_resolve_2 RESET plan_cache_mode", "regcred_resolve_2 is not as"),
     ("GRANT EXECUTE ON FUNCTION regcred_resolve_2 TO PUBLIC", "regcred_resolve_2 is not as"),
 ]

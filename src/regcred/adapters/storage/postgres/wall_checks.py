@@ -151,7 +151,7 @@ class Found(NamedTuple):
 
 
 def wrong_walls(found: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield what is wrong with what FOUND found for the role that serves.
+    """Yield what is wrong with what FOUND found for the role that serves, and for our other ones.
 
     That it may less is no hole, and told by whatever needs more: a backup's role only reads.
     """
@@ -161,6 +161,8 @@ def wrong_walls(found: Iterable[Sequence[object]]) -> Iterator[str]:
         should = {privilege for role, privilege in table.wall.grants if role in {APP, AUDIT_WRITER}}
         if more := table.able - should:
             yield f"the table {table.table}: the service's role may {', '.join(sorted(more))}"
+        for role, privilege in sorted(table.grants - table.wall.grants):
+            yield f"the table {table.table}: {role or 'PUBLIC'} may {privilege}"
 
 
 def function_stands(found: Iterable[Sequence[object]]) -> bool:
