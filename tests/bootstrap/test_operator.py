@@ -15,6 +15,7 @@ import pytest
 from regcred.adapters.storage.sqlite import schema
 from regcred.adapters.storage.sqlite.place import ServingLock
 from regcred.bootstrap import operator
+from regcred.bootstrap.commands import migrations
 from regcred.bootstrap.first_run import first_run
 from regcred.bootstrap.state import open_state
 from regcred.bootstrap.waves import Wave
@@ -198,6 +199,15 @@ def test_migrate_says_what_happened(place: Place) -> None:
     assert re.fullmatch(r"schema 0001 -> \d{4}\n", done.err)
     assert re.fullmatch(r"schema \d{4}: current\n", again.err)
     assert done.out == again.out == ""
+
+
+def test_migrate_says_where_it_put_walls_up_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.run("init")
+    monkeypatch.setattr(migrations, "fallen_walls", lambda _: ["events", "uses"])
+
+    assert place.run("migrate").err.endswith(": current\nwalls put up anew on: events, uses\n")
 
 
 def test_migrate_makes_no_store_in_a_mistyped_folder(place: Place) -> None:

@@ -90,6 +90,16 @@ async def restored(settings: Settings, backup: Path) -> AsyncIterator[PostgresSt
         await store.close()
 
 
+def fallen_walls(settings: Settings) -> list[str]:
+    """Return on what `migrate_store` would put walls up anew. Raise StartRefused."""
+    if settings.database is None:
+        return []
+    address = address_of(settings)
+    from regcred.adapters.storage.postgres import schema as shared  # noqa: PLC0415  an extra
+
+    return asyncio.run(shared.fallen_walls(address))
+
+
 def migrate_store(settings: Settings) -> tuple[str | None, str]:
     """Bring the store to this program's schema and return (before, after). Raise StartRefused."""
     if settings.database is not None:

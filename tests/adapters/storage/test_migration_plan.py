@@ -68,6 +68,14 @@ def test_a_current_store_has_nothing_to_come(directory: Path) -> None:
     assert planned(*schema.plan(directory)) == [f"schema {HEAD}: current, nothing to do"]
 
 
+def test_walls_that_do_not_stand_are_something_to_do(directory: Path) -> None:
+    current = planned(*schema.plan(directory), ["events", "uses"])
+    behind = planned("0001", revisions_after("0001", "postgresql", translate_ddl), {}, ["events"])
+
+    assert current == [f"schema {HEAD}: current", "walls to be put up anew on: events, uses"]
+    assert behind[-2] == "walls to be put up anew on: events"
+
+
 def test_a_newer_store_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "HEAD", "0001")
     monkeypatch.setattr("regcred.adapters.storage.revision.HEAD", "0001")

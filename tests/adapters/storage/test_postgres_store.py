@@ -733,3 +733,4 @@ class TestStarting:
         found, revisions, rows = await schema.plan(Address(cluster.url("owner", "unplanned")))
 
         assert (found, revisions[-1].number, rows) == (None, HEAD, {})
+        assert await schema.fallen_walls(Address(cluster.url("owner", "unplanned"))) == []

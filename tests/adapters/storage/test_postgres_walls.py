@@ -254,7 +254,11 @@ async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
 ) -> None:
     for change in (*[change for change, _ in WEAKER], "REVOKE INSERT ON events FROM regcred_app"):
         await administrator.execute(change)
-    await schema.migrate(Address(database.url("owner", "regcred")))
+    owner = Address(database.url("owner", "regcred"))
+    fallen = ["api_keys", "audit_events", "credentials", "events", "projects", "regcred_resolve_2"]
+    assert await schema.fallen_walls(owner) == fallen
+    await schema.migrate(owner)
+    assert await schema.fallen_walls(owner) == []
     await administrator.execute("SET SESSION AUTHORIZATION app")
     await checks.look_over(administrator)
     assert await app.fetchval("SELECT has_table_privilege('events', 'INSERT')")
@@ -262,7 +266,7 @@ async def test_a_migration_puts_up_what_is_weaker_and_waits_for_nobody_else(
         for row in await app.fetch(wall_checks.FOUND):
             await app.execute(f"LOCK TABLE {row[0]} IN ACCESS SHARE MODE")
 
-        assert await schema.migrate(Address(database.url("owner", "regcred"))) == (HEAD, HEAD)
+        assert await schema.migrate(owner) == (HEAD, HEAD)
 
 
 async def test_a_migration_puts_up_no_wall_on_what_is_not_the_owners(

@@ -106,6 +106,23 @@ async def plan(address: Address) -> tuple[str | None, list[Revision], dict[str, 
     return found, revisions, rows
 
 
+async def fallen_walls(address: Address) -> list[str]:
+    """Return the names of tables, and of the hot read, that `migrate` would put walls up on anew.
+
+    Tables that it has still to make are not among them. Raise StartRefused.
+    """
+    async with _opened(address) as connection:
+        if not await _is_there(connection, "alembic_version"):
+            return []
+        found = map(Found.of, map(tuple, await connection.fetch(FOUND)))
+        there = [table for table in found if table.owned is not None]
+        fallen = [table.table for table in there if not table.stands]
+        if await revision_of(connection) == HEAD:
+            stands = function_stands(await connection.fetch(FUNCTION))
+            fallen += [] if stands else [hot_read.NAME]
+        return fallen
+
+
 async def _is_there(connection: Connection, table: str) -> bool:
     return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table))
 
