@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from regcred.bootstrap.waves import Wave
+from regcred.bootstrap.waves import FewWaves, Wave
 from regcred.domain.ports import Waiting
 
 
@@ -98,3 +98,50 @@ async def test_what_is_asked_alike_is_read_once_and_side_by_side() -> None:
 
     assert begun == [4, 3, 8]
     assert (found[4], str(found[3]), found[8]) == (2, "3", 4)
+
+
+async def test_few_waves_gather_while_two_are_under_way() -> None:
+    waves: list[list[int]] = []
+    gates = [asyncio.Event() for _ in range(2)]
+
+    async def wait(wave: Sequence[Waiting[int, int]]) -> None:
+        waves.append([waiting.asked for waiting in wave])
+        if len(waves) <= len(gates):
+            await gates[len(waves) - 1].wait()
+        for waiting in wave:
+            waiting.done(waiting.asked)
+
+    ask = FewWaves[int, int](wait)
+    answers = []
+    for asked in range(5):
+        answers.append(ask(asked))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert waves == [[0], [1]]
+
+    gates[0].set()
+    assert list(await asyncio.gather(*answers[2:])) == [2, 3, 4]
+    assert waves == [[0], [1], [2, 3, 4]]
+    gates[1].set()
+    assert await answers[1] == 1
+
+
+async def test_few_waves_do_not_wait_for_long_for_those_that_are_stuck() -> None:
+    stuck = asyncio.Event()
+
+    async def wait(wave: Sequence[Waiting[int, int]]) -> None:
+        if wave[0].asked < 2:
+            await stuck.wait()
+        for waiting in wave:
+            waiting.done(waiting.asked)
+
+    ask = FewWaves[int, int](wait)
+    held = []
+    for asked in range(2):
+        held.append(ask(asked))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    assert await ask(2) == 2
+    stuck.set()
+    assert list(await asyncio.gather(*held)) == [0, 1]

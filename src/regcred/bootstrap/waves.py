@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from math import inf
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from regcred.domain.ports import Waiting
 from regcred.web.started import Started
@@ -12,6 +13,9 @@ from regcred.web.started import Started
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
+
+_PATIENCE = 0.005
+"""Seconds: a wave may wait for what no other needs, a locked row or a database far away."""
 
 _K = TypeVar("_K", bound=Hashable)
 _F = TypeVar("_F")
@@ -35,10 +39,15 @@ class _Waiting(NamedTuple, Generic[_A, _B]):
 class Wave(Generic[_A, _B]):
     """Gathers what is asked. A wave does not wait for the one before it."""
 
+    at_once: ClassVar[float] = inf
+    """So many waves under way keep the next one gathering, if not for long."""
+
     def __init__(self, answer: Callable[[Sequence[Waiting[_A, _B]]], Awaitable[None]]) -> None:
         self._answer = answer
         self._waiting: list[Waiting[_A, _B]] = []
         self._running: set[asyncio.Task[None]] = set()
+        self._begins: asyncio.Handle | None = None
+        """What begins the wave that gathers."""
 
     def __call__(self, asked: _A) -> asyncio.Future[_B]:
         """Return what will be the answer."""
@@ -49,7 +58,11 @@ class Wave(Generic[_A, _B]):
     def join(self, waiting: Waiting[_A, _B]) -> None:
         """Take one who is called with the answer."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._begin)
+            loop = asyncio.get_running_loop()
+            if len(self._running) < self.at_once:
+                self._begins = loop.call_soon(self._begin)
+            else:
+                self._begins = loop.call_later(_PATIENCE, self._begin)
         self._waiting.append(waiting)
 
     @staticmethod
@@ -65,7 +78,13 @@ class Wave(Generic[_A, _B]):
         wave, self._waiting = self._waiting, []
         task = asyncio.get_running_loop().create_task(self._run(wave))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._waiting and self._begins is not None:
+            self._begins.cancel()
+            self._begin()
 
     async def _run(self, wave: Sequence[Waiting[_A, _B]]) -> None:
         try:
@@ -75,6 +94,16 @@ class Wave(Generic[_A, _B]):
                 waiting.failed(error)
             if not isinstance(error, Exception):
                 raise
+
+
+class FewWaves(Wave[_A, _B]):
+    """Gathers while two waves are under way: for a store where each costs round trips.
+
+    One is read for while the other's answers are committed. SQLite is quicker without: its reads
+    go on while its writer waits for the disk.
+    """
+
+    at_once: ClassVar[float] = 2
 
 
 async def _outcome(read: Callable[[_K], Awaitable[_F]], asked: _K) -> _F | Exception:

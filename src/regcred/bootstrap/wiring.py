@@ -25,7 +25,7 @@ from regcred.bootstrap.server import Stopping
 from regcred.bootstrap.shift import shift_of
 from regcred.bootstrap.state import State
 from regcred.bootstrap.watch import Watch
-from regcred.bootstrap.waves import Wave
+from regcred.bootstrap.waves import FewWaves, Wave
 from regcred.bootstrap.webhook_keeper import WebhookKeeper
 from regcred.domain.errors import StartRefused
 from regcred.domain.ports.measuring import UNMEASURED, Meter, Trigger
@@ -237,7 +237,16 @@ def _app(
         answered=_together(counts),
     )
     resolve = ResolveImage(
-        store, sealer, state.digests, clock, registries, exchanges, pods, lock_out, Wave, meter
+        store,
+        sealer,
+        state.digests,
+        clock,
+        registries,
+        exchanges,
+        pods,
+        lock_out,
+        FewWaves if store.shared else Wave,
+        meter,
     )
     logins = Resolve(resolve)
     hot = HotPath(
