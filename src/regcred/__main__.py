@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -249,7 +250,8 @@ def _operate(command: str, *words: object, **given: object) -> None:
     try:
         from regcred.bootstrap import operator, process  # noqa: PLC0415  clients run without the server
 
-        if command == "serve":  # No other command needs the web, which takes a second.
+        if command == "serve":  # No other command needs the web, which takes most of a second.
+            gc.disable()  # What a start makes stays. The service collects again once it is ready.
             import regcred.bootstrap.service  # noqa: F401, PLC0415  see above
         else:
             process.unwind_on_sigterm()

@@ -180,6 +180,7 @@ def _tune_interpreter() -> None:
     lock no longer than half a millisecond.
     """
     sys.setswitchinterval(0.0005)
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
