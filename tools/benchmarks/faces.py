@@ -22,6 +22,7 @@ from benchmarks.common import (
 
 from regcred.adapters.storage.sqlite.writer import MAX_BATCH
 from regcred.bootstrap.state import State, open_state
+from regcred.bootstrap.waves import Wave
 from regcred.domain.access import Caller, Role
 from regcred.domain.audit import Action
 from regcred.domain.credential import Draft
@@ -229,7 +230,7 @@ async def seeded(
     settings = Settings(data=service.data, keyring=service.data / "keys" / "keyring.json")
     async with open_state(settings, exclusive=True) as state:
         store, clock = state.store, state.clock
-        authenticate = Authenticate(store, state.digests, clock, LockOut(store, clock))
+        authenticate = Authenticate(store, state.digests, clock, LockOut(store, clock), Wave)
         operator = await authenticate(service.key, request_id="seed", peer="")
         projects = ManageProjects(store, state.sealer, clock, state.new_id)
         keys = ManageKeys(store, state.digests, clock, state.random)
