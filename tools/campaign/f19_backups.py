@@ -38,6 +38,7 @@ _PATH = "/v1/projects/-/credentials"
 _CREATES, _REPLACES = 0.5, 0.3
 """Of a client's writes; the rest are deletions."""
 
+_COPIES = 20
 _LONGEST = 1.0
 """Seconds of work between two backups, evenly drawn."""
 
@@ -198,14 +199,20 @@ def _rows(file: Path, query: str) -> list[tuple[Any, ...]]:
 async def _copied_by_hand(
     served: Installation, writers: Sequence[_Writer], folder: Path
 ) -> Control:
-    """Copy the file as `cp` does, without its log, just after something was acknowledged."""
+    """Copy the file as `cp` does, without its log, just after something was acknowledged.
+
+    More than once: a copy made right after a checkpoint is whole by luck.
+    """
     extra = _Writer(Client(served.port, served.key), "last", random.Random(SEED))
-    for _ in range(5):
+    found: list[str] = []
+    for _ in range(_COPIES):
         await extra.create()
+        before = _known([*writers, extra])
+        await asyncio.to_thread(shutil.copy, served.store / "regcred.db", folder / "by-hand.db")
+        found = _judge(folder / "by-hand.db", before, before)
+        if found:
+            break
     await extra.client.close()
-    before = _known([*writers, extra])
-    await asyncio.to_thread(shutil.copy, served.store / "regcred.db", folder / "by-hand.db")
-    found = _judge(folder / "by-hand.db", before, before)
     return Control("cp of the database's file", bool(found), f"{len(found)} findings")
 
 
