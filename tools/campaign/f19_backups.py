@@ -39,6 +39,8 @@ _CREATES, _REPLACES = 0.5, 0.3
 """Of a client's writes; the rest are deletions."""
 
 _COPIES = 20
+"""Made at most until one is torn."""
+
 _LONGEST = 1.0
 """Seconds of work between two backups, evenly drawn."""
 

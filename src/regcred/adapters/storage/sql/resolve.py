@@ -47,6 +47,12 @@ CANDIDATE = (
     "c.username, c.settings, c.verdict, c.verdict_at, c.dead_since, c.dead_last, "
     "x.secret_version, x.sealed, g.kid, g.generation, g.wrapped"
 )
+SECRETS = """LEFT JOIN credential_secrets x
+            ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
+        LEFT JOIN project_seeds g
+            ON g.project_id = x.project_id AND g.generation = x.seed_generation"""
+"""Joins a login `c` with its present secret and the seed that it opens under."""
+
 _SCOPE = KEY_WIDTH + 1
 _HOSTS = 2
 """Of the places: the exact host, and where patterns stand that could match it."""
@@ -193,10 +199,7 @@ def _joined(places: int, only: str) -> tuple[str, str]:
     logins = f"""
         LEFT JOIN credential_scopes s ON s.project_id = p.id AND s.lookup IN (?, ?) {paths}
         LEFT JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number {only}
-        LEFT JOIN credential_secrets x
-            ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
-        LEFT JOIN project_seeds g
-            ON g.project_id = x.project_id AND g.generation = x.seed_generation
+        {SECRETS}
     """
     return logins, _FOR_IMAGE if prefixes else _FOR_HOST
 

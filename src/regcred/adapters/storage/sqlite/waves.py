@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from regcred.adapters.storage.sql.resolve import (
     CANDIDATE,
     MAX_FOR_IMAGE,
+    SECRETS,
     Resolving,
     logins_of,
     places_of,
@@ -49,10 +50,7 @@ _LOGINS = f"""
     CROSS JOIN credential_scopes s ON s.project_id = asked.value ->> 0
         AND s.lookup = host.value AND s.path = path.value
     CROSS JOIN credentials c ON c.project_id = s.project_id AND c.number = s.number
-    LEFT JOIN credential_secrets x
-        ON x.project_id = c.project_id AND x.credential_id = c.id AND x.state = 'current'
-    LEFT JOIN project_seeds g
-        ON g.project_id = x.project_id AND g.generation = x.seed_generation
+    {SECRETS}
     LIMIT {_MAX_ROWS}
 """  # noqa: S608  constants alone
 
