@@ -10,13 +10,12 @@ from structlog.testing import capture_logs
 
 from regcred.adapters.sealing.audit_chain import GENESIS, ChainState
 from regcred.adapters.storage.sql.checkpoints import StoredCheckpoint
-from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_links import base_of, newest_of, signed
 from regcred.domain.audit import NO_PROJECT, Action
 from tests.adapters.storage.samples import START, Clock, World, event
-from tests.bootstrap.test_audit_keeper import KEYS, Place, linked, refusal, world_of
+from tests.bootstrap.test_audit_keeper import KEYS, Place, linked, made, refusal, world_of
 
 CHAIN = KEYS.audit_chain
 
@@ -25,11 +24,7 @@ CHAIN = KEYS.audit_chain
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(audit_keeper, "CHECKPOINT_EVERY", 4)
     monkeypatch.setattr(audit_keeper, "PAUSE", 0)
-    place = Place(tmp_path, Clock())
-    for directory in (place.store, place.keys):
-        directory.mkdir(mode=0o700)
-    schema.migrate(place.store)
-    return place
+    return made(tmp_path)
 
 
 async def reads(keeper: AuditKeeper, count: int) -> None:

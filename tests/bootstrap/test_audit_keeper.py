@@ -65,13 +65,18 @@ class Place:
                 file.execute(statement)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path, Clock())
+def made(folder: Path) -> Place:
+    """Return a place with an empty store."""
+    place = Place(folder, Clock())
     for directory in (place.store, place.keys):
         directory.mkdir(mode=0o700)
     schema.migrate(place.store)
     return place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return made(tmp_path)
 
 
 @pytest.fixture

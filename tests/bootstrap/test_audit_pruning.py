@@ -12,7 +12,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.storage.sql import checkpoints
-from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap import audit_keeper, audit_links, audit_pruning
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_pruning import AuditPruner
@@ -21,8 +20,8 @@ from regcred.bootstrap.beside import beside
 from regcred.bootstrap.service import _kept
 from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import SealBroken, StoreUnavailable
-from tests.adapters.storage.samples import ALL_AUDIT, Clock, World, event, sealed
-from tests.bootstrap.test_audit_keeper import Place, refusal, world_of
+from tests.adapters.storage.samples import ALL_AUDIT, World, event, sealed
+from tests.bootstrap.test_audit_keeper import Place, made, refusal, world_of
 from tests.tools.programs import until
 
 DAYS = 30
@@ -34,11 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(audit_keeper, "PAUSE", 0)
     monkeypatch.setattr(audit_pruning, "PAUSE", 0)
     monkeypatch.setattr(checkpoints, "_STRETCH", 3)
-    place = Place(tmp_path, Clock())
-    for directory in (place.store, place.keys):
-        directory.mkdir(mode=0o700)
-    schema.migrate(place.store)
-    return place
+    return made(tmp_path)
 
 
 def pruner(keeper: AuditKeeper, days: int | None = DAYS) -> AuditPruner:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from regcred.adapters.storage.sqlite import SqliteStore, schema
+from regcred.adapters.storage.sqlite import SqliteStore
 from regcred.bootstrap import audit_keeper, audit_walk
 from regcred.bootstrap.beside import beside
 from regcred.bootstrap.service import _kept
@@ -21,11 +21,12 @@ from regcred.domain.audit import NO_PROJECT, Action
 from regcred.domain.errors import StoreUnavailable
 from regcred.domain.ports import StoredCluster
 from regcred.domain.webhook import Webhook
-from tests.adapters.storage.samples import STAMP, START, Clock, event, new_id, sealed, stored
+from tests.adapters.storage.samples import STAMP, START, event, new_id, sealed, stored
 from tests.bootstrap.test_audit_keeper import (
     Place,
     _secret_back,
     linked,
+    made,
     refusal,
     world_of,
 )
@@ -34,11 +35,7 @@ from tests.tools.programs import until
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path, Clock())
-    for directory in (place.store, place.keys):
-        directory.mkdir(mode=0o700)
-    schema.migrate(place.store)
-    return place
+    return made(tmp_path)
 
 
 async def _written(place: Place) -> None:

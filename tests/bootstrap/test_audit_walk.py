@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from regcred.adapters.storage.sqlite import schema
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.audit_walk import AuditWalk
 from regcred.domain.audit import NO_PROJECT, Action
-from tests.adapters.storage.samples import Clock, event
-from tests.bootstrap.test_audit_keeper import Place, linked, refusal, world_of
+from tests.adapters.storage.samples import event
+from tests.bootstrap.test_audit_keeper import Place, linked, made, refusal, world_of
 
 _EDIT = "UPDATE audit_events SET principal = 'nobody' WHERE number = {}"
 _COVERED = "a rollback accepted at row {} may cover it"
@@ -20,11 +19,7 @@ _COVERED = "a rollback accepted at row {} may cover it"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path, Clock())
-    for directory in (place.store, place.keys):
-        directory.mkdir(mode=0o700)
-    schema.migrate(place.store)
-    return place
+    return made(tmp_path)
 
 
 async def _written(place: Place) -> None:
