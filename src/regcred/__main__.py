@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -248,6 +249,7 @@ def scrub(
 
 def _operate(command: str, *words: object, **given: object) -> None:
     try:
+        _import_structlog()
         from regcred.bootstrap import operator, process  # noqa: PLC0415  clients run without the server
 
         if command == "serve":  # No other command needs the web, which takes most of a second.
@@ -267,6 +269,21 @@ def _operate(command: str, *words: object, **given: object) -> None:
         if value not in (None, [])
     }
     raise typer.Exit(operator.run(command, words, options))
+
+
+def _import_structlog() -> None:
+    """Import it without rich, which it takes wherever it is, for tracebacks that are never shown.
+
+    That is 4 MiB of each worker. rich itself is left for whoever needs it. Raise ImportError.
+    """
+    absent: Any = None  # to the import system: not there
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = absent
+    try:
+        import structlog  # noqa: F401, PLC0415  part of the server
+    finally:
+        del sys.modules["rich"]
 
 
 def main() -> None:

@@ -53,6 +53,25 @@ def test_help_names_the_program_and_every_command(tmp_path: Path) -> None:
         assert f" {command} " in done.out
 
 
+def test_a_server_imports_nothing_that_only_others_need(tmp_path: Path) -> None:
+    """Each worker has the memory of what it imported, and its start the time."""
+    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[0] = ''; "
+    start = "from regcred.__main__ import main; main()"
+    options = ["serve", "--data", str(tmp_path / "data"), "--port", "70000"]
+    done = run([sys.executable, "-c", told + start, *options], env=environment(tmp_path))
+
+    imported = set(done.out.split())
+    assert "regcred.bootstrap.service" in imported
+    assert imported & {"rich", "httpx2", "sqlalchemy", "boto3", "regcred.clients.api"} == set()
+
+
+def test_a_command_that_there_is_not_is_told_what_looks_like_it() -> None:
+    done = invoke("credentail", "list")
+
+    assert done.code == 2
+    assert "Did you mean 'credential'?" in done.err
+
+
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
     assert module(tmp_path, "--version").out == f"regcred {__version__}\n"
 

@@ -10,15 +10,17 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
-
-import httpx2
 
 from regcred.adapters.identity.compact import refused, strict_object
 from regcred.adapters.identity.key_set import KeySet, read_key_set
 from regcred.domain.errors import InvalidInput
 from regcred.domain.workload import Cluster, https_url
+
+if TYPE_CHECKING:
+    import httpx2
 
 ASK_EVERY = 30.0
 """Seconds between two attempts to fetch one cluster's keys."""
@@ -132,6 +134,8 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
 
 async def _fetched(cluster: Cluster) -> KeySet:
     """Raise Unfetched."""
+    import httpx2  # noqa: PLC0415  2 MiB of each worker, and most have no cluster
+
     async with httpx2.AsyncClient(
         verify=trust(cluster.ca_bundle),
         trust_env=False,
@@ -173,6 +177,8 @@ def _place(url: str) -> tuple[str | None, int]:
 
 async def _got(client: httpx2.AsyncClient, url: str) -> bytes:
     """Return a body of MAX_ANSWER bytes at most. Raise Unfetched."""
+    import httpx2  # noqa: PLC0415  see above
+
     body = bytearray()
     try:
         async with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer:
