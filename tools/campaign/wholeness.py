@@ -45,9 +45,9 @@ CLAIMS = {
         )
     """,
     "credentials without the audit row of their creation": """
-        SELECT c.name FROM credentials c WHERE NOT EXISTS (
-            SELECT 1 FROM audit_events e WHERE e.project_id = c.project_id
-            AND e.target = c.id AND e.action = 'credential.created'
+        SELECT c.name FROM credentials c WHERE (c.project_id, c.id) NOT IN (
+            SELECT e.project_id, e.target FROM audit_events e
+            WHERE e.action = 'credential.created' AND e.target IS NOT NULL
         )
     """,
     "credentials that the audit says are deleted": """
