@@ -1,7 +1,8 @@
 """A page of a project's logins, in a store of 1,000 and in one of a million (10,000 projects).
 
-The rows are written into the stopped store directly, as the service would leave them: over the API
-a million would take an hour. Lists open no secret, so all share one that is sealed for the first.
+On SQLite and on PostgreSQL. The rows are written into the stopped store directly, as the service
+would leave them: over the API a million would take an hour. Lists open no secret, so all share one
+that is sealed for the first.
 """
 
 from __future__ import annotations
@@ -11,8 +12,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from benchmarks.common import SERVER_CORES, Bench, Goal, in_rounds, request, write_requests
+from benchmarks.common import (
+    SERVER_CORES,
+    Bench,
+    Goal,
+    LoadFailed,
+    in_rounds,
+    request,
+    write_requests,
+)
+from benchmarks.postgres import DURABLE, installed
 
+from tests.tools.postgres import Cluster, running
 from tests.tools.service import Service
 
 _EACH = 100
@@ -35,10 +46,24 @@ _TABLES = (
 )
 """(table, which rows are the template's, the columns that each new row has of its own)."""
 
+_COLUMNS = """
+    SELECT column_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name = '{table}' AND is_generated = 'NEVER'
+"""
+
+_AT_ONCE = 1_000
+"""Projects of one statement, which has a minute."""
+
 
 def measure(bench: Bench) -> None:
-    """Measure the same page in both stores, in turns."""
-    small, large = (_filled(bench, size) for size in (_SMALL, _LARGE))
+    """Measure the same page in both stores, in turns, on each of the databases."""
+    _compare(bench, "", *(_filled(bench, size) for size in (_SMALL, _LARGE)))
+    with running(*DURABLE) as cluster:
+        services = [_filled_on(cluster, bench, size) for size in (_SMALL, _LARGE)]
+        _compare(bench, " on PostgreSQL", *services)
+
+
+def _compare(bench: Bench, where: str, small: Service, large: Service) -> None:
     with small.serving(cores=SERVER_CORES), large.serving(cores=SERVER_CORES):
         asks = {
             one: write_requests(one.folder / "pages.json", _pages(one.key, size // _EACH))
@@ -48,11 +73,21 @@ def measure(bench: Bench) -> None:
         def page(of: Service) -> float:
             return float(bench.load(of.port, asks[of], connections=_CONNECTIONS)["p99_ms"])
 
+        _look(small, _SMALL), _look(large, _LARGE)
         page(small), page(large)
         few, many = in_rounds(bench.rounds, lambda: page(small), lambda: page(large))
-    bench.add(f"page of {_PAGE}, {_SMALL:,} logins: p99", "ms", few)
-    bench.add(f"page of {_PAGE}, {_LARGE:,} logins: p99", "ms", many)
-    bench.compare("p99 of a page, a million / a thousand", many, few, _FLAT)
+    bench.add(f"page of {_PAGE}, {_SMALL:,} logins{where}: p99", "ms", few)
+    bench.add(f"page of {_PAGE}, {_LARGE:,} logins{where}: p99", "ms", many)
+    bench.compare(f"p99 of a page{where}, a million / a thousand", many, few, _FLAT)
+
+
+def _look(service: Service, size: int) -> None:
+    """Pass if the last project's page is full. Raise LoadFailed."""
+    path = f"/v1/projects/{size // _EACH + 1}/credentials?limit={_PAGE}"
+    with service.api() as api:
+        items = api.send("GET", path).json().get("items", [])
+    if len(items) != _PAGE:
+        raise LoadFailed(f"{path}: {len(items)} logins, not {_PAGE}")
 
 
 def _pages(key: str, projects: int) -> list[bytes]:
@@ -68,12 +103,63 @@ def _pages(key: str, projects: int) -> list[bytes]:
 def _filled(bench: Bench, size: int) -> Service:
     """Return a service whose project 1 has one login, and so many others `size` in all."""
     service = bench.service(f"growth-{size}", REGCRED_RECHECK="false")
-    with service.serving(), service.api() as api:
-        api.add("template", "registry.example.com/team", "user", "secret-of-a-usual-length")
+    _add_template(service)
     with closing(sqlite3.connect(service.data / "store" / "regcred.db")) as store, store:
         store.execute("PRAGMA foreign_keys=OFF")
         _copy(store, size // _EACH)
     return service
+
+
+def _filled_on(cluster: Cluster, bench: Bench, size: int) -> Service:
+    """Return the same on PostgreSQL."""
+    database = f"growth_{size}"
+    service = installed(cluster, bench, database, REGCRED_RECHECK="false")
+    _add_template(service)
+    (template,) = cluster.run_sql("SELECT id FROM projects", database).split()
+    last = size // _EACH + 1
+    for table, condition, own in _TABLES:
+        columns = cluster.run_sql(_COLUMNS.format(table=table), database).split()
+        of_logins = table not in {"projects", "project_seeds"}
+        new = _of_postgres(table)
+        chosen = ", ".join(
+            new[name] if name in own.split(", ") else f"template.{name}" for name in columns
+        )
+        for first in range(2, last + 1, _AT_ONCE):
+            cluster.run_sql(
+                "SET session_replication_role = replica;"  # noqa: S608 - names of the schema
+                f" INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE"
+                f" SELECT {chosen} FROM {table} template,"
+                f" generate_series({first}, {min(first + _AT_ONCE - 1, last)}) p,"
+                f" generate_series(1, {_EACH if of_logins else 1}) n"
+                f" WHERE template.{condition.replace('?', repr(template))}",
+                database,
+            )
+    cluster.run_sql(
+        f"UPDATE projects SET credential_count = {_EACH},"  # noqa: S608 - numbers
+        f" next_credential_number = {_EACH + 1}",
+        database,
+    )
+    cluster.run_sql("VACUUM ANALYZE", database)
+    return service
+
+
+def _of_postgres(table: str) -> dict[str, str]:
+    """Return what `_own` makes, as expressions over a project `p` and a login `n` of it."""
+    start = "lpad(to_hex(p), 8, '0') || '-0000-7000-8000-'"
+    project, login = f"{start} || repeat('0', 12)", f"{start} || lpad(to_hex(n), 12, '0')"
+    of_project = table == "projects"
+    return {
+        "project_id": project,
+        "credential_id": login,
+        "id": project if of_project else login,
+        "number": "p" if of_project else "n",
+        "name": "'project-' || p" if of_project else "'login-' || n",
+    }
+
+
+def _add_template(service: Service) -> None:
+    with service.serving(), service.api() as api:
+        api.add("template", "registry.example.com/team", "user", "secret-of-a-usual-length")
 
 
 def _copy(store: sqlite3.Connection, projects: int) -> None:

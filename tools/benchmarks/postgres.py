@@ -25,7 +25,7 @@ _RESOLVE = Goal(0.40, at_least=True)
 _CREATE = Goal(0.6, at_least=True)
 _WORKERS = Goal(1.15)
 _REQUESTS = 20_000
-_DURABLE = ("-c", "fsync=on", "-c", "shared_buffers=256MB", "-c", "max_connections=200")
+DURABLE = ("-c", "fsync=on", "-c", "shared_buffers=256MB", "-c", "max_connections=200")
 
 _TABLE = """
     CREATE TABLE bench (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text, b text, c text)
@@ -37,22 +37,22 @@ VALUES ('login-of-a-usual-length', 'registry.example.com/team', 'secret-of-a-usu
 
 def measure(bench: Bench) -> None:
     """Measure resolve and create with one worker, and the CPU of a resolve with one and two."""
-    with running(*_DURABLE) as cluster:
+    with running(*DURABLE) as cluster:
         resolve.compare(
-            bench, _on(cluster, bench, "resolve"), " on PostgreSQL", _RESOLVE, rollout=False
+            bench, installed(cluster, bench, "resolve"), " on PostgreSQL", _RESOLVE, rollout=False
         )
         _create(bench, cluster)
         _workers(bench, cluster)
 
 
-def _on(cluster: Cluster, bench: Bench, name: str) -> Service:
+def installed(cluster: Cluster, bench: Bench, name: str, **env: str) -> Service:
     """Return an installation on a database of its own."""
     cluster.make(name)
     service = Service(bench.folder / f"postgres-{name}")
     migrated = service.run("migrate", "--database", cluster.url("owner", name))
     if migrated.code != 0:
         raise RuntimeError(migrated.text)
-    service.env["REGCRED_DATABASE"] = cluster.url("app", name)
+    service.env |= {"REGCRED_DATABASE": cluster.url("app", name), **env}
     service.init()
     return service
 
@@ -61,7 +61,7 @@ def _create(bench: Bench, cluster: Cluster) -> None:
     cluster.run_sql(_TABLE)
     script = cluster.folder / "insert.sql"
     script.write_text(_INSERT)
-    service = _on(cluster, bench, "creating")
+    service = installed(cluster, bench, "creating")
     numbers = iter(range(1, 10**9))
     with service.serving():
 
@@ -99,7 +99,7 @@ def _pgbench(cluster: Cluster, script: Path, seconds: float) -> float:
 
 
 def _workers(bench: Bench, cluster: Cluster) -> None:
-    one, two = (_on(cluster, bench, f"workers_{count}") for count in (1, 2))
+    one, two = (installed(cluster, bench, f"workers_{count}") for count in (1, 2))
     with _served(one, 1) as first, _served(two, 2) as second:
         asks = {}
         for service in (one, two):
