@@ -83,7 +83,7 @@ def _compare(bench: Bench, where: str, small: Service, large: Service) -> None:
 
 def _look(service: Service, size: int) -> None:
     """Pass if the last project's page is full. Raise LoadFailed."""
-    path = f"/v1/projects/{size // _EACH + 1}/credentials?limit={_PAGE}"
+    path = f"projects/{size // _EACH + 1}/credentials?limit={_PAGE}"
     with service.api() as api:
         items = api.send("GET", path).json().get("items", [])
     if len(items) != _PAGE:
