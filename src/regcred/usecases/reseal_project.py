@@ -22,8 +22,8 @@ from regcred.domain.secret import Secret
 from regcred.usecases.rewrap_keys import LEASE, Rest
 from regcred.usecases.sealed_places import context_of
 
-PAGE = 50
-"""Rows of one commit: a few milliseconds, in which no other write is made."""
+PAGE = 16
+"""Rows of one commit: a millisecond, in which no other write is made."""
 
 
 def lease_name(project_id: UUID) -> str:

@@ -21,8 +21,9 @@ LEASE = timedelta(seconds=60)
 """How long a rotation that is not heard of keeps others away."""
 
 NAME = "rewrap"
-PAGE = 32
-"""Seeds of one commit: three calls of a key service each, well within the lease."""
+PAGE = 16
+"""Seeds of one commit: three calls of a key service each, well within the lease, and a millisecond
+in which no other write is made."""
 
 Rest = Callable[[], Awaitable[None]]
 """Waits after a commit, so that those who serve come first."""

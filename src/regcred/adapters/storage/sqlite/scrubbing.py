@@ -51,6 +51,8 @@ class Scrubber:
 
     def _truncated(self) -> bool:
         try:
+            # First what is most of it, beside whoever writes: cutting the log stops them.
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             self._connection.execute(f"PRAGMA busy_timeout={_READERS}").close()
             row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}").close()
