@@ -125,6 +125,32 @@ def test_a_busy_writer_wipes_too() -> None:
         assert not scrubber.due(idle=True)
 
 
+def test_another_process_that_writes_keeps_only_the_cutting_of_the_log_waiting(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "some.db"
+    with (
+        closing(sqlite3.connect(file, isolation_level=None)) as database,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE some (secret)")
+        database.execute("INSERT INTO some VALUES (?)", (mark(1),))
+        scrubber = Scrubber(database, lambda: 0.0)
+        scrubber.wanted()
+        other.execute("BEGIN IMMEDIATE")
+        scrubber.scrub()
+
+        assert mark(1) in file.read_bytes()
+        assert file.with_name("some.db-wal").stat().st_size > 0
+        assert scrubber.due(idle=True)
+
+        other.execute("ROLLBACK")
+        scrubber.scrub()
+        assert file.with_name("some.db-wal").stat().st_size == 0
+        assert not scrubber.due(idle=True)
+
+
 def test_a_failed_attempt_is_made_again() -> None:
     database = sqlite3.connect(":memory:", isolation_level=None)
     scrubber = Scrubber(database, lambda: 5.0)
