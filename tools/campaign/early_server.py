@@ -9,6 +9,7 @@ from typing import Any
 from regcred.__main__ import main
 from regcred.adapters.storage.postgres import writes
 from regcred.adapters.storage.postgres.transaction import PostgresTransaction
+from regcred.adapters.storage.postgres.turns import Turn
 from regcred.adapters.storage.sqlite import writer
 from regcred.adapters.storage.sqlite.transaction import SqliteTransaction
 
@@ -24,16 +25,21 @@ def _too_early(self: writer.Writer, batch: list[Any]) -> list[Any]:
     return []
 
 
-async def _too_early_on_postgres(self: writes.Writes, begin: str, work: Any) -> Any:
+async def _too_early_on_postgres(self: writes.Writes, turn: Turn, begin: str, work: Any) -> Any:
     told = asyncio.get_running_loop().create_future()
 
     async def whole() -> None:
         async with self._pool.connection() as connection:
             try:
                 transaction = PostgresTransaction(
-                    connection, self.sign, self._columns, self._next, begin
+                    connection,
+                    self.sign,
+                    self._columns,
+                    self._next,
+                    begin.format(wait=turn.wait),
                 )
                 await transaction.begin()
+                turn.has_row()
                 result = await work(transaction)
                 await transaction.write_audit()
             except Exception as error:  # noqa: BLE001  whoever asked is told
