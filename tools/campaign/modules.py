@@ -31,7 +31,7 @@ _LIST = (
     Module("f03", f03_flips.run, 1800),
     Module("f04", f04_edits.run, 1800),
     Module("f05", f05_isolation.run, 1800),
-    Module("f07", f07_model.run, 3600),
+    Module("f07", f07_model.run, 7200),
     Module("f08", f08_canary.run, 900),
     Module("f11", f11_rotation.run, 3600),
     Module("f12", f12_failover.run, 1800),
