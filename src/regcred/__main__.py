@@ -249,7 +249,7 @@ def scrub(
 
 def _operate(command: str, *words: object, **given: object) -> None:
     try:
-        _import_structlog()
+        _import_structlog_alone()
         from regcred.bootstrap import operator, process  # noqa: PLC0415  clients run without the server
 
         if command == "serve":  # No other command needs the web, which takes most of a second.
@@ -271,14 +271,14 @@ def _operate(command: str, *words: object, **given: object) -> None:
     raise typer.Exit(operator.run(command, words, options))
 
 
-def _import_structlog() -> None:
+def _import_structlog_alone() -> None:
     """Import it without rich, which it takes wherever it is, for tracebacks that are never shown.
 
-    That is 4 MiB of each worker. rich itself is left for whoever needs it. Raise ImportError.
+    That is 4 MiB. rich itself is left for whoever needs it. Raise ImportError.
     """
-    absent: Any = None  # to the import system: not there
     if "rich" in sys.modules:
         return
+    absent: Any = None  # to the import system: not there
     sys.modules["rich"] = absent
     try:
         import structlog  # noqa: F401, PLC0415  part of the server

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from regcred.adapters.sealing.anchor import Anchor, FileAnchor
-from regcred.adapters.sealing.audit_chain import ChainState
+from regcred.adapters.sealing.audit_chain import AuditChain, ChainState
 from regcred.adapters.storage.sqlite import SqliteStore, schema
 from regcred.bootstrap.audit_alarms import AuditAlarms
 from regcred.bootstrap.audit_anchoring import Anchoring
@@ -40,7 +40,7 @@ def state(number: int) -> ChainState:
 @pytest.fixture
 def file(tmp_path: Path) -> FileAnchor:
     (tmp_path / "keys").mkdir(mode=0o700)
-    return FileAnchor(tmp_path / "keys" / "anchor.json")
+    return FileAnchor(tmp_path / "keys" / "anchor.json", AuditChain(bytes(32)))
 
 
 AT_5 = Anchor(5, head(5), START)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -49,7 +50,7 @@ class Place:
 
     @property
     def anchor(self) -> FileAnchor:
-        return FileAnchor(self.keys / "anchor.json")
+        return FileAnchor(self.keys / "anchor.json", KEYS.audit_chain)
 
     @contextmanager
     def start(self) -> Iterator[AuditKeeper]:
@@ -309,6 +310,63 @@ async def test_a_damaged_anchor_refuses_the_start_and_is_kept(place: Place) -> N
                 await keeper.check(accept_rollback=accept)
 
     assert (place.keys / "anchor.json").read_bytes() == b"{}"
+
+
+# An anchor that anybody may have written
+
+
+def rewritten(place: Place, **fields: object) -> None:
+    """Edit the anchor's file; None takes a field out."""
+    file = place.keys / "anchor.json"
+    written = {**json.loads(file.read_text()), **fields}
+    file.write_text(json.dumps({name: it for name, it in written.items() if it is not None}))
+
+
+async def grown_and_set_back(place: Place) -> Anchor:
+    """Put an older store back under a newer anchor, and return the older one's."""
+    with place.start() as keeper:
+        await keeper.link()
+        older = await linked(keeper)
+        before = place.folder / "before"
+        shutil.copytree(place.store, before)
+        await world_of(keeper)
+        await keeper.link()
+    shutil.rmtree(place.store)
+    before.rename(place.store)
+    return older
+
+
+async def test_an_anchor_made_up_from_what_an_older_store_holds_refuses_the_start(
+    place: Place,
+) -> None:
+    older = await grown_and_set_back(place)
+    rewritten(place, upto=older.upto, head=older.head.hex())
+
+    with place.start() as keeper, pytest.raises(StartRefused, match="damaged, or another store's"):
+        await keeper.check(accept_rollback=False)
+
+
+async def test_one_that_was_not_signed_yet_tells_against_the_store(place: Place) -> None:
+    await grown_and_set_back(place)
+    rewritten(place, version=1, mac=None)
+
+    with place.start() as keeper, pytest.raises(StartRefused, match="its audit is older"):
+        await keeper.check(accept_rollback=False)
+
+
+async def test_one_that_was_not_signed_yet_speaks_for_nothing(place: Place) -> None:
+    with place.start() as first:
+        await world_of(first)
+        await first.link()
+    rewritten(place, version=1, mac=None)
+
+    with place.start() as second, capture_logs() as logs:
+        await second.check(accept_rollback=False)
+        await second.link()
+        await linked(second)
+
+    assert [line["event"] for line in logs] == ["the audit has no anchor"]
+    assert "did not sign it" in logs[0]["reason"]
 
 
 # Beside a running service

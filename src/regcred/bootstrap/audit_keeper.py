@@ -63,6 +63,7 @@ _REFUSED = (
     "the store was set back or edited: {what}. Restore the newest copy, or, if you set it back "
     "on purpose, start once with --accept-rollback"
 )
+_UNSIGNED = "it is of a version that did not sign it, so anybody's; a signed one is written"
 _NO_ANCHOR = "a store that was set back before now is not noticed; a new anchor is written"
 _REPLACED = (
     "its file was replaced while it is served: what is written now is lost, stop the service"
@@ -118,11 +119,12 @@ class AuditKeeper:
         Raise StartRefused; with `accept_rollback` the finding is logged, audited and anchored
         anew instead. Raise SealBroken at an audit row that was never signed.
         """
-        anchored = self.anchor.load()
+        claim = self.anchor.claim()
+        anchored = None if claim else self.anchor.load()
         if anchored is None and await self.store.last_number():
-            _log.warning("the audit has no anchor", reason=_NO_ANCHOR)
+            _log.warning("the audit has no anchor", reason=_UNSIGNED if claim else _NO_ANCHOR)
         start = AuditStart(self.store, self.chain, self._links)
-        found = await start.look(anchored, doubts=accept_rollback)
+        found = await start.look(anchored, claim, doubts=accept_rollback)
         if found is not None:
             if not accept_rollback:
                 raise StartRefused(_REFUSED.format(what=found))

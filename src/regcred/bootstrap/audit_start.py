@@ -37,25 +37,31 @@ class AuditStart:
     began: ChainState = field(default_factory=ChainState, init=False)
     """Where the walk began."""
 
-    async def look(self, anchored: Anchor | None, *, doubts: bool) -> str | None:
+    async def look(
+        self, anchored: Anchor | None, claim: Anchor | None, *, doubts: bool
+    ) -> str | None:
         """Return in what way the store is not what it should be, if it is not.
 
+        A `claim` stands where the anchor is not signed, and tells against the store alone.
         With `doubts` a row that may have been accepted is told, so that it can be accepted by name.
         Raise SealBroken at an audit row that was never signed.
         """
         newest = await self.store.last_number()
-        verified = newest if anchored is None else 0 if anchored.edited else anchored.upto
+        against = anchored or claim
+        verified = newest if anchored is None else anchored.upto
+        if against is not None and against.edited:
+            verified = 0
         began = await self._where_to_begin(anchored)
         self.links.state = self.began = began
         missing = 0
-        if anchored is not None and anchored.upto >= began.number:
-            missing = await self.links.to(anchored.upto)
+        if against is not None and against.upto >= began.number:
+            missing = await self.links.to(against.upto)
             state = self.links.state
-            head = state.head if state.number == anchored.upto else None
+            head = state.head if state.number == against.upto else None
             # Beyond: rows were pruned meanwhile, and a signed state stands for what is anchored.
-            beyond = state.number > anchored.upto
-            if not beyond and compare(anchored, head, newest) is Comparison.ROLLED_BACK:
-                return OLDER if newest < anchored.upto else _ANOTHER
+            beyond = state.number > against.upto
+            if not beyond and compare(against, head, newest) is Comparison.ROLLED_BACK:
+                return OLDER if newest < against.upto else _ANOTHER
         missing = missing or await self.links.to(newest)
         if missing:
             return f"row {missing} of its audit is missing"

@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from regcred.adapters.sealing.anchor import FileAnchor
+from regcred.adapters.sealing.anchor import FileAnchor, said
 from regcred.bootstrap import log_lines, process, variables
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands import backups, escrow, keys, migrations, scrub
@@ -89,7 +89,7 @@ def _init(settings: Settings, output: str = "text") -> int:
 
 def _require_no_anchor(settings: Settings, anchor: FileAnchor) -> None:
     """Pass unless another store's audit is anchored where this one's would be."""
-    there = anchor.load()
+    there = said(settings.anchor_file) or anchor.load()
     if there is not None and there.upto:
         raise StartRefused(
             f"{settings.anchor_file} anchors the audit of a store that is not this one: name that"

@@ -17,6 +17,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from regcred.adapters.sealing.anchor import FileAnchor
+from regcred.adapters.sealing.audit_chain import AuditChain
 from regcred.adapters.sealing.joined_rings import Ring
 from regcred.adapters.sealing.private_file import make_directory
 from regcred.adapters.sealing.sealer import EnvelopeSealer
@@ -75,7 +76,7 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
             keyring=keyring,
             sealer=EnvelopeSealer(keyring, os.urandom, time.monotonic),
             keys=keys,
-            anchor=_open_anchor(settings),
+            anchor=_open_anchor(settings, keys.audit_chain),
             clock=utc_now,
             new_id=new_uuid,
             random=os.urandom,
@@ -83,7 +84,7 @@ async def open_state(settings: Settings, *, exclusive: bool) -> AsyncIterator[St
         )
 
 
-def _open_anchor(settings: Settings) -> FileAnchor:
+def _open_anchor(settings: Settings, chain: AuditChain) -> FileAnchor:
     """Return the anchor. Raise StartRefused where the place that was named for it is not there.
 
     A disk that is not mounted would otherwise get a new anchor, and nothing be noticed.
@@ -95,4 +96,4 @@ def _open_anchor(settings: Settings) -> FileAnchor:
         raise StartRefused(
             f"--anchor: {directory} is not there: make it (0700, this user's), or mount what it is"
         )
-    return FileAnchor(settings.anchor_file)
+    return FileAnchor(settings.anchor_file, chain)

@@ -134,7 +134,7 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
 
 async def _fetched(cluster: Cluster) -> KeySet:
     """Raise Unfetched."""
-    import httpx2  # noqa: PLC0415  2 MiB of each worker, and most have no cluster
+    import httpx2  # noqa: PLC0415  2 MiB, and most services know no cluster
 
     async with httpx2.AsyncClient(
         verify=trust(cluster.ca_bundle),

@@ -1,7 +1,8 @@
 """The head of the audit chain, kept where a restored store cannot take it along.
 
 On one machine that is a file beside the key ring. It makes a rolled-back store noticeable, not
-impossible; who can write both the store and this file can roll both back.
+impossible; who can write both the store and this file can put older ones of both back. It is
+signed, or a head that an older store holds could be written there without an older file.
 
 The one thing you would get wrong: that a process has the file for itself. Those that serve one
 database share it, so each reads it under a lock before it writes, and goes on from what is there.
@@ -17,12 +18,14 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import NamedTuple
 
+from regcred.adapters.sealing.audit_chain import AuditChain
 from regcred.adapters.sealing.private_file import locked, read_private, replace_private
 from regcred.domain.errors import StartRefused
 
 WHAT = "audit anchor"
-VERSION = 1
-_FIELDS = {"version", "upto", "head", "at", "edited"}
+VERSION, _UNSIGNED = 2, 1
+_CLAIMED = {"version", "upto", "head", "at", "edited"}
+_FIELDS = _CLAIMED | {"mac"}
 _MAX_FILE = 1024
 _HEAD = re.compile(r"[0-9a-f]{64}\Z")
 _MAX_NUMBER = 2**63 - 1
@@ -64,27 +67,36 @@ def compare(anchor: Anchor, head_there: bytes | None, last_number: int) -> Compa
 class FileAnchor:
     """The anchor in a private file. Its methods block on the disk: call them off the loop."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_chain", "_path")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, chain: AuditChain) -> None:
         self._path = path
+        self._chain = chain
 
     def load(self) -> Anchor | None:
         """Return the anchor, or None if none was ever written. Raise StartRefused."""
-        data = self._read()
-        anchor = None if data is None else _decode(data)
+        data = _content(self._path)
+        anchor = None if data is None else self._verified(data)
         if data is not None and anchor is None:
             raise StartRefused(
-                f"the audit anchor {self._path} is damaged, so a rolled-back store would not be"
-                " noticed: restore it; or move it away, and a new one is made from the store as"
-                " it is"
+                f"the audit anchor {self._path} is damaged, or another store's, so a rolled-back"
+                " store would not be noticed: restore it; or move it away, and a new one is made"
+                " from the store as it is"
             )
         return anchor
 
+    def claim(self) -> Anchor | None:
+        """Return what a version that did not sign yet left there; None: it is not of such a one.
+
+        Anybody may have written it: it counts where it tells against the store. Raise StartRefused.
+        """
+        data = _content(self._path)
+        return None if data is None else _decoded(data, _UNSIGNED, _CLAIMED)
+
     def whole(self) -> Anchor | None:
         """Return the anchor, or None where there is none or it is damaged. Raise StartRefused."""
-        data = self._read()
-        return None if data is None else _decode(data)
+        data = _content(self._path)
+        return None if data is None else self._verified(data)
 
     def save(self, anchor: Anchor) -> None:
         """Replace the anchor, durably and whole, whatever it was. Raise OSError, StartRefused."""
@@ -106,19 +118,38 @@ class FileAnchor:
                 return moved
             return there
 
-    def _read(self) -> bytes | None:
-        try:
-            return read_private(self._path, what=WHAT, limit=_MAX_FILE)
-        except FileNotFoundError:
+    def _verified(self, data: bytes) -> Anchor | None:
+        anchor = _decoded(data, VERSION, _FIELDS)
+        if anchor is None:
             return None
+        mac, right = json.loads(data)["mac"], self._chain.sign_anchor(*anchor).hex()
+        is_right = isinstance(mac, str) and mac.isascii() and compare_digest(mac, right)
+        return anchor if is_right else None
 
     def _write(self, anchor: Anchor) -> None:
         at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
         head, edited = anchor.head.hex(), anchor.edited
+        mac = self._chain.sign_anchor(*anchor).hex()
         written = {
-            "version": VERSION, "upto": anchor.upto, "head": head, "at": at, "edited": edited
+            "version": VERSION, "upto": anchor.upto, "head": head, "at": at, "edited": edited,
+            "mac": mac,
         }  # fmt: skip
         replace_private(self._path, json.dumps(written).encode() + b"\n")
+
+
+def said(path: Path) -> Anchor | None:
+    """Return what a file says, whoever wrote it: for words to an operator. Raise StartRefused."""
+    data = _content(path)
+    if data is None:
+        return None
+    return _decoded(data, VERSION, _FIELDS) or _decoded(data, _UNSIGNED, _CLAIMED)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return read_private(path, what=WHAT, limit=_MAX_FILE)
+    except FileNotFoundError:
+        return None
 
 
 def _joined(there: Anchor, to: Anchor, settled: int) -> Anchor:
@@ -127,10 +158,10 @@ def _joined(there: Anchor, to: Anchor, settled: int) -> Anchor:
     return further._replace(edited=to.edited or known)
 
 
-def _decode(data: bytes) -> Anchor | None:
+def _decoded(data: bytes, version: int, fields: set[str]) -> Anchor | None:
     try:
         read = json.loads(data)
-        if read.keys() != _FIELDS or read["version"] != VERSION:
+        if read.keys() != fields or read["version"] != version:
             return None
         upto, head, edited = read["upto"], read["head"], read["edited"]
         if not (_is_number(upto) and _is_number(edited) and _HEAD.match(head)):

@@ -24,6 +24,7 @@ MAC_SIZE = 32
 
 
 _CHECKPOINT = b"regcred-audit-checkpoint-v1"
+_ANCHOR = b"regcred-audit-anchor-v1"
 
 
 class ChainState(NamedTuple):
@@ -93,6 +94,11 @@ class AuditChain:
     def signed_here(self, state: ChainState, mac: bytes, *, pruned: bool) -> bool:
         """Whether `sign` said so. Constant time."""
         return compare_digest(self.sign(state, pruned=pruned), mac)
+
+    def sign_anchor(self, upto: int, head: bytes, at: datetime, edited: int) -> bytes:
+        """Return 32 bytes that say: this was anchored. They are no head of any chain either."""
+        moment = at.astimezone(UTC).isoformat().encode()
+        return self.__key.of(frame(_ANCHOR, upto.to_bytes(8), head, moment, edited.to_bytes(8)))
 
     def __repr__(self) -> str:
         return "<audit chain>"

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from regcred.adapters.sealing.anchor import FileAnchor
+from regcred.adapters.sealing.anchor import said
 from regcred.adapters.sealing.manifest import Manifest
 from regcred.bootstrap.backups import placing
 from regcred.bootstrap.backups.checking import Report, check
@@ -85,7 +85,7 @@ def _tell(report: Report, output: str) -> None:
 
 
 def _next(settings: Settings, manifest: Manifest) -> str:
-    anchored = FileAnchor(settings.anchor_file).load()
+    anchored = said(settings.anchor_file)
     if anchored is None:
         return "restored. There is no anchor: the next start says so, and writes a new one"
     if anchored.upto <= manifest.audit.number:

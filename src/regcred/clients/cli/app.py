@@ -43,27 +43,30 @@ class _Commands(TyperGroup):
     A service needs none of them, and who pulls once needs one. Help imports all.
     """
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:
         """Return the client's commands, and then those that were added."""
         return list(dict.fromkeys([*_COMMANDS, *super().list_commands(ctx)]))
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         """Return a command, or None. For one that is not there, all: one may look alike."""
-        if cmd_name not in self.commands:
-            for name in {cmd_name} & _COMMANDS.keys() or _COMMANDS.keys() - self.commands.keys():
-                self.commands.update(_imported(name))
+        if cmd_name in _COMMANDS:
+            self._have(cmd_name)
+        elif cmd_name not in self.commands:
+            for name in _COMMANDS:
+                self._have(name)
         return super().get_command(ctx, cmd_name)
 
-
-def _imported(name: str) -> dict[str, Any]:
-    module, _, attribute = _COMMANDS[name].partition(":")
-    found = getattr(import_module(f"{__package__}.{module}"), attribute)
-    alone = typer.Typer()
-    if isinstance(found, typer.Typer):
-        alone.add_typer(found, name=name)
-    else:
-        alone.command(name)(found)
-    return dict(get_group(alone).commands)
+    def _have(self, name: str) -> None:
+        if name in self.commands:
+            return
+        module, _, attribute = _COMMANDS[name].partition(":")
+        found = getattr(import_module(f"{__package__}.{module}"), attribute)
+        alone = typer.Typer()
+        if isinstance(found, typer.Typer):
+            alone.add_typer(found, name=name)
+        else:
+            alone.command(name)(found)
+        self.commands.update(get_group(alone).commands)
 
 
 app = typer.Typer(
