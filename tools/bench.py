@@ -20,7 +20,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import (
+from tools.benchmarks import (
     create,
     faces,
     footprint,
@@ -35,7 +35,7 @@ from benchmarks import (
     rotation,
     verify,
 )
-from benchmarks.common import Bench
+from tools.benchmarks.common import Bench
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASUREMENTS: dict[str, Callable[[Bench], None]] = {

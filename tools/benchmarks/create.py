@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-from benchmarks.common import (
+from tests.tools.programs import Daemon, environment
+from tools.benchmarks.common import (
     HERE,
     SERVER_CORES,
     Bench,
@@ -15,8 +16,6 @@ from benchmarks.common import (
     request,
     write_requests,
 )
-
-from tests.tools.programs import Daemon, environment
 
 _PATH = "/v1/projects/-/credentials"
 _PER_SECOND = 20_000

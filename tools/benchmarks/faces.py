@@ -10,16 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.common import (
-    SERVER_CORES,
-    Bench,
-    Goal,
-    LoadFailed,
-    in_rounds,
-    request,
-    write_requests,
-)
-
 from regcred.adapters.storage.sqlite.writer import MAX_BATCH
 from regcred.bootstrap.state import State, open_state
 from regcred.bootstrap.waves import Wave
@@ -36,6 +26,15 @@ from regcred.usecases.manage_projects import ManageProjects
 from regcred.usecases.seal_secret import seal_for
 from tests.tools.api import Api
 from tests.tools.service import Service
+from tools.benchmarks.common import (
+    SERVER_CORES,
+    Bench,
+    Goal,
+    LoadFailed,
+    in_rounds,
+    request,
+    write_requests,
+)
 
 _BUDGET = "sevalla=100000000/100000000"
 """Else the measurement would end in 429 after a few seconds."""
@@ -227,7 +226,7 @@ async def seeded(
 ) -> list[Project]:
     """Make projects with so many logins each before the service starts: over HTTP it takes long."""
     # Named, so that the environment of whoever measures has no say in it.
-    settings = Settings(data=service.data, keyring=service.data / "keys" / "keyring.json")
+    settings = Settings(data=service.data, keyring=(str(service.data / "keys" / "keyring.json"),))
     async with open_state(settings, exclusive=True) as state:
         store, clock = state.store, state.clock
         authenticate = Authenticate(store, state.digests, clock, LockOut(store, clock), Wave)

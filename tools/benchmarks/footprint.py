@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import resolve
-from benchmarks.common import SERVER_CORES, Bench, Goal, LoadFailed, in_rounds, write_requests
-
 from tests.tools.programs import Daemon
+from tools.benchmarks import resolve
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal, LoadFailed, in_rounds, write_requests
 
 _REQUESTS = 1_000_000
 _STEPS = 4

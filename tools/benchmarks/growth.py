@@ -12,7 +12,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from benchmarks.common import (
+from tests.tools.postgres import Cluster, running
+from tests.tools.service import Service
+from tools.benchmarks.common import (
     SERVER_CORES,
     Bench,
     Goal,
@@ -21,10 +23,7 @@ from benchmarks.common import (
     request,
     write_requests,
 )
-from benchmarks.postgres import DURABLE, installed
-
-from tests.tools.postgres import Cluster, running
-from tests.tools.service import Service
+from tools.benchmarks.postgres import DURABLE, installed
 
 _EACH = 100
 """Logins of one project."""
@@ -73,7 +72,8 @@ def _compare(bench: Bench, where: str, small: Service, large: Service) -> None:
         def page(of: Service) -> float:
             return float(bench.load(of.port, asks[of], connections=_CONNECTIONS)["p99_ms"])
 
-        _look(small, _SMALL), _look(large, _LARGE)
+        _look(small, _SMALL)
+        _look(large, _LARGE)
         page(small), page(large)
         few, many = in_rounds(bench.rounds, lambda: page(small), lambda: page(large))
     bench.add(f"page of {_PAGE}, {_SMALL:,} logins{where}: p99", "ms", few)

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.common import HERE, SERVER_CORES, Bench, Goal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,6 +32,7 @@ from tests.tools.programs import (
     run,
 )
 from tests.tools.pullers import Machine
+from tools.benchmarks.common import HERE, SERVER_CORES, Bench, Goal
 
 _FLOOR = ["/usr/bin/python3", "-I", "-S", "-E", "-c", "pass"]
 _CALLS = 40

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from benchmarks import resolve
-from benchmarks.common import SERVER_CORES, Bench, Goal, in_rounds, request, write_requests
-from benchmarks.create import count_of, create_requests
-
 from tests.tools.programs import LOOPBACK, Daemon, environment, find, free_port
+from tools.benchmarks import resolve
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal, in_rounds, request, write_requests
+from tools.benchmarks.create import count_of, create_requests
 
 _READ = Goal(10, at_least=True)
 _WRITE = Goal(6, at_least=True)
@@ -74,7 +73,7 @@ def measure(bench: Bench) -> None:
             )
             return float(bench.load(bao.port, path)["per_second"])
 
-        steps = (
+        steps: tuple[Callable[[], float], ...] = (
             lambda: float(bench.load(service.port, spread)["per_second"]),
             lambda: float(bench.load(bao.port, read)["per_second"]),
             ours_created,

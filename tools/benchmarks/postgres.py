@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import resolve
-from benchmarks.common import CONNECTIONS, Bench, Goal, in_rounds, write_requests
-from benchmarks.create import count_of, create_requests
-
 from tests.tools.postgres import ADMINISTRATOR, Cluster, program, running
 from tests.tools.proc import children, cpu_seconds
 from tests.tools.programs import LOOPBACK, wait_for
 from tests.tools.service import Service
+from tools.benchmarks import resolve
+from tools.benchmarks.common import CONNECTIONS, Bench, Goal, in_rounds, write_requests
+from tools.benchmarks.create import count_of, create_requests
 
 _RESOLVE = Goal(0.40, at_least=True)
 _CREATE = Goal(0.6, at_least=True)
@@ -110,7 +109,7 @@ def _workers(bench: Bench, cluster: Cluster) -> None:
         def cpu(service: Service, pids: list[int]) -> float:
             before = sum(map(cpu_seconds, pids))
             report = bench.load(service.port, asks[service], seconds=60, count=_REQUESTS)
-            return (sum(map(cpu_seconds, pids)) - before) / report["answers"] * 1e6
+            return (sum(map(cpu_seconds, pids)) - before) / float(report["answers"]) * 1e6
 
         cpu(one, first), cpu(two, second)
         alone, shared = in_rounds(bench.rounds, lambda: cpu(one, first), lambda: cpu(two, second))

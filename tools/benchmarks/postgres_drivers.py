@@ -82,7 +82,8 @@ async def with_psycopg(url: str) -> tuple[Act, Act]:
 
     async def reads() -> Sequence[object]:
         await cursor.execute(_READ.format("%s"), [keys])
-        return await cursor.fetchall()
+        rows: Sequence[object] = await cursor.fetchall()
+        return rows
 
     async def writes() -> None:
         nonlocal first

@@ -11,11 +11,11 @@ from pathlib import Path
 from threading import Event, Thread
 
 import httpx2
-from benchmarks.common import SERVER_CORES, Bench, Goal
 
 from tests.system.exchanging_worker import renew
 from tests.tools.minter import HOST, USER, Minter
 from tests.tools.service import Service
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal
 
 LOGINS = 1_000
 WORKERS = 4

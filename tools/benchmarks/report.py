@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import LOAD_CORES, SERVER_CORES, Bench, Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from tests.tools.proc import processor
+from tools.benchmarks.common import LOAD_CORES, SERVER_CORES, Bench, Figure
 
 _WHOLE = 100
 """From here on a figure is shown without decimals."""

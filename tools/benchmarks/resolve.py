@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
-
 from tests.tools.api import Api
 from tests.tools.service import Service
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
 
 _PATH = "/v1/projects/-/resolve"
 _MIX = 16_384

@@ -6,10 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
-
 from tests.tools.minter import HOST, USER, Minter
 from tests.tools.service import Service
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
 
 NODES = 1_000
 _ANSWER_SECONDS = 0.05

@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
-from benchmarks.faces import Project, seeded
-
 from regcred.domain.access import Role
 from tests.tools.programs import Daemon, regcred
 from tests.tools.service import Service
+from tools.benchmarks.common import SERVER_CORES, Bench, Goal, request, write_requests
+from tools.benchmarks.faces import Project, seeded
 
 _PROJECTS, _READ, _LARGE = 10_000, 64, 100_000
 _RATE = 500
@@ -41,7 +40,7 @@ def measure(bench: Bench) -> None:
         _during(bench, service, asks, lambda: True)
         before = [p99 for _ in range(bench.rounds) for p99 in _slice(bench, service, asks)]
         wrapping: list[float] = []
-        seconds = []
+        seconds: list[float] = []
         for _ in range(bench.rounds):
             rotated = service.run("keys", "rotate", "--data", str(service.data))
             if rotated.code != 0:

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-from benchmarks.common import (
+
+from tests.tools.api import Api
+from tests.tools.proc import cpu_seconds
+from tests.tools.programs import LOOPBACK, Daemon, environment, free_port, http_status
+from tests.tools.service import Service
+from tools.benchmarks.common import (
     HERE,
     LOAD_CORES,
     SERVER_CORES,
@@ -18,11 +23,6 @@ from benchmarks.common import (
     request,
     write_requests,
 )
-
-from tests.tools.api import Api
-from tests.tools.proc import cpu_seconds
-from tests.tools.programs import LOOPBACK, Daemon, environment, free_port, http_status
-from tests.tools.service import Service
 
 _LOGINS = 200
 _AT_ONCE = 32

@@ -43,11 +43,11 @@ class _Commands(TyperGroup):
     A service needs none of them, and who pulls once needs one. Help imports all.
     """
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the client's commands, and then those that were added."""
         return list(dict.fromkeys([*_COMMANDS, *super().list_commands(ctx)]))
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, or None. For one that is not there, all: one may look alike."""
         if cmd_name in _COMMANDS:
             self._have(cmd_name)
