@@ -14,7 +14,8 @@ from regcred.__main__ import main
 from regcred.bootstrap import operator
 from regcred.clients.cli import app
 from tests.bootstrap.conftest import Place
-from tests.tools.programs import Finished, environment, run
+from tests.tools.programs import Daemon, Finished, environment, run, unfollowed
+from tests.tools.service import Service
 
 OPERATOR = ("serve", "init", "migrate", "operator-key")
 CLIENT = (
@@ -54,13 +55,20 @@ def test_help_names_the_program_and_every_command(tmp_path: Path) -> None:
 
 
 def test_a_server_imports_nothing_that_only_others_need(tmp_path: Path) -> None:
-    """Each worker has the memory of what it imported, and its start the time."""
-    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv[0] = ''; "
+    """Each has the memory of what it imported, and its start the time."""
+    service = Service(tmp_path / "service")
+    service.init()
+    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); "
     start = "from regcred.__main__ import main; main()"
-    options = ["serve", "--data", str(tmp_path / "data"), "--port", "70000"]
-    done = run([sys.executable, "-c", told + start, *options], env=environment(tmp_path))
+    command = [sys.executable, "-c", told + start, *service.command()[1:]]
+    server = Daemon(command, env=unfollowed(service.env), logs=service.logs, name="regcred")
+    try:
+        server.wait_ready(service.ready)
+    finally:
+        code = server.stop()
 
-    imported = set(done.out.split())
+    imported = set(server.out.read_text().split())
+    assert code == 0
     assert "regcred.bootstrap.service" in imported
     assert imported & {"rich", "httpx2", "sqlalchemy", "boto3", "regcred.clients.api"} == set()
 
