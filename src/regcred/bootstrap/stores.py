@@ -55,7 +55,7 @@ async def open_store(settings: Settings, *, exclusive: bool) -> AsyncIterator[Op
             held.enter_context(ServingLock(directory))
             if schema.current_revision(directory) is None:
                 schema.migrate(directory)
-        sqlite = SqliteStore.open(directory, clock=utc_now)
+        sqlite = SqliteStore.open(directory, clock=utc_now, beside=not exclusive)
         held.callback(sqlite.close)
         yield sqlite
 

@@ -32,6 +32,12 @@ PRAGMAS: tuple[tuple[str, str, object], ...] = (
 )
 """(name, what is set, what must be read back)."""
 
+BESIDE: tuple[tuple[str, str, object], ...] = (
+    ("wal_autocheckpoint", "400", 400),  # pages; 1,000 is what a server's own commits wait for
+)
+"""What a command sets as well that writes beside a server: it moves the log before the server's
+commits have to, which requests wait for."""
+
 Pragmas = tuple[tuple[str, str, object], ...]
 
 

@@ -17,7 +17,7 @@ from regcred.adapters.storage.sql.nouns import Nouns
 from regcred.adapters.storage.sql.rows import Row
 from regcred.adapters.storage.sql.set_back import SetBack
 from regcred.adapters.storage.sql.transaction import Parameters, Sign, Work
-from regcred.adapters.storage.sqlite.connection import connect
+from regcred.adapters.storage.sqlite.connection import BESIDE, PRAGMAS, connect
 from regcred.adapters.storage.sqlite.creates import SqliteCredentials
 from regcred.adapters.storage.sqlite.failures import unavailable
 from regcred.adapters.storage.sqlite.place import DATABASE, make_private
@@ -91,9 +91,12 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         self._clock = clock
 
     @classmethod
-    def open(cls, directory: Path, *, sign: Sign | None = None, clock: Clock) -> Self:
+    def open(
+        cls, directory: Path, *, sign: Sign | None = None, clock: Clock, beside: bool = False
+    ) -> Self:
         """Open the store in `directory`; `sign` makes the audit rows' signatures.
 
+        `beside`: a server may serve it meanwhile, and comes first.
         Raise StartRefused when there is none, when its schema is not this program's, when a
         setting does not hold, or when it lies on a network file system.
         """
@@ -107,7 +110,7 @@ class SqliteStore(Waves, SqliteCredentials, Nouns, _Reads):
         try:
             require_head(reader)
             reader.execute("PRAGMA query_only=ON").close()
-            writer = connect(path)
+            writer = connect(path, pragmas=PRAGMAS + BESIDE if beside else PRAGMAS)
         except StartRefused:
             reader.close()
             raise
