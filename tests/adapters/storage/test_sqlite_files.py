@@ -46,6 +46,17 @@ class TestPragmas:
                 "mmap_size": 0,
             }
 
+    def test_who_writes_beside_a_server_moves_the_log_sooner(
+        self, sqlite_store: SqliteStore, directory: Path
+    ) -> None:
+        with closing(SqliteStore.open(directory, clock=Clock(), beside=True)) as beside:
+            after = [
+                store._writer._connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
+                for store in (beside, sqlite_store)
+            ]
+
+        assert after == [400, 1000]
+
     @pytest.mark.parametrize(
         ("name", "weaker"),
         [
