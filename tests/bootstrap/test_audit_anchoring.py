@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> FileAnchor:
 AT_5 = Anchor(5, head(5), START)
 BOTH = (False, True)
 FOUND: dict[str, tuple[Anchor | None, tuple[bool, ...], str, int]] = {
-    "nothing": (None, BOTH, "it is gone, or damaged", 6),
+    "nothing": (None, BOTH, "it is gone, damaged, or not signed here", 6),
     "an older one": (Anchor(4, head(4), START), BOTH, "it was set back", 6),
     "another head": (Anchor(5, head(4), START), BOTH, "it is not the one written here", 6),
     "another's edited row": (

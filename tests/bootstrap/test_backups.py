@@ -529,6 +529,36 @@ async def test_without_an_anchor_the_next_start_makes_one(place: Place) -> None:
     assert "There is no anchor" in done.err
 
 
+async def test_beside_a_damaged_anchor_it_says_that_the_next_start_refuses(place: Place) -> None:
+    await fill(place.settings)
+    backup = await backed_up(place)
+    place.settings.store_directory.rename(place.data / "away")
+    place.settings.anchor_file.write_text("x")
+
+    done = await in_thread(place, "restore", str(backup))
+
+    assert done.code == 0
+    assert "restored. The next start refuses: the audit anchor" in done.err
+
+
+async def test_an_anchor_that_was_not_signed_yet_is_compared_with(place: Place) -> None:
+    await fill(place.settings)
+    file = place.settings.anchor_file
+    written = json.loads(file.read_text())
+    del written["mac"]
+    file.write_text(json.dumps({**written, "version": 1}))
+    backup = await backed_up(place)
+    scrubbed = await in_thread(place, "scrub")
+    file.write_text(json.dumps({**written, "version": 1, "head": "ab" * 32}))
+
+    assert (await checked(place, backup)).code == 0
+    assert scrubbed.code == 0
+    assert (await in_thread(place, "backup", str(place.data / "more"))).code == 1
+    assert (
+        "WRONG: the audit is not the one that was anchored" in (await in_thread(place, "scrub")).out
+    )
+
+
 @pytest.mark.parametrize("beside", ["", "-wal", "-journal"])
 async def test_where_a_store_is_nothing_is_restored(place: Place, beside: str) -> None:
     await fill(place.settings)

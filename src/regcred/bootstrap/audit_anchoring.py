@@ -16,7 +16,7 @@ from regcred.adapters.sealing.audit_chain import ChainState
 from regcred.bootstrap.audit_alarms import AuditAlarms
 from regcred.domain.ports import Clock
 
-_GONE = "it is gone, or damaged"
+_GONE = "it is gone, damaged, or not signed here"
 _BACK = "it was set back"
 _OTHER = "it is not the one written here"
 _AHEAD = "it is ahead of the audit"

@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from regcred.adapters.sealing.anchor import FileAnchor, said
+from regcred.adapters.sealing.anchor import said
 from regcred.bootstrap import log_lines, process, variables
 from regcred.bootstrap.audit_keeper import AuditKeeper
 from regcred.bootstrap.commands import backups, escrow, keys, migrations, scrub
@@ -71,7 +71,7 @@ def _init(settings: Settings, output: str = "text") -> int:
                     f"{settings.data} is initialised already; a key is shown only once: "
                     "`regcred operator-key` makes another"
                 )
-            await asyncio.to_thread(_require_no_anchor, settings, state.anchor)
+            await asyncio.to_thread(_require_no_anchor, settings)
             made = await first_run(state)
             await AuditKeeper(state.store, state.keys.audit_chain, state.anchor, state.clock).link()
             return made
@@ -87,9 +87,9 @@ def _init(settings: Settings, output: str = "text") -> int:
     return OK
 
 
-def _require_no_anchor(settings: Settings, anchor: FileAnchor) -> None:
+def _require_no_anchor(settings: Settings) -> None:
     """Pass unless another store's audit is anchored where this one's would be."""
-    there = said(settings.anchor_file) or anchor.load()
+    there = said(settings.anchor_file)
     if there is not None and there.upto:
         raise StartRefused(
             f"{settings.anchor_file} anchors the audit of a store that is not this one: name that"

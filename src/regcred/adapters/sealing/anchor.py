@@ -78,12 +78,12 @@ class FileAnchor:
         data = _content(self._path)
         anchor = None if data is None else self._verified(data)
         if data is not None and anchor is None:
-            raise StartRefused(
-                f"the audit anchor {self._path} is damaged, or another store's, so a rolled-back"
-                " store would not be noticed: restore it; or move it away, and a new one is made"
-                " from the store as it is"
-            )
+            raise _damaged(self._path)
         return anchor
+
+    def known(self) -> Anchor | None:
+        """Return what `load` does, or the claim: what a store is to be compared with."""
+        return self.claim() or self.load()
 
     def claim(self) -> Anchor | None:
         """Return what a version that did not sign yet left there; None: it is not of such a one.
@@ -142,7 +142,17 @@ def said(path: Path) -> Anchor | None:
     data = _content(path)
     if data is None:
         return None
-    return _decoded(data, VERSION, _FIELDS) or _decoded(data, _UNSIGNED, _CLAIMED)
+    found = _decoded(data, VERSION, _FIELDS) or _decoded(data, _UNSIGNED, _CLAIMED)
+    if found is None:
+        raise _damaged(path)
+    return found
+
+
+def _damaged(path: Path) -> StartRefused:
+    return StartRefused(
+        f"the audit anchor {path} is damaged, or another store's, so a rolled-back store would not"
+        " be noticed: restore it; or move it away, and a new one is made from the store as it is"
+    )
 
 
 def _content(path: Path) -> bytes | None:

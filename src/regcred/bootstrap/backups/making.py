@@ -61,7 +61,7 @@ async def _make(state: State, engine: Copier, destination: Path) -> Backup:
     now, suffix = state.clock(), state.random(8).hex()
     path = destination / f"regcred-{_stamp(now)}{engine.suffix}"
     # Before the copy: what is anchored by now is in it, unless the store was set back.
-    anchored = state.anchor.load()
+    anchored = state.anchor.known()
     with written_private(path, what=WHAT, suffix=suffix) as partial:
         async with engine.copied(partial) as copy:
             end, at_anchor = await _links(copy, state.keys.audit_chain, anchored)

@@ -12,6 +12,7 @@ from regcred.adapters.sealing.manifest import Manifest
 from regcred.bootstrap.backups import placing
 from regcred.bootstrap.backups.checking import Report, check
 from regcred.bootstrap.backups.making import back_up
+from regcred.domain.errors import StartRefused
 from regcred.settings import Settings
 
 OK, FAILED = 0, 1
@@ -85,7 +86,10 @@ def _tell(report: Report, output: str) -> None:
 
 
 def _next(settings: Settings, manifest: Manifest) -> str:
-    anchored = said(settings.anchor_file)
+    try:
+        anchored = said(settings.anchor_file)
+    except StartRefused as refused:
+        return f"restored. The next start refuses: {refused}"
     if anchored is None:
         return "restored. There is no anchor: the next start says so, and writes a new one"
     if anchored.upto <= manifest.audit.number:

@@ -50,7 +50,7 @@ async def _audit(state: State) -> tuple[int, list[str]]:
     """Verify the audit: its last row's number, and what is wrong with it."""
     anchored, wrong = None, []
     try:
-        anchored = state.anchor.load()
+        anchored = state.anchor.known()
     except StartRefused as refused:
         wrong.append(str(refused))
     upto, off = await AuditWalk(state.store, state.keys.audit_chain).whole(anchored)
