@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ CLIENT = (
     "audit",
     "docker",
 )
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Put back what a command sets that runs in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def module(home: Path, *arguments: str) -> Finished:
@@ -119,14 +129,8 @@ def test_sigterm_unwinds_a_command_of_the_operator(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(operator, "run", terminated)
     monkeypatch.setattr(sys, "argv", ["regcred", "scrub"])
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in ends}
-    try:
-        with pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with pytest.raises(SystemExit) as ended:
+        main()
 
     assert (ended.value.code, tidied) == (143, [True])
 
