@@ -57,6 +57,10 @@ _REVIEWED = {
         fetches.namespace fetches.node fetches.number fetches.principal fetches.project_id
         events.credential_id events.credential_name events.details events.kind events.number
         events.project_id""",
+    "a signed state of the audit's chain: edited it is believed no more, and a start links from an "
+    "earlier one": """
+        audit_checkpoints.at audit_checkpoints.deciding audit_checkpoints.head
+        audit_checkpoints.mac audit_checkpoints.number audit_checkpoints.pruned""",
     "which messages wait for a webhook; none holds a secret, and the address is bound": """
         webhook_deliveries.attempts webhook_deliveries.due_at webhook_deliveries.event_number
         webhook_deliveries.project_id webhook_deliveries.webhook_id webhooks.claimed
