@@ -315,9 +315,8 @@ async def test_a_damaged_anchor_refuses_the_start_and_is_kept(place: Place) -> N
 # An anchor that anybody may have written
 
 
-def rewritten(place: Place, **fields: object) -> None:
-    """Edit the anchor's file; None takes a field out."""
-    file = place.keys / "anchor.json"
+def rewritten(file: Path, **fields: object) -> None:
+    """Edit an anchor's file; None takes a field out."""
     written = {**json.loads(file.read_text()), **fields}
     file.write_text(json.dumps({name: it for name, it in written.items() if it is not None}))
 
@@ -340,7 +339,7 @@ async def test_an_anchor_made_up_from_what_an_older_store_holds_refuses_the_star
     place: Place,
 ) -> None:
     older = await grown_and_set_back(place)
-    rewritten(place, upto=older.upto, head=older.head.hex())
+    rewritten(place.keys / "anchor.json", upto=older.upto, head=older.head.hex())
 
     with place.start() as keeper, pytest.raises(StartRefused, match="damaged, or another store's"):
         await keeper.check(accept_rollback=False)
@@ -348,7 +347,7 @@ async def test_an_anchor_made_up_from_what_an_older_store_holds_refuses_the_star
 
 async def test_one_that_was_not_signed_yet_tells_against_the_store(place: Place) -> None:
     await grown_and_set_back(place)
-    rewritten(place, version=1, mac=None)
+    rewritten(place.keys / "anchor.json", version=1, mac=None)
 
     with place.start() as keeper, pytest.raises(StartRefused, match="its audit is older"):
         await keeper.check(accept_rollback=False)
@@ -358,7 +357,7 @@ async def test_one_that_was_not_signed_yet_speaks_for_nothing(place: Place) -> N
     with place.start() as first:
         await world_of(first)
         await first.link()
-    rewritten(place, version=1, mac=None)
+    rewritten(place.keys / "anchor.json", version=1, mac=None)
 
     with place.start() as second, capture_logs() as logs:
         await second.check(accept_rollback=False)

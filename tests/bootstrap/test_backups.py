@@ -28,6 +28,7 @@ from regcred.settings import Settings
 from tests.adapters.storage.samples import ALL_AUDIT, event
 from tests.bootstrap.conftest import Place
 from tests.bootstrap.filled import SECRET, Filled, add, edit, fill, in_thread
+from tests.bootstrap.test_audit_keeper import rewritten
 from tests.tools.inside import keeper_of
 from tests.tools.programs import Finished
 
@@ -544,12 +545,10 @@ async def test_beside_a_damaged_anchor_it_says_that_the_next_start_refuses(place
 async def test_an_anchor_that_was_not_signed_yet_is_compared_with(place: Place) -> None:
     await fill(place.settings)
     file = place.settings.anchor_file
-    written = json.loads(file.read_text())
-    del written["mac"]
-    file.write_text(json.dumps({**written, "version": 1}))
+    rewritten(file, version=1, mac=None)
     backup = await backed_up(place)
     scrubbed = await in_thread(place, "scrub")
-    file.write_text(json.dumps({**written, "version": 1, "head": "ab" * 32}))
+    rewritten(file, head="ab" * 32)
 
     assert (await checked(place, backup)).code == 0
     assert scrubbed.code == 0

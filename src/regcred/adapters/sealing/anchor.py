@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from hmac import compare_digest
@@ -119,12 +120,11 @@ class FileAnchor:
             return there
 
     def _verified(self, data: bytes) -> Anchor | None:
-        anchor = _decoded(data, VERSION, _FIELDS)
-        if anchor is None:
-            return None
-        mac, right = json.loads(data)["mac"], self._chain.sign_anchor(*anchor).hex()
-        is_right = isinstance(mac, str) and mac.isascii() and compare_digest(mac, right)
-        return anchor if is_right else None
+        return _decoded(data, VERSION, _FIELDS, self._signed)
+
+    def _signed(self, anchor: Anchor, mac: object) -> bool:
+        right = self._chain.sign_anchor(*anchor).hex()
+        return isinstance(mac, str) and mac.isascii() and compare_digest(mac, right)
 
     def _write(self, anchor: Anchor) -> None:
         at = anchor.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -168,7 +168,12 @@ def _joined(there: Anchor, to: Anchor, settled: int) -> Anchor:
     return further._replace(edited=to.edited or known)
 
 
-def _decoded(data: bytes, version: int, fields: set[str]) -> Anchor | None:
+def _decoded(
+    data: bytes,
+    version: int,
+    fields: set[str],
+    signed: Callable[[Anchor, object], bool] = lambda *_: True,
+) -> Anchor | None:
     try:
         read = json.loads(data)
         if read.keys() != fields or read["version"] != version:
@@ -177,7 +182,8 @@ def _decoded(data: bytes, version: int, fields: set[str]) -> Anchor | None:
         if not (_is_number(upto) and _is_number(edited) and _HEAD.match(head)):
             return None
         at = datetime.fromisoformat(read["at"]).astimezone(UTC)
-        return Anchor(upto, bytes.fromhex(head), at, edited)
+        anchor = Anchor(upto, bytes.fromhex(head), at, edited)
+        return anchor if signed(anchor, read.get("mac")) else None
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
 
