@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -143,6 +142,7 @@ def test_a_password_goes_by_a_private_file_that_is_gone_afterwards() -> None:
     assert not file.exists()
 
 
+@pytest.mark.usefixtures("signal_handlers")
 def test_sigterm_takes_the_program_and_its_password_file_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,16 +153,10 @@ def test_sigterm_takes_the_program_and_its_password_file_along(
     program.chmod(0o700)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in ends}
     unwind_on_sigterm()
 
-    try:
-        with pytest.raises(SystemExit) as ended:
-            asyncio.run(_run(Address("postgresql://u@h:1/n", Secret("word")), str(program)))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with pytest.raises(SystemExit) as ended:
+        asyncio.run(_run(Address("postgresql://u@h:1/n", Secret("word")), str(program)))
 
     assert ended.value.code == 143
     assert list((tmp_path / "tmp").iterdir()) == []
