@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from tests.tools.postgres import Cluster, running
@@ -36,14 +36,20 @@ _CONNECTIONS = 8
 _REQUESTS = 8_192
 _FLAT = Goal(1.5)
 
-_TABLES = (
-    ("projects", "id = ?", "number, id, name"),
-    ("project_seeds", "project_id = ?", "project_id"),
-    ("credentials", "project_id = ?", "project_id, id, number, name"),
-    ("credential_secrets", "project_id = ?", "project_id, credential_id"),
-    ("credential_scopes", "project_id = ?", "project_id, number"),
-)
-"""(table, which rows are the template's, the columns that each new row has of its own)."""
+_TABLES = {
+    "projects": ("id", {"number", "id", "name"}),
+    "project_seeds": ("project_id", {"project_id"}),
+    "credentials": ("project_id", {"project_id", "id", "number", "name"}),
+    "credential_secrets": ("project_id", {"project_id", "credential_id"}),
+    "credential_scopes": ("project_id", {"project_id", "number"}),
+}
+"""By table: what names the project, and the columns that each new row has of its own."""
+
+_ID = "printf('%08x-0000-7000-8000-%012x', p, {n})"
+_ID_ON_POSTGRES = "lpad(to_hex(p), 8, '0') || '-0000-7000-8000-' || lpad(to_hex({n}), 12, '0')"
+_COUNTED = f"""
+    UPDATE projects SET credential_count = {_EACH}, next_credential_number = {_EACH + 1}
+"""  # noqa: S608  numbers
 
 _COLUMNS = """
     SELECT column_name FROM information_schema.columns
@@ -106,7 +112,13 @@ def _filled(bench: Bench, size: int) -> Service:
     _add_template(service)
     with closing(sqlite3.connect(service.data / "store" / "regcred.db")) as store, store:
         store.execute("PRAGMA foreign_keys=OFF")
-        _copy(store, size // _EACH)
+        (template,) = store.execute("SELECT id FROM projects").fetchone()
+        for table in _TABLES:
+            columns = [row[1] for row in store.execute(f"PRAGMA table_info({table})")]
+            for statement in _copies(table, columns, template, _ID, size):
+                store.execute(statement)
+        store.execute(_COUNTED)
+        store.execute("ANALYZE")
     return service
 
 
@@ -116,45 +128,13 @@ def _filled_on(cluster: Cluster, bench: Bench, size: int) -> Service:
     service = installed(cluster, bench, database, REGCRED_RECHECK="false")
     _add_template(service)
     (template,) = cluster.run_sql("SELECT id FROM projects", database).split()
-    last = size // _EACH + 1
-    for table, condition, own in _TABLES:
+    for table in _TABLES:
         columns = cluster.run_sql(_COLUMNS.format(table=table), database).split()
-        of_logins = table not in {"projects", "project_seeds"}
-        new = _of_postgres(table)
-        chosen = ", ".join(
-            new[name] if name in own.split(", ") else f"template.{name}" for name in columns
-        )
-        for first in range(2, last + 1, _AT_ONCE):
-            cluster.run_sql(
-                "SET session_replication_role = replica;"  # noqa: S608 - names of the schema
-                f" INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE"
-                f" SELECT {chosen} FROM {table} template,"
-                f" generate_series({first}, {min(first + _AT_ONCE - 1, last)}) p,"
-                f" generate_series(1, {_EACH if of_logins else 1}) n"
-                f" WHERE template.{condition.replace('?', repr(template))}",
-                database,
-            )
-    cluster.run_sql(
-        f"UPDATE projects SET credential_count = {_EACH},"  # noqa: S608 - numbers
-        f" next_credential_number = {_EACH + 1}",
-        database,
-    )
+        for statement in _copies(table, columns, template, _ID_ON_POSTGRES, size):
+            cluster.run_sql(f"SET session_replication_role = replica; {statement}", database)
+    cluster.run_sql(_COUNTED, database)
     cluster.run_sql("VACUUM ANALYZE", database)
     return service
-
-
-def _of_postgres(table: str) -> dict[str, str]:
-    """Return what `_own` makes, as expressions over a project `p` and a login `n` of it."""
-    start = "lpad(to_hex(p), 8, '0') || '-0000-7000-8000-'"
-    project, login = f"{start} || repeat('0', 12)", f"{start} || lpad(to_hex(n), 12, '0')"
-    of_project = table == "projects"
-    return {
-        "project_id": project,
-        "credential_id": login,
-        "id": project if of_project else login,
-        "number": "p" if of_project else "n",
-        "name": "'project-' || p" if of_project else "'login-' || n",
-    }
 
 
 def _add_template(service: Service) -> None:
@@ -162,41 +142,37 @@ def _add_template(service: Service) -> None:
         api.add("template", "registry.example.com/team", "user", "secret-of-a-usual-length")
 
 
-def _copy(store: sqlite3.Connection, projects: int) -> None:
-    store.row_factory = sqlite3.Row
-    (template,) = store.execute("SELECT id FROM projects").fetchone()
-    for table, condition, own in _TABLES:
-        found = store.execute(
-            f"SELECT * FROM {table} WHERE {condition}",  # noqa: S608 - constants alone
-            (template,),
+def _copies(
+    table: str, columns: Sequence[str], template: str, id_: str, size: int
+) -> Iterator[str]:
+    """Yield what copies the template's row of a table into projects `p`, and logins `n` of each.
+
+    `id_` is an expression for an id, of a `{n}`.
+    """
+    condition, own = _TABLES[table]
+    of_project = table in {"projects", "project_seeds"}
+    project, login = id_.format(n=0), id_.format(n="n")
+    made = {
+        "project_id": project,
+        "credential_id": login,
+        "id": project if of_project else login,
+        "number": "p" if of_project else "n",
+        "name": "'project-' || p" if of_project else "'login-' || n",
+    }
+    chosen = [made[name] if name in own else f"template.{name}" for name in columns]
+    last = size // _EACH + 1
+    for first in range(2, last + 1, _AT_ONCE):
+        yield (
+            f"WITH RECURSIVE {_series('p', first, min(first + _AT_ONCE - 1, last))},"  # noqa: S608 - names of the schema
+            f" {_series('n', 1, 1 if of_project else _EACH)}"
+            f" INSERT INTO {table} ({', '.join(columns)})"
+            f" SELECT {', '.join(chosen)} FROM {table} template, series_p, series_n"
+            f" WHERE template.{condition} = '{template}'"
         )
-        row = dict(found.fetchone())
-        names = own.split(", ")
-        each = 1 if table in {"projects", "project_seeds"} else _EACH
-        columns = ", ".join(row)
-        marks = ", ".join(f":{column}" for column in row)
-        store.executemany(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - names of the schema
-            (row | own for own in _own(table, names, projects, each)),
-        )
-    store.execute(
-        "UPDATE projects SET credential_count = ?, next_credential_number = ?", (_EACH, _EACH + 1)
+
+
+def _series(name: str, first: int, last: int) -> str:
+    return (
+        f"series_{name} ({name}) AS (SELECT {first} UNION ALL"  # noqa: S608 - numbers
+        f" SELECT {name} + 1 FROM series_{name} WHERE {name} < {last})"
     )
-    store.execute("ANALYZE")
-
-
-def _own(table: str, names: list[str], projects: int, each: int) -> Iterator[dict[str, object]]:
-    for project in range(2, projects + 2):
-        for number in range(1, each + 1):
-            values: dict[str, object] = {
-                "project_id": _id(project, 0),
-                "credential_id": _id(project, number),
-                "id": _id(project, 0 if table == "projects" else number),
-                "number": project if table == "projects" else number,
-                "name": f"project-{project}" if table == "projects" else f"login-{number}",
-            }
-            yield {name: values[name] for name in names}
-
-
-def _id(project: int, number: int) -> str:
-    return f"{project:08x}-0000-7000-8000-{number:012x}"
